@@ -1,0 +1,103 @@
+/**
+ * The immutable, partitioned, append-only record of all events: the only source of truth for read models.
+ *
+ * Offsets are dense integers from 0 in each partition. A batch is acknowledged only once it is durable.
+ * Rules: docs/semantics.md §1, §2, §7.
+ */
+import { Context, Schema } from "effect"
+import type { Effect } from "effect"
+
+/** Fixed when the log is created. */
+export interface LogIdentity {
+  /** Decided once, by whoever creates the log. Also the source of the hash seed. */
+  readonly logId: string
+  readonly partitions: number
+  readonly lanes: number
+  readonly createdAtMs: number
+}
+
+export interface LogRecord {
+  readonly partition: number
+  /** The event's partition key (Kafka record key). */
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+export interface StoredAt {
+  readonly partition: number
+  readonly offset: bigint
+}
+
+export interface PartitionPosition {
+  readonly partition: number
+  /** Next offset to read. */
+  readonly nextOffset: bigint
+}
+
+/** Consecutive records of one partition, packed: record i is `bytes[ends[i-1] ?? 0, ends[i])`. */
+export interface LogBatch {
+  readonly partition: number
+  readonly firstOffset: bigint
+  readonly bytes: Uint8Array
+  readonly ends: Uint32Array
+}
+
+export interface LogBounds {
+  /** First offset still stored. */
+  readonly start: bigint
+  /** One past the last stored offset. */
+  readonly end: bigint
+}
+
+/** Nothing of the batch was stored (disk full, log closed). Safe to send again. */
+export class AppendRejectedError extends Schema.TaggedError<AppendRejectedError>()("AppendRejectedError", {
+  reason: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/** The batch may or may not be stored. Sending it again may store it twice; readers drop duplicates by event id. */
+export class AppendUnknownError extends Schema.TaggedError<AppendUnknownError>()("AppendUnknownError", {
+  reason: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/** The engine did not answer. Reading again is safe. */
+export class LogUnavailableError extends Schema.TaggedError<LogUnavailableError>()("LogUnavailableError", {
+  cause: Schema.Defect()
+}) {}
+
+/** The wanted offset lies outside the stored range. Never jump: the reader halts with LOG_GAP. */
+export class OffsetOutOfRangeError extends Schema.TaggedError<OffsetOutOfRangeError>()("OffsetOutOfRangeError", {
+  partition: Schema.Int,
+  wanted: Schema.BigInt,
+  start: Schema.BigInt,
+  end: Schema.BigInt
+}) {}
+
+/** A stored block fails its checksum or the hash chain. Never served. */
+export class LogCorruptError extends Schema.TaggedError<LogCorruptError>()("LogCorruptError", {
+  partition: Schema.Int,
+  offset: Schema.BigInt,
+  detail: Schema.String
+}) {}
+
+export type LogReadError = LogUnavailableError | OffsetOutOfRangeError | LogCorruptError
+
+export interface EventLogShape {
+  readonly identity: LogIdentity
+  /** All records or none; answers in the order given, only after the batch is durable. */
+  readonly append: (batch: readonly LogRecord[]) => Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError>
+  /**
+   * Batches from the given positions, in offset order within a partition, whole stored blocks trimmed to the
+   * position. Returns as soon as anything is there, or an empty list after `waitMaxMs`. About `bytesMax` bytes.
+   */
+  readonly read: (
+    from: readonly PartitionPosition[],
+    options: { readonly bytesMax: number; readonly waitMaxMs: number }
+  ) => Effect.Effect<readonly LogBatch[], LogReadError>
+  readonly bounds: (partition: number) => Effect.Effect<LogBounds, LogUnavailableError>
+  /** Checks checksums and the hash chain of a whole partition; `records` checked. */
+  readonly verify: (partition: number) => Effect.Effect<{ readonly records: bigint; readonly blocks: number }, LogReadError>
+}
+
+export class EventLog extends Context.Service<EventLog, EventLogShape>()("tidemark/EventLog") {}

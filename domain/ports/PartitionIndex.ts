@@ -1,0 +1,52 @@
+/**
+ * What is derived from one partition and belongs to the log, not to a generation: the dedupe index, M and R.
+ *
+ * Persisted as packed segments by offset range. Losing them costs time, never numbers: whoever loads a prefix
+ * replays the log from where the stored segments end. Rules: docs/semantics.md §3.2, §4.
+ */
+import { Context, Schema } from "effect"
+import type { Effect } from "effect"
+
+/** Dedupe entries and clocks of one offset range. Array i of each group describes entry i. */
+export interface PartitionSegment {
+  readonly partition: number
+  /** Offset range [from, to). Segments of a partition are contiguous. */
+  readonly from: bigint
+  readonly to: bigint
+  /** R at `to`: the largest receive time of the prefix, Unix ms; -Infinity if none. */
+  readonly receivedMaxMs: number
+  /** Largest heartbeat time of the prefix, Unix ms; -Infinity if none. */
+  readonly heartbeatMaxMs: number
+  /** M of every tenant at `to`, without heartbeats, Unix ms. */
+  readonly tenantMaxMs: ReadonlyMap<string, number>
+  readonly live: { readonly hi: Uint32Array; readonly lo: Uint32Array; readonly receivedMs: Float64Array; readonly offset: Float64Array }
+  readonly imports: { readonly hi: Uint32Array; readonly lo: Uint32Array; readonly offset: Float64Array }
+}
+
+/** Was this import entry stored by an offset below the prefix's end? Synchronous: called per imported event. */
+export interface ImportLookup {
+  readonly has: (hi: number, lo: number) => boolean
+}
+
+/** What is needed to continue a partition at `nextOffset`. */
+export interface StoredPrefix {
+  /** Where the stored segments end, ≤ the offset asked for; 0 when nothing is stored. */
+  readonly nextOffset: bigint
+  /** Segments whose live entries may still be inside the horizon, oldest first; the last one carries the clocks. */
+  readonly segments: readonly PartitionSegment[]
+  /** Import entries with an offset below `nextOffset`. */
+  readonly imports: ImportLookup
+}
+
+export class PartitionIndexError extends Schema.TaggedError<PartitionIndexError>()("PartitionIndexError", {
+  cause: Schema.Defect()
+}) {}
+
+export interface PartitionIndexShape {
+  /** The longest stored prefix that ends at or below `atMost`. */
+  readonly load: (partition: number, atMost: bigint) => Effect.Effect<StoredPrefix, PartitionIndexError>
+  /** Stores a segment. One that is already stored (same or covered range) is ignored. */
+  readonly save: (segment: PartitionSegment) => Effect.Effect<void, PartitionIndexError>
+}
+
+export class PartitionIndex extends Context.Service<PartitionIndex, PartitionIndexShape>()("tidemark/PartitionIndex") {}

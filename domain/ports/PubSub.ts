@@ -1,0 +1,29 @@
+/**
+ * Change hints between processes or parts of one. Loss is allowed and repaired by a query; no value travels here.
+ */
+import { Context, Schema } from "effect"
+import type { Effect, Scope } from "effect"
+
+export interface Notification {
+  /** What changed; a receiver reads the read model. */
+  readonly key: string
+  /** Rises with each change of the key within a generation. */
+  readonly version: string
+}
+
+export class PubSubUnavailableError extends Schema.TaggedError<PubSubUnavailableError>()("PubSubUnavailableError", {
+  cause: Schema.Defect()
+}) {}
+
+export interface Subscription {
+  /** Waits for the next notifications; `overflowed` when some were dropped since the last call (resync by query). */
+  readonly take: Effect.Effect<{ readonly notifications: readonly Notification[]; readonly overflowed: boolean }>
+}
+
+export interface PubSubShape {
+  readonly publish: (topic: string, notifications: readonly Notification[]) => Effect.Effect<void, PubSubUnavailableError>
+  /** Live when it returns; ends with the scope. A slow reader keeps at most `bufferMax` notifications. */
+  readonly subscribe: (topic: string, bufferMax: number) => Effect.Effect<Subscription, PubSubUnavailableError, Scope.Scope>
+}
+
+export class PubSub extends Context.Service<PubSub, PubSubShape>()("tidemark/PubSub") {}

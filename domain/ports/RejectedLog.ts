@@ -1,0 +1,30 @@
+/** Events that ingest refused, kept with their reasons so that they can be fixed and sent again. */
+import { Context, Schema } from "effect"
+import type { Effect } from "effect"
+
+export interface RejectedEvent {
+  readonly tenantId: string
+  /** UUIDv7 of the entry. */
+  readonly entryId: string
+  readonly receivedAtMs: number
+  readonly eventId: string | null
+  readonly eventType: string | null
+  readonly code: string
+  readonly pointer: string
+  readonly detail: string
+  /** Import name and line, when it came from one. */
+  readonly origin: string | null
+  /** The event as received, at most 32 KiB of it. */
+  readonly body: string
+}
+
+export class RejectedLogError extends Schema.TaggedError<RejectedLogError>()("RejectedLogError", { cause: Schema.Defect() }) {}
+
+export interface RejectedLogShape {
+  /** Durable when it returns. The same entry id again replaces nothing. */
+  readonly put: (entries: readonly RejectedEvent[]) => Effect.Effect<void, RejectedLogError>
+  /** Newest first; `after` is the entry id of the last one seen. */
+  readonly page: (tenantId: string, limit: number, after?: string) => Effect.Effect<readonly RejectedEvent[], RejectedLogError>
+}
+
+export class RejectedLog extends Context.Service<RejectedLog, RejectedLogShape>()("tidemark/RejectedLog") {}
