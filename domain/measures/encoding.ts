@@ -1,0 +1,153 @@
+/**
+ * Bytes of accumulators: a tag that names the form, then varints. Every value has exactly one
+ * encoding: varints are minimal (LEB128), a signed integer carries its sign in the lowest bit.
+ * Readers refuse anything else, so equal state and equal bytes mean the same thing.
+ */
+import { Schema } from "effect"
+
+/** Stored bytes are not the canonical form of the accumulator asked for. Never retry: the store is damaged. */
+export class MeasureBytesError extends Schema.TaggedError<MeasureBytesError>()("MeasureBytesError", {
+  reason: Schema.String
+}) {}
+
+/** First byte of each canonical form. Part of the stored format: never reuse a number. */
+export const Tag = {
+  count: 1,
+  sum: 2,
+  min: 3,
+  max: 4,
+  uniquesSet: 5,
+  uniquesSparse: 6,
+  uniquesDense: 7,
+  quantiles: 8
+} as const
+
+/** A byte buffer that grows while written to. */
+export class ByteWriter {
+  private bytes: Uint8Array
+  private length = 0
+
+  constructor(capacityBytes: number) {
+    this.bytes = new Uint8Array(capacityBytes)
+  }
+
+  byte(value: number): void {
+    if (this.length === this.bytes.length) this.grow()
+    this.bytes[this.length++] = value
+  }
+
+  /** An integer ≥ 0. */
+  unsigned(value: number | bigint): void {
+    if (typeof value === "bigint") {
+      let big = value
+      while (big > 0x7fffffffn) {
+        this.byte(Number(big & 0x7fn) | 0x80)
+        big >>= 7n
+      }
+      this.unsigned(Number(big))
+      return
+    }
+    let rest = value
+    while (rest > 0x7f) {
+      this.byte((rest % 128) | 0x80)
+      rest = Math.floor(rest / 128)
+    }
+    this.byte(rest)
+  }
+
+  /** Any integer, zigzag: 0, −1, 1, −2 … become 0, 1, 2, 3 … */
+  signed(value: number | bigint): void {
+    if (typeof value === "number" && Math.abs(value) < 2 ** 51) {
+      this.unsigned(value < 0 ? -2 * value - 1 : 2 * value)
+      return
+    }
+    const big = BigInt(value)
+    this.unsigned(big < 0n ? -2n * big - 1n : 2n * big)
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.length)
+  }
+
+  private grow(): void {
+    const larger = new Uint8Array(Math.max(16, this.bytes.length * 2))
+    larger.set(this.bytes)
+    this.bytes = larger
+  }
+}
+
+/** Reads what `ByteWriter` wrote. Every method throws `MeasureBytesError` on other bytes. */
+export class ByteReader {
+  private at = 0
+  private readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+
+  byte(): number {
+    const value = this.bytes[this.at]
+    if (value === undefined) throw new MeasureBytesError({ reason: "bytes end early" })
+    this.at++
+    return value
+  }
+
+  tag(expected: number): void {
+    const found = this.byte()
+    if (found !== expected) throw new MeasureBytesError({ reason: `tag ${found} where ${expected} was expected` })
+  }
+
+  /** An integer ≥ 0: a number when it is safe, else a bigint. */
+  unsigned(): number | bigint {
+    let value = 0
+    let factor = 1
+    for (let i = 0; i < 7; i++) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) {
+        if (byte === 0 && i > 0) throw new MeasureBytesError({ reason: "varint is not minimal" })
+        return value
+      }
+      factor *= 128
+    }
+    return this.unsignedBeyond(BigInt(value))
+  }
+
+  signed(): number | bigint {
+    const zigzag = this.unsigned()
+    if (typeof zigzag === "number") return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
+    return narrowed((zigzag & 1n) === 0n ? zigzag >> 1n : -((zigzag + 1n) >> 1n))
+  }
+
+  /** An integer ≥ 0 that must be safe. */
+  safeUnsigned(): number {
+    const value = this.unsigned()
+    if (typeof value === "bigint") throw new MeasureBytesError({ reason: "integer beyond 2^53 − 1" })
+    return value
+  }
+
+  atEnd(): boolean {
+    return this.at === this.bytes.length
+  }
+
+  end(): void {
+    if (!this.atEnd()) throw new MeasureBytesError({ reason: "bytes after the end" })
+  }
+
+  private unsignedBeyond(low: bigint): number | bigint {
+    let value = low
+    let shift = 49n
+    for (;;) {
+      const byte = this.byte()
+      value += BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) {
+        if (byte === 0) throw new MeasureBytesError({ reason: "varint is not minimal" })
+        return narrowed(value)
+      }
+      shift += 7n
+    }
+  }
+}
+
+const narrowed = (value: bigint): number | bigint =>
+  value >= -9007199254740991n && value <= 9007199254740991n ? Number(value) : value

@@ -1,0 +1,154 @@
+/**
+ * MurmurHash3 x86 128 (Appleby's reference algorithm) over UTF-8, in plain 32-bit arithmetic.
+ *
+ * The platform's one fast hash: uniques, fingerprints, dedupe and store keys. Convention used
+ * everywhere: the 64-bit hash of a text is `out[0]` (high 32 bits) and `out[1]` (low 32 bits), so
+ * it equals the first 16 characters of `hashHex`. Not cryptographic; the seed is derived from the
+ * log id. Calls allocate nothing (the scratch buffer grows only for a longer text than any before).
+ */
+
+const C1 = 0x239b961b
+const C2 = 0xab0e9789 | 0
+const C3 = 0x38b34ae5
+const C4 = 0xa1e38b93 | 0
+
+let scratch = new Uint8Array(4096)
+
+/** Hashes the UTF-8 form of `text` (a lone surrogate counts as U+FFFD) into `out[0..3]`. */
+export const hashUtf8 = (text: string, seed: number, out: Uint32Array): void => {
+  if (text.length * 3 > scratch.length) scratch = new Uint8Array(text.length * 3)
+  murmur(scratch, encodeUtf8(text, scratch), seed, out)
+}
+
+/** Hashes `bytes` into `out[0..3]`. */
+export const hashBytes = (bytes: Uint8Array, seed: number, out: Uint32Array): void =>
+  murmur(bytes, bytes.length, seed, out)
+
+const hexOut = new Uint32Array(4)
+
+/** The hash as 32 lower-case hex characters, most significant digit of `out[0]` first. */
+export const hashHex = (input: Uint8Array | string, seed: number): string => {
+  if (typeof input === "string") hashUtf8(input, seed, hexOut)
+  else hashBytes(input, seed, hexOut)
+  return wordHex(hexOut[0]!) + wordHex(hexOut[1]!) + wordHex(hexOut[2]!) + wordHex(hexOut[3]!)
+}
+
+const wordHex = (word: number): string => word.toString(16).padStart(8, "0")
+
+/** Writes the UTF-8 form of `text` to `target` (at least 3 bytes per code unit). Returns its length. */
+const encodeUtf8 = (text: string, target: Uint8Array): number => {
+  const length = text.length
+  let n = 0
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x80) target[n++] = unit
+    else return encodeUtf8From(text, i, target, n)
+  }
+  return n
+}
+
+const encodeUtf8From = (text: string, from: number, target: Uint8Array, at: number): number => {
+  const length = text.length
+  let n = at
+  for (let i = from; i < length; i++) {
+    let code = text.charCodeAt(i)
+    if (code < 0x80) {
+      target[n++] = code
+      continue
+    }
+    if (code < 0x800) {
+      target[n++] = 0xc0 | (code >> 6)
+      target[n++] = 0x80 | (code & 0x3f)
+      continue
+    }
+    if (code >= 0xd800 && code <= 0xdfff) {
+      const next = code < 0xdc00 && i + 1 < length ? text.charCodeAt(i + 1) : 0
+      if (next >= 0xdc00 && next <= 0xdfff) {
+        i++
+        code = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00)
+        target[n++] = 0xf0 | (code >> 18)
+        target[n++] = 0x80 | ((code >> 12) & 0x3f)
+        target[n++] = 0x80 | ((code >> 6) & 0x3f)
+        target[n++] = 0x80 | (code & 0x3f)
+        continue
+      }
+      code = 0xfffd
+    }
+    target[n++] = 0xe0 | (code >> 12)
+    target[n++] = 0x80 | ((code >> 6) & 0x3f)
+    target[n++] = 0x80 | (code & 0x3f)
+  }
+  return n
+}
+
+const wordAt = (bytes: Uint8Array, at: number): number =>
+  bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+
+/** The 0 to 4 bytes from `at` up to `length`, little endian, zero-filled. */
+const tailWordAt = (bytes: Uint8Array, at: number, length: number): number => {
+  let word = 0
+  for (let i = Math.min(at + 4, length) - 1; i >= at; i--) word = (word << 8) | bytes[i]!
+  return word
+}
+
+const mix1 = (k: number): number => {
+  k = Math.imul(k, C1)
+  return Math.imul((k << 15) | (k >>> 17), C2)
+}
+const mix2 = (k: number): number => {
+  k = Math.imul(k, C2)
+  return Math.imul((k << 16) | (k >>> 16), C3)
+}
+const mix3 = (k: number): number => {
+  k = Math.imul(k, C3)
+  return Math.imul((k << 17) | (k >>> 15), C4)
+}
+const mix4 = (k: number): number => {
+  k = Math.imul(k, C4)
+  return Math.imul((k << 18) | (k >>> 14), C1)
+}
+
+const avalanche = (h: number): number => {
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}
+
+const murmur = (bytes: Uint8Array, length: number, seed: number, out: Uint32Array): void => {
+  let h1 = seed | 0
+  let h2 = h1
+  let h3 = h1
+  let h4 = h1
+  const blocksEnd = length & ~15
+  for (let i = 0; i < blocksEnd; i += 16) {
+    h1 ^= mix1(wordAt(bytes, i))
+    h1 = (Math.imul(((h1 << 19) | (h1 >>> 13)) + h2, 5) + 0x561ccd1b) | 0
+    h2 ^= mix2(wordAt(bytes, i + 4))
+    h2 = (Math.imul(((h2 << 17) | (h2 >>> 15)) + h3, 5) + 0x0bcaa747) | 0
+    h3 ^= mix3(wordAt(bytes, i + 8))
+    h3 = (Math.imul(((h3 << 15) | (h3 >>> 17)) + h4, 5) + 0x96cd1c35) | 0
+    h4 ^= mix4(wordAt(bytes, i + 12))
+    h4 = (Math.imul(((h4 << 13) | (h4 >>> 19)) + h1, 5) + 0x32ac3b17) | 0
+  }
+  if (length > blocksEnd) {
+    // A word without bytes is zero, and zero mixes to zero: no case distinction is needed.
+    h1 ^= mix1(tailWordAt(bytes, blocksEnd, length))
+    h2 ^= mix2(tailWordAt(bytes, blocksEnd + 4, length))
+    h3 ^= mix3(tailWordAt(bytes, blocksEnd + 8, length))
+    h4 ^= mix4(tailWordAt(bytes, blocksEnd + 12, length))
+  }
+  h1 ^= length
+  h2 ^= length
+  h3 ^= length
+  h4 ^= length
+  h1 = (h1 + h2 + h3 + h4) | 0
+  h2 = avalanche((h2 + h1) | 0)
+  h3 = avalanche((h3 + h1) | 0)
+  h4 = avalanche((h4 + h1) | 0)
+  h1 = avalanche(h1)
+  h1 = (h1 + h2 + h3 + h4) | 0
+  out[0] = h1
+  out[1] = h2 + h1
+  out[2] = h3 + h1
+  out[3] = h4 + h1
+}

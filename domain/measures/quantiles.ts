@@ -1,0 +1,223 @@
+/**
+ * Distribution of a decimal: DDSketch at 1 % relative error, with exact sum, count, min and max.
+ *
+ * Buckets never collapse, so the state is a pure function of the multiset of values. Bucket bounds
+ * come from repeated multiplication, which IEEE 754 defines to the last bit; `Math.log` only guesses
+ * where to look, so no engine's logarithm can change a byte.
+ */
+import { Count } from "./count.ts"
+import { DecimalSum } from "./decimal-sum.ts"
+import type { Scaled } from "./decimal.ts"
+import { divideHalfEven, powerOfTen, scaleRounded } from "./decimal.ts"
+import { ByteReader, ByteWriter, MeasureBytesError, Tag } from "./encoding.ts"
+import { Extreme } from "./extreme.ts"
+
+/** Largest relative error of a quantile. */
+export const RELATIVE_ACCURACY = 0.01
+/** Values nearer to zero than this count as zero in the sketch (not in sum, min and max). */
+export const ZERO_BELOW = 1e-9
+/** Values beyond ± this count as ± this in the sketch (not in sum, min and max). */
+export const CLAMP_AT = 1e12
+
+const GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
+const PER_LOG = 1 / Math.log(GAMMA)
+/** Index of the bucket that holds 10^-9; bucket i is (γ^(i−1), γ^i]. */
+const INDEX_MIN = -1_037
+/** Index of the bucket that holds 10^12. */
+const INDEX_MAX = 1_382
+/** Added to a bucket's index to make its key ≥ 1, so that keys sort like values: negative, 0, positive. */
+const KEY_OFFSET = 1 - INDEX_MIN
+const KEY_MAX = INDEX_MAX + KEY_OFFSET
+
+/** BOUNDS[key] = γ^(key − KEY_OFFSET), the upper bound of the bucket. BOUNDS[0] is the lowest lower bound. */
+const BOUNDS = ((): Float64Array => {
+  const bounds = new Float64Array(KEY_MAX + 1)
+  bounds[KEY_OFFSET] = 1
+  for (let key = KEY_OFFSET + 1; key <= KEY_MAX; key++) bounds[key] = bounds[key - 1]! * GAMMA
+  for (let key = KEY_OFFSET - 1; key >= 0; key--) bounds[key] = bounds[key + 1]! / GAMMA
+  return bounds
+})()
+
+/** Key of the bucket of `magnitude`, which is ≥ `ZERO_BELOW`. */
+const keyOf = (magnitude: number): number => {
+  if (magnitude >= CLAMP_AT) return KEY_MAX
+  let key = Math.ceil(Math.log(magnitude) * PER_LOG) + KEY_OFFSET
+  while (BOUNDS[key - 1]! >= magnitude) key--
+  while (BOUNDS[key]! < magnitude) key++
+  return key
+}
+
+/** The value within 1 % of everything in the bucket. */
+const bucketValue = (key: number): number => (2 * BOUNDS[key]!) / (GAMMA + 1)
+
+/** `value` in the measure's unit; the true quantile is within ± `errorBound` of it. */
+export interface QuantileEstimate {
+  readonly value: number
+  readonly errorBound: number
+}
+
+/**
+ * Monoid of multisets under union. Bytes: tag, count and, unless it is 0, sum, min, max, number of
+ * buckets, then per bucket in key order the key (first signed, then the gap) and its count.
+ */
+export class Quantiles {
+  readonly kind = "quantiles"
+  /** Digits after the point to which values are rounded before they are added. */
+  readonly scale: number
+  readonly count = new Count()
+  readonly sum = new DecimalSum()
+  readonly min = new Extreme("min")
+  readonly max = new Extreme("max")
+  /** Bucket key → values in it; 0 is the zero bucket, −key the mirror image of key. */
+  private readonly buckets = new Map<number, number>()
+  private readonly power: number
+
+  constructor(scale: number) {
+    this.scale = scale
+    this.power = powerOfTen(scale)
+  }
+
+  /** Adds `x` rounded half to even to the scale. Throws `RangeError` unless |x| ≤ 2^53 − 1. */
+  add(x: number): void {
+    const scaled = scaleRounded(x, this.scale)
+    if (typeof scaled === "string") throw new RangeError(`${x} is no decimal: ${scaled}`)
+    this.addScaled(scaled)
+  }
+
+  /** Adds `scaled` × 10^-scale. A number must be a safe integer. */
+  addScaled(scaled: Scaled): void {
+    this.count.add(1)
+    this.sum.addScaled(scaled)
+    this.min.addScaled(scaled)
+    this.max.addScaled(scaled)
+    const x = Number(scaled) / this.power
+    const magnitude = Math.abs(x)
+    const key = magnitude < ZERO_BELOW ? 0 : x < 0 ? -keyOf(magnitude) : keyOf(magnitude)
+    const { buckets } = this
+    const before = buckets.get(key)
+    buckets.set(key, before === undefined ? 1 : before + 1)
+  }
+
+  /**
+   * The value of nearest rank ⌈q × count⌉ (at least 1), for 0 ≤ q ≤ 1 in steps of 10^-6; null when
+   * empty. Never outside min and max.
+   */
+  quantile(q: number): QuantileEstimate | null {
+    const count = this.count.value()
+    const min = this.min.value()
+    const max = this.max.value()
+    if (min === null || max === null) return null
+    const rank = (BigInt(Math.round(q * 1e6)) * count + 999_999n) / 1_000_000n
+    const key = this.keyAtRank(rank < 1n ? 1 : Number(rank))
+    const low = Number(min) / this.power
+    const high = Number(max) / this.power
+    const middle = key === 0 ? 0 : key > 0 ? bucketValue(key) : -bucketValue(-key)
+    const value = Math.min(Math.max(middle, low), high)
+    return { value, errorBound: errorBoundOf(key, value, low, high) }
+  }
+
+  /** Exact average × 10^scale, rounded half to even; null when empty. */
+  averageScaled(): bigint | null {
+    const count = this.count.value()
+    return count === 0n ? null : divideHalfEven(this.sum.value(), count)
+  }
+
+  /** Throws `RangeError` when the scales differ. */
+  merge(other: Quantiles): void {
+    if (other.scale !== this.scale) throw new RangeError(`cannot merge scale ${other.scale} into ${this.scale}`)
+    this.count.merge(other.count)
+    this.sum.merge(other.sum)
+    this.min.merge(other.min)
+    this.max.merge(other.max)
+    const { buckets } = this
+    for (const [key, values] of other.buckets) buckets.set(key, (buckets.get(key) ?? 0) + values)
+  }
+
+  clone(): Quantiles {
+    const copy = new Quantiles(this.scale)
+    copy.merge(this)
+    return copy
+  }
+
+  encode(): Uint8Array {
+    const writer = new ByteWriter(32 + this.buckets.size * 3)
+    writer.byte(Tag.quantiles)
+    writer.unsigned(this.count.value())
+    const min = this.min.value()
+    const max = this.max.value()
+    if (min === null || max === null) return writer.finish()
+    writer.signed(this.sum.value())
+    writer.signed(min)
+    writer.signed(max)
+    writer.unsigned(this.buckets.size)
+    let before: number | null = null
+    for (const key of this.sortedKeys()) {
+      if (before === null) writer.signed(key)
+      else writer.unsigned(key - before)
+      writer.unsigned(this.buckets.get(key)!)
+      before = key
+    }
+    return writer.finish()
+  }
+
+  /** Throws `MeasureBytesError` unless `bytes` came from `encode` at the same scale. */
+  static decode(bytes: Uint8Array, scale: number): Quantiles {
+    const reader = new ByteReader(bytes)
+    reader.tag(Tag.quantiles)
+    const quantiles = new Quantiles(scale)
+    const count = reader.unsigned()
+    if (count !== 0) {
+      quantiles.count.add(count)
+      quantiles.sum.addScaled(reader.signed())
+      quantiles.min.addScaled(reader.signed())
+      quantiles.max.addScaled(reader.signed())
+      if (quantiles.readBuckets(reader) !== count) throw new MeasureBytesError({ reason: "bucket counts differ from count" })
+    }
+    reader.end()
+    return quantiles
+  }
+
+  /** Returns the number of values in all buckets. */
+  private readBuckets(reader: ByteReader): number {
+    let key = 0
+    let total = 0
+    const size = reader.safeUnsigned()
+    for (let i = 0; i < size; i++) {
+      const step = i === 0 ? Number(reader.signed()) : reader.safeUnsigned()
+      const values = reader.safeUnsigned()
+      key += step
+      if (Math.abs(key) > KEY_MAX || (i > 0 && step === 0) || values === 0) throw new MeasureBytesError({ reason: "bucket" })
+      this.buckets.set(key, values)
+      total += values
+    }
+    return total
+  }
+
+  private sortedKeys(): Int16Array {
+    return Int16Array.from(this.buckets.keys()).sort()
+  }
+
+  private keyAtRank(rank: number): number {
+    let seen = 0
+    let last = 0
+    for (const key of this.sortedKeys()) {
+      seen += this.buckets.get(key)!
+      last = key
+      if (seen >= rank) break
+    }
+    return last
+  }
+}
+
+/**
+ * Half-width of the interval that surely holds the true quantile: 1 % of the true value is
+ * 1 / (1 − 1 %) as much of the estimate; zero bucket and clamped values have bounds of their own.
+ */
+const errorBoundOf = (key: number, value: number, low: number, high: number): number => {
+  if (low === high) return 0
+  if (key === 0) return Math.min(ZERO_BELOW, Math.max(-low, high))
+  const relative = (Math.abs(value) * RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
+  if (key === KEY_MAX) return Math.max(relative, high - value)
+  if (key === -KEY_MAX) return Math.max(relative, value - low)
+  return relative
+}
