@@ -1,0 +1,89 @@
+/** Bulk load of a file through the real ingest, marked as a backfill, with progress. */
+import { statSync } from "node:fs"
+import type { Client } from "../client.ts"
+import { CliError } from "../client.ts"
+import type { ImportLine, ImportOptions } from "./toEvents.ts"
+import { toEvents } from "./toEvents.ts"
+
+export interface ImportReport {
+  readonly name: string
+  readonly lines: number
+  readonly accepted: number
+  readonly duplicate: number
+  readonly rejected: number
+  /** At most 100 of them, by line number. */
+  readonly problems: readonly { readonly line: number; readonly code: string; readonly detail: string }[]
+  readonly seconds: number
+}
+
+const BATCH_EVENTS_MAX = 500
+const BATCH_BYTES_MAX = 2 * 1024 * 1024
+const PROBLEMS_MAX = 100
+const ATTEMPTS_MAX = 8
+const PROGRESS_EVERY_MS = 5_000
+
+interface Answer {
+  readonly accepted: number
+  readonly duplicate: number
+  readonly rejected: number
+  readonly results: readonly { readonly status: string; readonly code?: string; readonly detail?: string }[]
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Sends one batch; waits and repeats on 429 and 503, which is safe because every line has an id. */
+const send = async (client: Client, name: string, lines: readonly ImportLine[]): Promise<Answer> => {
+  const headers = { authorization: `Bearer ${client.keyFor("admin")}`, "content-type": "application/x-ndjson", "tidemark-backfill": name }
+  const body = lines.map((line) => line.body).join("\n")
+  for (let attempt = 1; ; attempt++) {
+    const response = await client.request("/v1/events", { method: "POST", headers, body })
+    if (response.ok) return (await response.json()) as Answer
+    const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string } & Partial<Answer>
+    if (response.status === 422 && problem.results !== undefined) return problem as Answer
+    const again = response.status === 429 || response.status === 503
+    if (!again || attempt === ATTEMPTS_MAX) throw new CliError(`Lines ${lines[0]?.number}–${lines.at(-1)?.number}: ${response.status} ${problem.code ?? ""} ${problem.detail ?? ""}. What was accepted stays; run the same import again to go on.`)
+    await pause(Number(response.headers.get("retry-after") ?? "1") * 1_000)
+  }
+}
+
+/** Imports the file; `progress` gets one line at most every 5 s and every problem at once. */
+export const importFile = async (client: Client, path: string, options: ImportOptions, progress: (line: string) => void): Promise<ImportReport> => {
+  const totalBytes = statSync(path).size
+  const startedMs = performance.now()
+  const report = { name: options.name, lines: 0, accepted: 0, duplicate: 0, rejected: 0, problems: [] as { line: number; code: string; detail: string }[] }
+  let readBytes = 0
+  let shownMs = startedMs
+  let batch: ImportLine[] = []
+  let batchBytes = 0
+
+  const flush = async () => {
+    if (batch.length === 0) return
+    const answer = await send(client, options.name, batch)
+    report.accepted += answer.accepted
+    report.duplicate += answer.duplicate
+    report.rejected += answer.rejected
+    answer.results.forEach((result, index) => {
+      const line = batch[index]
+      if (result.status !== "rejected" || line === undefined) return
+      const problem = { line: line.number, code: result.code ?? "rejected", detail: line.problem ?? result.detail ?? "" }
+      progress(`line ${problem.line}: ${problem.code}: ${problem.detail}`)
+      if (report.problems.length < PROBLEMS_MAX) report.problems.push(problem)
+    })
+    batch = []
+    batchBytes = 0
+    if (performance.now() - shownMs >= PROGRESS_EVERY_MS) {
+      shownMs = performance.now()
+      const share = totalBytes === 0 ? 100 : (100 * readBytes) / totalBytes
+      progress(`${share.toFixed(0).padStart(3)} %  ${report.lines} lines  ${Math.round(report.lines / ((shownMs - startedMs) / 1_000))} lines/s`)
+    }
+  }
+
+  for await (const line of toEvents(path, options, (bytes) => (readBytes += bytes))) {
+    report.lines += 1
+    if (batch.length >= BATCH_EVENTS_MAX || batchBytes + line.body.length > BATCH_BYTES_MAX) await flush()
+    batch.push(line)
+    batchBytes += line.body.length
+  }
+  await flush()
+  return { ...report, seconds: Math.round(performance.now() - startedMs) / 1_000 }
+}

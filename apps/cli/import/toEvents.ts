@@ -1,0 +1,133 @@
+/**
+ * One input line or record to one line of NDJSON that ingest understands.
+ *
+ * The id is a hash of import name, line number and line unless a field is named, so the same import adds nothing
+ * the second time. A line that cannot be read is sent as it is: ingest rejects it and keeps it with its reason.
+ */
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { parse as parseCsv } from "csv-parse"
+import { parseAccessLogLine } from "./accessLog.ts"
+import { readLines, readText } from "./readLines.ts"
+
+export interface ImportOptions {
+  readonly format: "ndjson" | "access-log" | "csv"
+  readonly name: string
+  readonly type?: string
+  readonly timeField?: string
+  readonly userField?: string
+  readonly idField?: string
+  /** Target path in `data` → source path, from the YAML file of `--map`. */
+  readonly map?: ReadonlyMap<string, string>
+}
+
+/** One line to send. `problem` says why the input line could not be read. */
+export interface ImportLine {
+  readonly number: number
+  readonly body: string
+  readonly problem?: string
+}
+
+const lineId = (name: string, number: number, text: string): string =>
+  createHash("sha256").update(`${name}\n${number}\n${text}`).digest("hex").slice(0, 32)
+
+/** The value at a dotted path, or undefined. */
+const at = (value: unknown, path: string): unknown => {
+  let current = value
+  for (const name of path.split(".")) {
+    if (typeof current !== "object" || current === null) return undefined
+    current = (current as Record<string, unknown>)[name]
+  }
+  return current
+}
+
+const mapped = (source: unknown, map: ReadonlyMap<string, string>): Record<string, unknown> => {
+  const data: Record<string, unknown> = Object.create(null) as Record<string, unknown>
+  for (const [target, path] of map) {
+    const names = target.split(".")
+    let node = data
+    for (const name of names.slice(0, -1)) {
+      const next = (node[name] ??= Object.create(null)) as Record<string, unknown>
+      node = next
+    }
+    node[names.at(-1) ?? target] = at(source, path) ?? null
+  }
+  return data
+}
+
+const text = (value: unknown): string | undefined =>
+  value === undefined || value === null ? undefined : typeof value === "string" ? value : JSON.stringify(value)
+
+const time = (value: unknown): string | number | undefined => {
+  if (typeof value === "number") return value
+  if (typeof value !== "string") return undefined
+  return /^\d{12,14}$/.test(value) ? Number(value) : value.includes(" ") && !value.includes("T") ? value.replace(" ", "T") + (/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? "" : "Z") : value
+}
+
+const fieldsOf = (source: unknown, options: ImportOptions, fallbackId: string): string => {
+  const named = options.idField === undefined ? undefined : text(at(source, options.idField))
+  const fields = {
+    type: options.type,
+    id: named ?? fallbackId,
+    time: options.timeField === undefined ? undefined : time(at(source, options.timeField)),
+    userId: options.userField === undefined ? undefined : text(at(source, options.userField))
+  }
+  return JSON.stringify(fields).slice(0, -1)
+}
+
+const fromJson = (line: string, number: number, options: ImportOptions): ImportLine => {
+  const id = lineId(options.name, number, line)
+  let source: unknown
+  try {
+    source = JSON.parse(line)
+  } catch (error) {
+    return { number, body: line, problem: `not JSON: ${(error as Error).message}` }
+  }
+  if (options.type === undefined) {
+    const native = source as Record<string, unknown> | null
+    if (native === null || typeof native !== "object" || typeof native["type"] !== "string") {
+      return { number, body: line, problem: "no field `type`: name one with --type" }
+    }
+    const body = "id" in native ? line : `{"id":${JSON.stringify(id)},${line.trim().slice(1)}`
+    return { number, body }
+  }
+  const data = options.map === undefined ? line : JSON.stringify(mapped(source, options.map))
+  return { number, body: `${fieldsOf(source, options, id)},"data":${data}}` }
+}
+
+const fromAccessLog = (line: string, number: number, options: ImportOptions): ImportLine => {
+  const entry = parseAccessLogLine(line)
+  if (entry === undefined) return { number, body: line, problem: "not in the combined log format" }
+  const type = options.type ?? "http.request"
+  return { number, body: JSON.stringify({ type, id: lineId(options.name, number, line), time: entry.time, data: entry.data }) }
+}
+
+async function* fromCsv(path: string, options: ImportOptions, onBytes: (bytes: number) => void): AsyncGenerator<ImportLine> {
+  const parser = parseCsv({ columns: true, relax_column_count: true, skip_empty_lines: true, info: true, bom: true, cast: (value, context) => castCell(value, context.header) })
+  const input = (await readText(path, onBytes)) as ReturnType<typeof createReadStream>
+  const records = input.pipe(parser) as AsyncIterable<{ record: Record<string, unknown>; info: { lines: number } }>
+  for await (const { record, info } of records) {
+    const raw = JSON.stringify(options.map === undefined ? record : mapped(record, options.map))
+    yield { number: info.lines, body: `${fieldsOf(record, options, lineId(options.name, info.lines, raw))},"data":${raw}}` }
+  }
+}
+
+/** A cell that is exactly the shortest text of a number becomes that number; an empty one is null. */
+const castCell = (value: string, header: boolean): unknown => {
+  if (header) return value
+  if (value === "") return null
+  const number = Number(value)
+  return Number.isFinite(number) && String(number) === value && Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : value
+}
+
+/** Every line of the file as something to send; empty lines are passed over. */
+export async function* toEvents(path: string, options: ImportOptions, onBytes: (bytes: number) => void): AsyncGenerator<ImportLine> {
+  if (options.format === "csv") {
+    yield* fromCsv(path, options, onBytes)
+    return
+  }
+  const convert = options.format === "access-log" ? fromAccessLog : fromJson
+  for await (const line of readLines(path, onBytes)) {
+    if (line.text.trim() !== "") yield convert(line.text, line.number, options)
+  }
+}

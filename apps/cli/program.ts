@@ -1,0 +1,132 @@
+/** The command tree: `tidemark <noun> <verb>`. Exit codes: 0 ok, 1 failed, 2 usage, 5 unreachable. */
+import { existsSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
+import { Command, Option } from "commander"
+import { parse as parseYaml } from "yaml"
+import type { Client, GlobalOptions } from "./client.ts"
+import { CliError, makeClient } from "./client.ts"
+import { importFile } from "./import/importFile.ts"
+import type { ImportOptions } from "./import/toEvents.ts"
+import type { Output } from "./output.ts"
+import type { FindOptions } from "./verbs/events.ts"
+import { find, send, show, tail } from "./verbs/events.ts"
+import type { QueryOptions } from "./verbs/models.ts"
+import { projections, query, why } from "./verbs/models.ts"
+import { configExplain, doctor, health, logInfo, verify } from "./verbs/operations.ts"
+
+export interface ProgramInput {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly output: Output
+  readonly readStdin: () => Promise<string>
+  readonly explain: () => readonly { name: string; value: string; source: string }[]
+}
+
+type Verb = (client: Client, json: boolean) => Promise<void> | void
+
+interface ImportFlags {
+  readonly format: ImportOptions["format"]
+  readonly name?: string
+  readonly type?: string
+  readonly timeField?: string
+  readonly userField?: string
+  readonly idField?: string
+  readonly map?: string
+}
+
+const importOptions = (file: string, flags: ImportFlags): ImportOptions => {
+  if (!existsSync(file)) throw new CliError(`There is no file ${file}.`, 2)
+  if (flags.format === "csv" && flags.type === undefined) throw new CliError("A CSV import needs --type: the event type of its rows.", 2)
+  const { map: mapFile, name, ...rest } = flags
+  const map = mapFile === undefined ? undefined : new Map(Object.entries(parseYaml(readFileSync(mapFile, "utf8")) as Record<string, string>))
+  return { ...rest, name: name ?? basename(file), ...(map === undefined ? {} : { map }) }
+}
+
+const list = (value: string, before: string[]): string[] => [...before, value]
+const count = (value: string): number => {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1 || number > 1_000) throw new CliError(`--first takes a whole number from 1 to 1000, got "${value}".`, 2)
+  return number
+}
+
+const addEvents = (program: Command, run: (verb: Verb) => Promise<void>, { output, readStdin }: ProgramInput): void => {
+  program.command("send <type> [data]").description("send one event; data is JSON, or - for standard input").action((type: string, data?: string) =>
+    run(async (client, json) => send(client, type, data === "-" ? await readStdin() : data, json, output)))
+  program.command("tail").description("events as they are stored").option("--type <type>").action((flags: { type?: string }) =>
+    run((client, json) => tail(client, flags.type, json, output)))
+  const events = program.command("events").description("the event log")
+  events.command("find").description("search the log, newest first")
+    .option("--type <type>").option("--user <id>").option("--session <id>").option("--text <text>").option("--from <time>").option("--to <time>")
+    .option("--first <n>", "at most this many", count, 50)
+    .action((flags: FindOptions) => run((client, json) => find(client, flags, json, output)))
+  program.command("event").description("one event").command("show <id>").description("what every projection made of it").action((id: string) =>
+    run((client, json) => show(client, id, json, output)))
+}
+
+const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
+  program.command("import <file>").description("bulk load a file (gz too); the same import again adds nothing")
+    .addOption(new Option("--format <format>").choices(["ndjson", "access-log", "csv"]).makeOptionMandatory())
+    .option("--name <name>", "name of the import; default: the file's name").option("--type <type>", "event type of every line")
+    .option("--time-field <path>").option("--user-field <path>").option("--id-field <path>").option("--map <file>", "YAML: target path in data: source path")
+    .action((file: string, flags: ImportFlags) =>
+      run(async (client, json) => {
+        const report = await importFile(client, file, importOptions(file, flags), output.note)
+        output.data(json ? JSON.stringify(report) : `${report.name}: ${report.lines} lines, ${report.accepted} accepted, ${report.duplicate} already there, ${report.rejected} rejected, ${report.seconds} s`)
+      }))
+}
+
+const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
+  program.command("query <projection>").description("windows of a projection")
+    .requiredOption("--measure <name>", "repeat for several", list, []).requiredOption("--from <time>").requiredOption("--to <time>")
+    .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("hour"))
+    .option("--where <name=value>", "repeat for several", list, []).option("--by <dimension>")
+    .action((projection: string, flags: QueryOptions) => run((client, json) => query(client, projection, flags, json, output)))
+  program.command("why <projection> <key> <start>").description("the events behind a window; key values separated by commas")
+    .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
+    .action((projection: string, key: string, start: string, flags: { resolution: string; first: number }) =>
+      run((client, json) => why(client, projection, key, start, flags, json, output)))
+  program.command("projections").description("read models").command("ls").description("state of every projection").action(() =>
+    run((client, json) => projections(client, json, output)))
+}
+
+const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain }: ProgramInput): void => {
+  program.command("log").description("the log").command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
+  program.command("verify").description("checksums and hash chain of the log, conservation of every projection").action(() => run((client, json) => verify(client, json, output)))
+  program.command("health").description("every part of the running server").action(() => run((client, json) => health(client, json, output)))
+  program.command("doctor").description("checks of this machine").action(() => run((client, json) => doctor(client, environment, json, output)))
+  program.command("config").description("configuration").command("explain").description("each value with its source").action(() =>
+    run((_client, json) => configExplain(explain(), json, output)))
+}
+
+/** Runs one command line and answers its exit code. */
+export const runProgram = async (argv: readonly string[], input: ProgramInput): Promise<number> => {
+  const program = new Command("tidemark").description("Real-time analytics on an immutable event log").version("0.1.0")
+  program.option("--url <url>", "default: TIDEMARK_URL or http://127.0.0.1:4000").option("--key <key>").option("--tenant <tenant>").option("--json", "one JSON document, or NDJSON when streaming")
+  program.exitOverride().configureOutput({ writeOut: (text) => input.output.data(text.trimEnd()), writeErr: (text) => input.output.note(text.trimEnd()) })
+  const run = async (verb: Verb) => {
+    const options = program.opts<GlobalOptions>()
+    await verb(makeClient(options, input.environment), options.json === true)
+  }
+  for (const add of [addEvents, addImport, addModels, addOperations]) add(program, run, input)
+  inheritExitOverride(program)
+  try {
+    await program.parseAsync([...argv], { from: "user" })
+    return 0
+  } catch (error) {
+    if (error instanceof CliError) {
+      input.output.note(error.message)
+      return error.exitCode
+    }
+    const usage = error as { code?: string; exitCode?: number; message: string }
+    if (usage.code?.startsWith("commander.") === true) return usage.exitCode === 0 ? 0 : 2
+    input.output.note(usage.message)
+    return 1
+  }
+}
+
+/** `--json` and the like may stand anywhere; a wrong sub-command ends like a wrong command. */
+const inheritExitOverride = (command: Command): void => {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command)
+    inheritExitOverride(child)
+  }
+}

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { ConfigurationError, explainConfiguration, readConfiguration } from "./configuration.ts"
+
+describe("configuration", () => {
+  let directory: string
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "tidemark-config-"))
+  })
+  afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+  const read = (environment: Record<string, string> = {}, flags: [string, string][] = [], terminal = false) =>
+    readConfiguration({ flags: new Map(flags), environment, workingDirectory: directory, terminal })
+
+  it("prefers a flag to the environment, the environment to the file, the file to the default", () => {
+    expect(read().port).toEqual({ value: 4000, source: "default" })
+    writeFileSync(join(directory, "tidemark.json"), JSON.stringify({ TIDEMARK_PORT: 4100 }))
+    expect(read().port).toEqual({ value: 4100, source: "file" })
+    expect(read({ TIDEMARK_PORT: "4200" }).port).toEqual({ value: 4200, source: "environment" })
+    expect(read({ TIDEMARK_PORT: "4200" }, [["port", "4300"]]).port).toEqual({ value: 4300, source: "flag" })
+  })
+
+  it("derives lanes from the partitions, at most 4", () => {
+    expect(read({ TIDEMARK_PARTITIONS: "2" }).lanes.value).toBe(2)
+    expect(read({ TIDEMARK_PARTITIONS: "12" }).lanes.value).toBe(4)
+  })
+
+  it("runs the demo by default on a terminal only", () => {
+    expect(read().demo.value).toBe(false)
+    expect(read({}, [], true).demo.value).toBe(true)
+    expect(read({ TIDEMARK_DEMO: "1" }).demo.value).toBe(true)
+  })
+
+  it("refuses a host beyond loopback without an admin key", () => {
+    expect(() => read({ TIDEMARK_HOST: "0.0.0.0" })).toThrow(/TIDEMARK_ADMIN_KEY/)
+    expect(read({ TIDEMARK_HOST: "0.0.0.0", TIDEMARK_ADMIN_KEY: "a".repeat(24) }).host.value).toBe("0.0.0.0")
+  })
+
+  it("says which value is wrong and what to give instead", () => {
+    expect(() => read({ TIDEMARK_PORT: "http" })).toThrow(ConfigurationError)
+    expect(() => read({ TIDEMARK_PORT: "http" })).toThrow(/from 0 to 65535/)
+    expect(() => read({ TIDEMARK_WRITE_KEY: "short" })).toThrow(/at least 24/)
+  })
+
+  it("explains every value with its source and shows no key", () => {
+    const lines = explainConfiguration(read({ TIDEMARK_READ_KEY: "canary-canary-canary-canary" }))
+    expect(lines).toContainEqual({ name: "TIDEMARK_READ_KEY", value: "********", source: "environment" })
+    expect(JSON.stringify(lines)).not.toContain("canary")
+    expect(lines.map((line) => line.name)).toContain("TIDEMARK_DATA_DIR")
+  })
+})
