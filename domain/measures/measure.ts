@@ -121,7 +121,7 @@ export const mergeAccumulators = (into: Accumulator, from: Accumulator): void =>
 }
 
 const QUANTILE_PARTS = ["avg", "p50", "p95", "p99", "max", "min", "sum", "count"] as const
-const PERCENTILES: Readonly<Record<string, number>> = { p50: 0.5, p95: 0.95, p99: 0.99 }
+const PERCENTILES: ReadonlyMap<string, number> = new Map([["p50", 0.5], ["p95", 0.95], ["p99", 0.99]])
 
 /** Names under which the figures of measure `name` are asked for. */
 export const measureParts = (name: string, spec: MeasureSpec): string[] =>
@@ -155,7 +155,7 @@ const readQuantiles = (partName: string, part: string, quantiles: Quantiles): Me
     case "avg":
       return exactFigure(partName, quantiles.averageScaled(), quantiles.scale)
   }
-  const q = PERCENTILES[part]
+  const q = PERCENTILES.get(part)
   if (q === undefined) throw new RangeError(`no such part: ${partName}`)
   const estimate = quantiles.quantile(q)
   return {

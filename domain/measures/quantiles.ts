@@ -22,7 +22,7 @@ export const CLAMP_AT = 1e12
 const GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
 const PER_LOG = 1 / Math.log(GAMMA)
 /** Index of the bucket that holds 10^-9; bucket i is (γ^(i−1), γ^i]. */
-const INDEX_MIN = -1_037
+const INDEX_MIN = -1_036
 /** Index of the bucket that holds 10^12. */
 const INDEX_MAX = 1_382
 /** Added to a bucket's index to make its key ≥ 1, so that keys sort like values: negative, 0, positive. */
