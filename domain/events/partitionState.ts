@@ -1,0 +1,187 @@
+/**
+ * What one partition's prefix says: next offset, R, M of every tenant, and which events are duplicates.
+ *
+ * Derived from the log alone, so any reader of the same prefix holds the same state; it can be stored as segments
+ * and continued from them. Rules: docs/semantics.md §3.2, §3.7, §4.
+ */
+import { hashUtf8 } from "../measures/hash.ts"
+import type { ImportLookup, PartitionSegment } from "../ports/PartitionIndex.ts"
+import { DuplicateTable } from "./duplicateTable.ts"
+import type { DecodedRecord } from "./envelope.ts"
+import type { EventEnvelope } from "./event.ts"
+
+/** Dedupe horizon of live events, in R. */
+export const HORIZON_MS = 86_400_000
+
+/** What the prefix before a record says about it. */
+export interface Observation {
+  readonly duplicate: boolean
+  /** M(p, t) over earlier records for the event's tenant, −Infinity if none (and for records without a tenant). */
+  readonly maxEventTimeMs: number
+}
+
+interface Identity {
+  readonly tenantId: string
+  readonly partitionKey: string
+  readonly backfill?: string | undefined
+  readonly id: string
+}
+
+const NO_IMPORTS: ImportLookup = { has: () => false }
+const UNIT = "\u001f"
+const scratch = new Uint32Array(4)
+
+/** The dedupe name space: (tenant, partition key, import name or none, id), each with its length so that none runs into the next. */
+const identityText = (event: Identity): string =>
+  `${event.tenantId.length}:${event.tenantId}${UNIT}${event.partitionKey.length}:${event.partitionKey}${UNIT}${event.backfill === undefined ? "-" : `${event.backfill.length}:${event.backfill}`}${UNIT}${event.id}`
+
+const hashKey = (hi: number, lo: number): number => hi * 2 ** 21 + (lo >>> 11)
+
+/** Import entries observed since the last segment, by 64-bit hash. */
+class RecentImports {
+  private readonly buckets = new Map<number, number[]>()
+  has(hi: number, lo: number): boolean {
+    return this.buckets.get(hashKey(hi, lo))?.includes(lo) === true
+  }
+  add(hi: number, lo: number): void {
+    const bucket = this.buckets.get(hashKey(hi, lo))
+    if (bucket === undefined) this.buckets.set(hashKey(hi, lo), [lo])
+    else bucket.push(lo)
+  }
+}
+
+interface Entries {
+  readonly hi: number[]
+  readonly lo: number[]
+  readonly receivedMs: number[]
+  readonly offset: number[]
+}
+
+const noEntries = (): Entries => ({ hi: [], lo: [], receivedMs: [], offset: [] })
+
+export class PartitionState {
+  private readonly seed: number
+  private readonly partition: number
+  private readonly imports: ImportLookup
+  private readonly recentImports = new RecentImports()
+  private readonly live = new DuplicateTable(HORIZON_MS)
+  private readonly tenants = new Map<string, number>()
+  private heartbeatMs = -Infinity
+  private receivedMs = -Infinity
+  private next = 0n
+  private segmentFrom = 0n
+  private newLive = noEntries()
+  private newImports = noEntries()
+
+  /** `seed`: the log's hash seed. `imports`: entries stored before the prefix this state starts from. */
+  constructor(partition: number, seed: number, imports: ImportLookup = NO_IMPORTS) {
+    this.partition = partition
+    this.seed = seed
+    this.imports = imports
+  }
+
+  /** Continues where stored segments (contiguous, oldest first) end. */
+  static fromSegments(partition: number, seed: number, segments: readonly PartitionSegment[], imports: ImportLookup): PartitionState {
+    const state = new PartitionState(partition, seed, imports)
+    for (const segment of segments) {
+      const { hi, lo, receivedMs } = segment.live
+      for (let i = 0; i < hi.length; i++) state.live.add(hi[i] ?? 0, lo[i] ?? 0, receivedMs[i] ?? 0)
+    }
+    const last = segments.at(-1)
+    if (last === undefined) return state
+    for (const [tenantId, ms] of last.tenantMaxMs) state.tenants.set(tenantId, ms)
+    state.heartbeatMs = last.heartbeatMaxMs
+    state.receivedMs = last.receivedMaxMs
+    state.next = last.to
+    state.segmentFrom = last.to
+    return state
+  }
+
+  /** Offset of the next record to observe. */
+  get nextOffset(): bigint {
+    return this.next
+  }
+
+  /** R: the largest receive time of the prefix, Unix ms; −Infinity if none. */
+  get receivedMaxMs(): number {
+    return this.receivedMs
+  }
+
+  /** Largest heartbeat time of the prefix, Unix ms; −Infinity if none. */
+  get heartbeatMaxMs(): number {
+    return this.heartbeatMs
+  }
+
+  /** M of every tenant without heartbeats. A copy. */
+  tenantMaxMs(): ReadonlyMap<string, number> {
+    return new Map(this.tenants)
+  }
+
+  /** M(p, t), Unix ms; −Infinity if nothing was seen. */
+  maxEventTimeMs(tenantId: string): number {
+    return Math.max(this.tenants.get(tenantId) ?? -Infinity, this.heartbeatMs)
+  }
+
+  /** Would an event with this identity, received now, be a duplicate? Records nothing. */
+  isDuplicate(event: Identity, receivedAtMs: number): boolean {
+    hashUtf8(identityText(event), this.seed, scratch)
+    return this.seenBefore(scratch[0] ?? 0, scratch[1] ?? 0, event.backfill !== undefined, Math.max(this.receivedMs, receivedAtMs))
+  }
+
+  /** Takes the record at `nextOffset` into the state and says what the prefix before it means for it. */
+  observe(decoded: DecodedRecord): Observation {
+    const offset = this.next
+    this.next = offset + 1n
+    if (decoded.kind === "undecodable") return { duplicate: false, maxEventTimeMs: -Infinity }
+    if (decoded.kind === "system") {
+      const { record } = decoded
+      if (record.timeMs > this.receivedMs) this.receivedMs = record.timeMs
+      if (record.system === "heartbeat" && record.timeMs > this.heartbeatMs) this.heartbeatMs = record.timeMs
+      return { duplicate: false, maxEventTimeMs: -Infinity }
+    }
+    return this.observeEvent(decoded.event, offset)
+  }
+
+  private observeEvent(event: EventEnvelope, offset: bigint): Observation {
+    if (event.receivedAtMs > this.receivedMs) this.receivedMs = event.receivedAtMs
+    const maxEventTimeMs = this.maxEventTimeMs(event.tenantId)
+    const imported = event.backfill !== undefined
+    if (!imported && event.timeMs > (this.tenants.get(event.tenantId) ?? -Infinity)) this.tenants.set(event.tenantId, event.timeMs)
+    hashUtf8(identityText(event), this.seed, scratch)
+    const hi = scratch[0] ?? 0
+    const lo = scratch[1] ?? 0
+    if (this.seenBefore(hi, lo, imported, this.receivedMs)) return { duplicate: true, maxEventTimeMs }
+    if (imported) this.recentImports.add(hi, lo)
+    else this.live.add(hi, lo, this.receivedMs)
+    const entries = imported ? this.newImports : this.newLive
+    entries.hi.push(hi)
+    entries.lo.push(lo)
+    entries.receivedMs.push(this.receivedMs)
+    entries.offset.push(Number(offset))
+    return { duplicate: false, maxEventTimeMs }
+  }
+
+  private seenBefore(hi: number, lo: number, imported: boolean, nowMs: number): boolean {
+    return imported ? this.recentImports.has(hi, lo) || this.imports.has(hi, lo) : this.live.has(hi, lo, nowMs)
+  }
+
+  /** What was observed since the last call (or the stored prefix), to be saved; undefined when nothing was. */
+  takeSegment(): PartitionSegment | undefined {
+    if (this.next === this.segmentFrom) return undefined
+    const { newLive, newImports } = this
+    const segment: PartitionSegment = {
+      partition: this.partition,
+      from: this.segmentFrom,
+      to: this.next,
+      receivedMaxMs: this.receivedMs,
+      heartbeatMaxMs: this.heartbeatMs,
+      tenantMaxMs: this.tenantMaxMs(),
+      live: { hi: Uint32Array.from(newLive.hi), lo: Uint32Array.from(newLive.lo), receivedMs: Float64Array.from(newLive.receivedMs), offset: Float64Array.from(newLive.offset) },
+      imports: { hi: Uint32Array.from(newImports.hi), lo: Uint32Array.from(newImports.lo), offset: Float64Array.from(newImports.offset) }
+    }
+    this.newLive = noEntries()
+    this.newImports = noEntries()
+    this.segmentFrom = this.next
+    return segment
+  }
+}
