@@ -1,0 +1,76 @@
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
+import { Effect } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { eventLogLmdb } from "./EventLogLmdb.ts"
+
+const layer = (directory: string, partitions: number, role: "writer" | "reader" = "writer") =>
+  eventLogLmdb({ directory, role, partitions, lanes: 1, nowMs: () => 1_700_000_000_000, newLogId: () => "log-1" })
+
+eventLogContract("LMDB", () => {
+  const directory = mkdtempSync(join(tmpdir(), "tidemark-log-"))
+  return {
+    open: (partitions) => layer(directory, partitions),
+    dispose: async () => rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+describe("the LMDB log", () => {
+  let directory: string
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "tidemark-log-"))
+  })
+  afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+  const use = <A, E>(action: (log: EventLogShape) => Effect.Effect<A, E>, role: "writer" | "reader" = "writer"): Promise<A> =>
+    Effect.runPromise(Effect.gen(function* () { return yield* action(yield* EventLog) }).pipe(Effect.provide(layer(directory, 1, role))))
+  const append = (text: string) => use((log) => log.append([{ partition: 0, key: "k", value: new TextEncoder().encode(text) }]))
+
+  it("detects a flipped byte of a stored record, names its block and serves nothing of it", async () => {
+    await append("untouched")
+    await append("a needle in the log")
+    const file = join(directory, "data.mdb")
+    const data = readFileSync(file)
+    for (let at = data.indexOf("a needle in the log"); at >= 0; at = data.indexOf("a needle in the log", at + 1)) data[at + 2] = 0x4e
+    writeFileSync(file, data)
+    const read = (from: bigint) => use((log) => Effect.flip(log.read([{ partition: 0, nextOffset: from }], { bytesMax: 1 << 20, waitMaxMs: 0 })))
+    expect(await read(2n)).toMatchObject({ _tag: "LogCorruptError", partition: 0, offset: 2n })
+    expect(await use((log) => Effect.flip(log.verify(0)))).toMatchObject({ _tag: "LogCorruptError", offset: 2n, detail: "checksum differs" })
+  })
+
+  it("refuses a second writer and names the process that holds the log", async () => {
+    const error = await use(() => Effect.flip(Effect.gen(function* () { return yield* EventLog }).pipe(Effect.provide(layer(directory, 1)))))
+    expect(error).toMatchObject({ _tag: "LogLockedError", pid: process.pid })
+    await append("free again")
+  })
+
+  it("takes over the lock of a writer that died", async () => {
+    await append("one")
+    const dead = spawnSync(process.execPath, ["-e", ""]).pid
+    writeFileSync(join(directory, "writer.lock"), `${dead} 1\n`)
+    expect(await append("two")).toEqual([{ partition: 0, offset: 2n }])
+  })
+
+  it("shows a reader of the same directory what the writer appends", async () => {
+    await append("one")
+    const seen = await use((writer) =>
+      Effect.gen(function* () {
+        const reader = yield* EventLog
+        const before = yield* reader.bounds(0)
+        yield* writer.append([{ partition: 0, key: "k", value: new TextEncoder().encode("two") }])
+        const batches = yield* reader.read([{ partition: 0, nextOffset: 2n }], { bytesMax: 1 << 20, waitMaxMs: 0 })
+        return { before, batches: batches.length }
+      }).pipe(Effect.provide(layer(directory, 1, "reader"))))
+    expect(seen).toEqual({ before: { start: 0n, end: 2n }, batches: 1 })
+  })
+
+  it("says that there is no log to read before the first writer", async () => {
+    const opened = Effect.gen(function* () { return yield* EventLog }).pipe(Effect.provide(layer(directory, 1, "reader")), Effect.flip)
+    expect(await Effect.runPromise(opened)).toMatchObject({ _tag: "LogOpenError", cause: { message: expect.stringMatching(/no log/) as string } })
+  })
+})

@@ -1,0 +1,168 @@
+/**
+ * The embedded event log on LMDB: block-packed, group-committed, hash-chained.
+ *
+ * One value per (partition, append group); a commit is a real sync before anybody is answered
+ * (`overlappingSync: false`). Appends that arrive while a commit is under way share the next one. One writer
+ * process; readers in other threads open the same directory.
+ */
+import { mkdirSync } from "node:fs"
+import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
+import { EventLog, LogCorruptError, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogIdentity, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import { Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import { open } from "lmdb"
+import type { RootDatabase } from "lmdb"
+import { makeAppender } from "./logAppender.ts"
+import { CHAIN_START, encodeBlock } from "./logBlock.ts"
+import { keyOf } from "./logKeys.ts"
+import { boundsOf, readBlocks, verifyPartition } from "./logReading.ts"
+import type { BlockStore } from "./logReading.ts"
+import { takeWriterLock } from "./writerLock.ts"
+
+/** Another process writes this log. */
+export class LogLockedError extends Schema.TaggedError<LogLockedError>()("LogLockedError", { directory: Schema.String, pid: Schema.Int }) {}
+
+/** The directory cannot be used: not writable, not a log, or a reader came before the first writer. */
+export class LogOpenError extends Schema.TaggedError<LogOpenError>()("LogOpenError", { directory: Schema.String, cause: Schema.Defect() }) {}
+
+export interface EventLogOptions {
+  readonly directory: string
+  readonly role: "writer" | "reader"
+  /** Used when the log is created; afterwards the stored numbers win. */
+  readonly partitions: number
+  readonly lanes: number
+  readonly nowMs: () => number
+  readonly newLogId: () => string
+  /** How a reader in another thread learns of appends; answers the way to stop listening. */
+  readonly onWake?: (listener: () => void) => () => void
+}
+
+interface Stores {
+  readonly root: RootDatabase<string, string>
+  readonly blocks: BlockStore
+}
+
+const MAP_BYTES = 1024 * 1024 * 1024
+const DATABASES_MAX = 32
+const IDENTITY_KEY = "identity"
+
+const openStores = (options: EventLogOptions): Stores => {
+  mkdirSync(options.directory, { recursive: true })
+  const root = open<string, string>({
+    path: options.directory,
+    encoding: "string",
+    maxDbs: DATABASES_MAX,
+    mapSize: MAP_BYTES,
+    overlappingSync: false,
+    noMemInit: true
+  })
+  return { root, blocks: root.openDB<Buffer, Buffer>({ name: "blocks", encoding: "binary", keyEncoding: "binary" }) }
+}
+
+/** Decides identity and writes the genesis record of every partition, all or nothing. */
+const create = ({ root, blocks }: Stores, options: EventLogOptions): void =>
+  root.transactionSync(() => {
+    if (root.get(IDENTITY_KEY) !== undefined) return
+    const { partitions, lanes } = options
+    const identity: LogIdentity = { logId: options.newLogId(), partitions, lanes, createdAtMs: options.nowMs() }
+    for (let partition = 0; partition < partitions; partition++) {
+      const record = encodeLogCreated({ timeMs: identity.createdAtMs, logId: identity.logId, partitions, lanes, partition })
+      blocks.putSync(keyOf(partition, 0n), encodeBlock([record], CHAIN_START).block)
+    }
+    root.putSync(IDENTITY_KEY, JSON.stringify(identity))
+  })
+
+const attempt = <A>(action: () => A): Effect.Effect<A, LogReadError> =>
+  Effect.try({
+    try: action,
+    catch: (error) => (error instanceof LogCorruptError || error instanceof OffsetOutOfRangeError ? error : new LogUnavailableError({ cause: error }))
+  })
+
+/** Remembers a wake-up that comes before anybody waits for it. */
+const makeAlarm = (listen: (listener: () => void) => () => void) => {
+  let rung = false
+  let onRing = () => {}
+  const stop = listen(() => {
+    rung = true
+    onRing()
+  })
+  const wait = (waitMaxMs: number): Effect.Effect<void> =>
+    Effect.callback<void>((resume) => {
+      if (rung) resume(Effect.void)
+      else onRing = () => resume(Effect.void)
+    }).pipe(Effect.timeoutOption(waitMaxMs), Effect.asVoid)
+  return { wait, stop }
+}
+
+const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity): { readonly log: EventLogShape; readonly close: () => Promise<void> } => {
+  const { blocks, root } = stores
+  const listeners = new Set<() => void>()
+  const listen = (listener: () => void): (() => void) => {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+  const wake = () => {
+    for (const listener of listeners) listener()
+  }
+  const stopWaking = options.onWake?.(wake)
+  const appender = makeAppender({ blocks, partitions: identity.partitions, onDurable: wake })
+  const readNow = (from: readonly PartitionPosition[], bytesMax: number) =>
+    attempt(() => {
+      if (options.role === "reader") blocks.resetReadTxn()
+      return readBlocks(blocks, from, bytesMax)
+    })
+  const log: EventLogShape = {
+    identity,
+    append: options.role === "writer" ? appender.append : () => Effect.die(new Error("this log was opened for reading")),
+    // The alarm is set before the first look, so an append in between is not missed.
+    read: (from, { bytesMax, waitMaxMs }) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => makeAlarm(listen)),
+        (alarm) =>
+          Effect.gen(function* () {
+            const found = yield* readNow(from, bytesMax)
+            if (found.length > 0 || waitMaxMs <= 0) return found
+            yield* alarm.wait(waitMaxMs)
+            return yield* readNow(from, bytesMax)
+          }),
+        (alarm) => Effect.sync(alarm.stop)
+      ),
+    bounds: (partition) => Effect.try({ try: () => boundsOf(blocks, partition), catch: (cause) => new LogUnavailableError({ cause }) }),
+    verify: (partition) => attempt(() => verifyPartition(blocks, partition))
+  }
+  const close = async () => {
+    stopWaking?.()
+    await appender.drain()
+    await root.close()
+  }
+  return { log, close }
+}
+
+const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpenError | LogLockedError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { directory, role } = options
+    const failed = (cause: unknown) => new LogOpenError({ directory, cause })
+    if (role === "writer") {
+      yield* Effect.try({ try: () => mkdirSync(directory, { recursive: true }), catch: failed })
+      const lock = yield* Effect.acquireRelease(Effect.try({ try: () => takeWriterLock(directory), catch: failed }), (held) => Effect.sync(() => held.held && held.release()))
+      if (!lock.held) return yield* new LogLockedError({ directory, pid: lock.pid })
+    }
+    const { log } = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () => {
+          const stores = openStores(options)
+          if (role === "writer") create(stores, options)
+          const identity = stores.root.get(IDENTITY_KEY)
+          if (identity === undefined) throw new Error("there is no log in this directory yet")
+          return makeLog(stores, options, JSON.parse(identity) as LogIdentity)
+        },
+        catch: failed
+      }),
+      ({ close }) => Effect.promise(close)
+    )
+    return log
+  })
+
+/** The log in `options.directory`, closed with the scope. */
+export const eventLogLmdb = (options: EventLogOptions): Layer.Layer<EventLog, LogOpenError | LogLockedError> => Layer.effect(EventLog, openLog(options))

@@ -1,0 +1,75 @@
+/** Reading stored blocks: bounds, batches, verification. Throws the port's tagged errors. */
+import { LogCorruptError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
+import type { LogBatch, LogBounds, PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import type { Database } from "lmdb"
+import { CHAIN_START, blockCount, decodeBlock, trimBlock } from "./logBlock.ts"
+import { keyOf, offsetOfKey } from "./logKeys.ts"
+
+/** Blocks by (partition, first offset). */
+export type BlockStore = Database<Buffer, Buffer>
+
+const lastKey = (partition: number): Buffer => keyOf(partition, 0xffff_ffff_ffff_ffffn)
+
+/** First block at or below `offset`, as [first offset, block]. */
+export const blockAt = (blocks: BlockStore, partition: number, offset: bigint): readonly [bigint, Buffer] | undefined => {
+  for (const { key, value } of blocks.getRange({ start: keyOf(partition, offset), end: keyOf(partition, 0n), reverse: true, limit: 1, inclusiveEnd: true } as object)) return [offsetOfKey(key), value]
+  return undefined
+}
+
+/** Stored range of a partition. */
+export const boundsOf = (blocks: BlockStore, partition: number): LogBounds => {
+  let start = 0n
+  for (const key of blocks.getKeys({ start: keyOf(partition, 0n), end: lastKey(partition), limit: 1 })) start = offsetOfKey(key)
+  const last = blockAt(blocks, partition, 0xffff_ffff_ffff_fffen)
+  return { start, end: last === undefined ? start : last[0] + BigInt(blockCount(last[1])) }
+}
+
+/** Batches of one partition from `nextOffset`, about `bytesMax` bytes, at least one block. */
+const readPartition = (blocks: BlockStore, { partition, nextOffset }: PartitionPosition, bytesMax: number): LogBatch[] => {
+  const batches: LogBatch[] = []
+  const first = blockAt(blocks, partition, nextOffset)
+  if (first === undefined) return batches
+  let expected = nextOffset
+  let bytes = 0
+  for (const { key, value } of blocks.getRange({ start: keyOf(partition, first[0]), end: lastKey(partition) })) {
+    const firstOffset = offsetOfKey(key)
+    const block = decodeBlock(value)
+    if (typeof block === "string") throw new LogCorruptError({ partition, offset: firstOffset, detail: block })
+    if (firstOffset > expected) throw new LogCorruptError({ partition, offset: expected, detail: `offsets ${expected} to ${firstOffset - 1n} are missing` })
+    const skip = Number(expected - firstOffset)
+    if (skip >= block.count) continue
+    batches.push({ partition, firstOffset: expected, ...trimBlock(block, skip) })
+    expected = firstOffset + BigInt(block.count)
+    bytes += block.bytes.length
+    if (bytes >= bytesMax) break
+  }
+  return batches
+}
+
+/** Batches from all positions, the byte budget shared evenly. */
+export const readBlocks = (blocks: BlockStore, from: readonly PartitionPosition[], bytesMax: number): readonly LogBatch[] => {
+  const share = Math.max(1, Math.floor(bytesMax / Math.max(1, from.length)))
+  return from.flatMap((position) => {
+    const { partition, nextOffset } = position
+    const { start, end } = boundsOf(blocks, partition)
+    if (nextOffset < start || nextOffset > end) throw new OffsetOutOfRangeError({ partition, wanted: nextOffset, start, end })
+    return nextOffset === end ? [] : readPartition(blocks, position, share)
+  })
+}
+
+/** Checks every block of a partition: checksum, hash chain, dense offsets. */
+export const verifyPartition = (blocks: BlockStore, partition: number): { records: bigint; blocks: number } => {
+  let chain = CHAIN_START
+  let expected: bigint | undefined
+  let count = 0
+  for (const { key, value } of blocks.getRange({ start: keyOf(partition, 0n), end: lastKey(partition) })) {
+    const offset = offsetOfKey(key)
+    const block = decodeBlock(value, expected === undefined && offset > 0n ? undefined : chain)
+    if (typeof block === "string") throw new LogCorruptError({ partition, offset, detail: block })
+    if (expected !== undefined && offset !== expected) throw new LogCorruptError({ partition, offset, detail: `expected offset ${expected}` })
+    chain = block.chain
+    expected = offset + BigInt(block.count)
+    count += 1
+  }
+  return { records: (expected ?? 0n) - boundsOf(blocks, partition).start, blocks: count }
+}

@@ -1,0 +1,47 @@
+/** One writer process per log: a lock file that names the owner; a dead owner's lock is taken over. */
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
+import { join } from "node:path"
+
+export type LockOutcome = { readonly held: true; readonly release: () => void } | { readonly held: false; readonly pid: number }
+
+/** Start time of a process in clock ticks, so that a reused pid is told from the old one; "" where unknown. */
+const startOf = (pid: number): string => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""
+  } catch {
+    return ""
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+const ownerOf = (path: string): { readonly pid: number; readonly start: string } => {
+  const [pid = "", start = ""] = readFileSync(path, "utf8").trim().split(" ")
+  return { pid: Number(pid), start }
+}
+
+/** Takes `<directory>/writer.lock`, or says which process holds it. */
+export const takeWriterLock = (directory: string): LockOutcome => {
+  const path = join(directory, "writer.lock")
+  for (;;) {
+    try {
+      const file = openSync(path, "wx", 0o600)
+      writeSync(file, `${process.pid} ${startOf(process.pid)}\n`)
+      closeSync(file)
+      return { held: true, release: () => rmSync(path, { force: true }) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+    }
+    const owner = ownerOf(path)
+    if (Number.isInteger(owner.pid) && owner.pid > 0 && isAlive(owner.pid) && startOf(owner.pid) === owner.start) return { held: false, pid: owner.pid }
+    rmSync(path, { force: true })
+  }
+}
