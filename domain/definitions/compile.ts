@@ -1,0 +1,132 @@
+/** A definition as running code: extract checks everything, apply cannot fail. */
+import type { EventEnvelope } from "../events/event.ts"
+import { upcast } from "../events/upcasters.ts"
+import { scaleExactly, scaleRounded } from "../measures/decimal.ts"
+import type { Scaled } from "../measures/decimal.ts"
+import { hashUtf8 } from "../measures/hash.ts"
+import { createAccumulator, measureScale } from "../measures/measure.ts"
+import type { Accumulator, MeasureSpec } from "../measures/measure.ts"
+import { definitionHash } from "./definition.ts"
+import type { ProjectionDefinition } from "./definition.ts"
+import { dimensionText } from "./dimensionText.ts"
+import { compileExpression } from "./expression.ts"
+import type { Evaluate } from "./expression.ts"
+
+export type DeadCode = "EXPRESSION" | "MEASURE_MISSING" | "DECIMAL_SCALE" | "UNSAFE_INTEGER" | "UPCAST"
+
+/** What one event adds; reused from event to event. `code` and `pointer` hold after "dead" only. */
+export interface Extraction {
+  readonly key: string[]
+  /** Per measure: the scaled value, a text for uniques, null when nothing is added. */
+  readonly values: (Scaled | string | null)[]
+  code: DeadCode
+  pointer: string
+}
+
+export const createExtraction = (): Extraction => ({ key: [], values: [], code: "EXPRESSION", pointer: "" })
+
+export interface CompiledProjection {
+  readonly definition: ProjectionDefinition
+  readonly hash: string
+  readonly dimensionNames: readonly string[]
+  readonly measureNames: readonly string[]
+  readonly createAccumulators: () => Accumulator[]
+  readonly extract: (event: EventEnvelope, out: Extraction) => "ok" | "filtered" | "dead"
+  readonly apply: (out: Extraction, accumulators: readonly Accumulator[]) => void
+}
+
+type MeasureValue = Scaled | string | null
+type Measured = { readonly value: MeasureValue } | DeadCode
+const NOTHING: Measured = { value: null }
+
+const truth = (evaluate: Evaluate, event: EventEnvelope, data: unknown): boolean => {
+  const value = evaluate(event, data)
+  if (typeof value !== "boolean" && value !== null) throw new TypeError("no boolean")
+  return value === true
+}
+
+const scaledValue = (spec: MeasureSpec, value: unknown): Scaled | DeadCode =>
+  spec.kind === "sum" ? scaleExactly(value, measureScale(spec)) : scaleRounded(value, measureScale(spec))
+
+const compileMeasure = (spec: MeasureSpec): (event: EventEnvelope, data: unknown) => Measured => {
+  const where = spec.where === undefined ? undefined : compileExpression(spec.where)
+  const of = spec.of === undefined ? undefined : compileExpression(spec.of)
+  const negate = spec.kind === "sum" && spec.negateWhere !== undefined ? compileExpression(spec.negateWhere) : undefined
+  return (event, data) => {
+    if (where !== undefined && !truth(where, event, data)) return NOTHING
+    const value = of === undefined ? 1 : of(event, data)
+    if (value === null) return spec.required === true ? "MEASURE_MISSING" : NOTHING
+    if (spec.kind === "count") return { value: 1 }
+    if (spec.kind === "uniques") return typeof value === "object" ? "EXPRESSION" : { value: String(value) }
+    const scaled = scaledValue(spec, value)
+    if (typeof scaled === "string") return scaled
+    return { value: scaled !== 0 && negate !== undefined && truth(negate, event, data) ? -scaled : scaled }
+  }
+}
+
+const applyMeasure = (accumulator: Accumulator, value: MeasureValue, seed: number, hash: Uint32Array): void => {
+  if (value === null) return
+  if (typeof value === "string") {
+    if (accumulator.kind !== "uniques") return
+    hashUtf8(value, seed, hash)
+    accumulator.addHash(hash[0]!, hash[1]!)
+  } else if (accumulator.kind === "count") accumulator.add(1)
+  else if (accumulator.kind !== "uniques") accumulator.addScaled(value)
+}
+
+/** Compiles a definition; `seed` is the log's hash seed. Throws `DefinitionMissingError` or the CEL parse error. */
+export const compileDefinition = (definition: ProjectionDefinition, seed: number): CompiledProjection => {
+  const handled = new Map(definition.handles.map((handle) => [handle.type, handle]))
+  const filter = definition.filter === undefined ? undefined : compileExpression(definition.filter)
+  const dimensions = Object.entries(definition.key).map(([name, text]) => ({ pointer: `/key/${name}`, evaluate: compileExpression(text) }))
+  const measures = Object.entries(definition.measures).map(([name, spec]) => ({ pointer: `/measures/${name}`, spec, measure: compileMeasure(spec) }))
+  const hash = new Uint32Array(4)
+
+  const fill = (event: EventEnvelope, out: Extraction): "ok" | "filtered" | "dead" => {
+    const handle = handled.get(event.type) ?? handled.get("*")
+    if (handle === undefined) return "filtered"
+    let data = event.data
+    out.code = "UPCAST"
+    out.pointer = "/data"
+    if (handle.upcastTo !== undefined && event.schemaVersion > 0) data = upcast(event.type, data, event.schemaVersion, handle.upcastTo)
+    out.code = "EXPRESSION"
+    out.pointer = "/filter"
+    if (filter !== undefined && !truth(filter, event, data)) return "filtered"
+    for (let at = 0; at < dimensions.length; at++) {
+      out.pointer = dimensions[at]!.pointer
+      const text = dimensionText(dimensions[at]!.evaluate(event, data), definition.textBytesMax, seed)
+      if (text === undefined) return "dead"
+      out.key[at] = text
+    }
+    for (let at = 0; at < measures.length; at++) {
+      out.pointer = measures[at]!.pointer
+      const measured = measures[at]!.measure(event, data)
+      if (typeof measured === "string") {
+        out.code = measured
+        return "dead"
+      }
+      out.values[at] = measured.value
+    }
+    return "ok"
+  }
+
+  return {
+    definition,
+    hash: definitionHash(definition),
+    dimensionNames: Object.keys(definition.key),
+    measureNames: Object.keys(definition.measures),
+    createAccumulators: () => measures.map(({ spec }) => createAccumulator(spec)),
+    extract: (event, out) => {
+      out.key.length = dimensions.length
+      out.values.length = measures.length
+      try {
+        return fill(event, out)
+      } catch {
+        return "dead"
+      }
+    },
+    apply: (out, accumulators) => {
+      for (let at = 0; at < measures.length; at++) applyMeasure(accumulators[at]!, out.values[at]!, seed, hash)
+    }
+  }
+}
