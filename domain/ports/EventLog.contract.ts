@@ -105,6 +105,20 @@ export const eventLogContract = (name: string, makeHarness: () => EventLogHarnes
       expect(records).toEqual([{ partition: 1, offset: 1n, value: "late" }])
     }))
 
+    it("keeps a reader of one partition waiting while only others are appended to", session(async (run) => {
+      const records = await run((log) =>
+        Effect.gen(function* () {
+          const appends = log.append([record(0, "other")]).pipe(Effect.andThen(log.append([record(1, "mine")])))
+          const [read] = yield* Effect.all([log.read([{ partition: 1, nextOffset: 1n }], { bytesMax: 1 << 20, waitMaxMs: 30_000 }), appends], { concurrency: 2 })
+          return valuesOf(read)
+        }))
+      expect(records).toEqual([{ partition: 1, offset: 1n, value: "mine" }])
+    }))
+
+    it("answers an empty list when nothing comes before the wait is over", session(async (run) => {
+      expect(await run((log) => log.read([{ partition: 1, nextOffset: 1n }], { bytesMax: 1 << 20, waitMaxMs: 5 }))).toEqual([])
+    }))
+
     it("verifies every record it stored", session(async (run) => {
       await run((log) => log.append([record(0, "a"), record(0, "b")]))
       await run((log) => log.append([record(0, "c")]))

@@ -8,8 +8,8 @@
 import { mkdirSync } from "node:fs"
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
 import { EventLog, LogCorruptError, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape, LogIdentity, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
-import { Effect, Layer, Schema } from "effect"
+import type { EventLogShape, LogBatch, LogIdentity, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import { Effect, Layer, Option, Schema } from "effect"
 import type { Scope } from "effect"
 import { open } from "lmdb"
 import type { RootDatabase } from "lmdb"
@@ -87,11 +87,13 @@ const makeAlarm = (listen: (listener: () => void) => () => void) => {
     rung = true
     onRing()
   })
-  const wait = (waitMaxMs: number): Effect.Effect<void> =>
-    Effect.callback<void>((resume) => {
-      if (rung) resume(Effect.void)
-      else onRing = () => resume(Effect.void)
-    }).pipe(Effect.timeoutOption(waitMaxMs), Effect.asVoid)
+  const wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    onRing = () => {
+      rung = false
+      resume(Effect.void)
+    }
+    if (rung) onRing()
+  })
   return { wait, stop }
 }
 
@@ -103,15 +105,16 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
     return () => void listeners.delete(listener)
   }
   const wake = () => {
-    for (const listener of listeners) listener()
+    for (const listener of [...listeners]) listener()
   }
   const stopWaking = options.onWake?.(wake)
   const appender = makeAppender({ blocks, partitions: identity.partitions, onDurable: wake })
-  const readNow = (from: readonly PartitionPosition[], bytesMax: number) =>
-    attempt(() => {
-      if (options.role === "reader") blocks.resetReadTxn()
-      return readBlocks(blocks, from, bytesMax)
-    })
+  /** A reader's view is renewed first: the writer is another thread or process. */
+  const fresh = <A>(look: () => A): A => {
+    if (options.role === "reader") blocks.resetReadTxn()
+    return look()
+  }
+  const readNow = (from: readonly PartitionPosition[], bytesMax: number) => attempt(() => fresh(() => readBlocks(blocks, from, bytesMax)))
   const log: EventLogShape = {
     identity,
     append: options.role === "writer" ? appender.append : () => Effect.die(new Error("this log was opened for reading")),
@@ -121,15 +124,16 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
         Effect.sync(() => makeAlarm(listen)),
         (alarm) =>
           Effect.gen(function* () {
-            const found = yield* readNow(from, bytesMax)
-            if (found.length > 0 || waitMaxMs <= 0) return found
-            yield* alarm.wait(waitMaxMs)
-            return yield* readNow(from, bytesMax)
-          }),
+            for (;;) {
+              const found = yield* readNow(from, bytesMax)
+              if (found.length > 0 || waitMaxMs <= 0) return found
+              yield* alarm.wait
+            }
+          }).pipe(Effect.timeoutOption(Math.max(waitMaxMs, 1)), Effect.map(Option.getOrElse((): readonly LogBatch[] => []))),
         (alarm) => Effect.sync(alarm.stop)
       ),
-    bounds: (partition) => Effect.try({ try: () => boundsOf(blocks, partition), catch: (cause) => new LogUnavailableError({ cause }) }),
-    verify: (partition) => attempt(() => verifyPartition(blocks, partition))
+    bounds: (partition) => Effect.try({ try: () => fresh(() => boundsOf(blocks, partition)), catch: (cause) => new LogUnavailableError({ cause }) }),
+    verify: (partition) => attempt(() => fresh(() => verifyPartition(blocks, partition)))
   }
   const close = async () => {
     stopWaking?.()

@@ -1,4 +1,8 @@
-/** Group commit: what arrives while a commit is under way goes into the next one, one block per partition. */
+/**
+ * Group commit: what has arrived by the next turn of the event loop shares one transaction, one block per partition.
+ *
+ * The transaction is synchronous: it rolls back as a whole and returns after the sync (docs/adr).
+ */
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
 import { Effect } from "effect"
@@ -65,7 +69,8 @@ const isRefusal = (error: unknown): boolean => /ENOSPC|No space|MDB_MAP_FULL|MDB
 export const makeAppender = ({ blocks, partitions, onDurable }: AppenderOptions): { readonly append: EventLogShape["append"]; readonly drain: () => Promise<void> } => {
   const queue: Pending[] = []
   let tails = new Map<number, Tail>()
-  let running: Promise<void> | undefined
+  let running = false
+  const idle: (() => void)[] = []
 
   const tailFor = (partition: number): Tail => {
     const known = tails.get(partition) ?? tailOf(blocks, partition)
@@ -78,10 +83,10 @@ export const makeAppender = ({ blocks, partitions, onDurable }: AppenderOptions)
     while (size < queue.length && (size === 0 || records + (queue[size]?.batch.length ?? 0) <= GROUP_RECORDS_MAX)) records += queue[size++]?.batch.length ?? 0
     return queue.splice(0, size)
   }
-  const commitGroup = async (group: readonly Pending[]): Promise<void> => {
+  const commitGroup = (group: readonly Pending[]): void => {
     let written: ReturnType<typeof writeGroup> | undefined
     try {
-      await blocks.transaction(() => {
+      blocks.transactionSync(() => {
         written = writeGroup(blocks, group, tailFor)
       })
     } catch (error) {
@@ -95,9 +100,14 @@ export const makeAppender = ({ blocks, partitions, onDurable }: AppenderOptions)
     group.forEach((pending, index) => pending.done(Effect.succeed(written?.offsets[index] ?? [])))
     onDurable()
   }
-  const run = async (): Promise<void> => {
-    while (queue.length > 0) await commitGroup(takeGroup())
-    running = undefined
+  /** One group a turn, so that requests are read between two syncs and join the next group. */
+  const run = (): void => {
+    if (queue.length > 0) commitGroup(takeGroup())
+    if (queue.length > 0) setImmediate(run)
+    else {
+      running = false
+      for (const resolve of idle.splice(0)) resolve()
+    }
   }
 
   const append: EventLogShape["append"] = (batch) => {
@@ -106,11 +116,11 @@ export const makeAppender = ({ blocks, partitions, onDurable }: AppenderOptions)
     if (batch.length === 0) return Effect.succeed([])
     return Effect.callback<readonly StoredAt[], AppendRejectedError | AppendUnknownError>((resume) => {
       queue.push({ batch, done: resume })
-      running ??= run()
+      if (running) return
+      running = true
+      setImmediate(run)
     })
   }
-  const drain = async (): Promise<void> => {
-    while (running !== undefined) await running
-  }
+  const drain = (): Promise<void> => (running ? new Promise((resolve) => idle.push(resolve)) : Promise.resolve())
   return { append, drain }
 }

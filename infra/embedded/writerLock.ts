@@ -1,5 +1,5 @@
 /** One writer process per log: a lock file that names the owner; a dead owner's lock is taken over. */
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 export type LockOutcome = { readonly held: true; readonly release: () => void } | { readonly held: false; readonly pid: number }
@@ -31,11 +31,20 @@ const ownerOf = (path: string): { readonly pid: number; readonly start: string }
 /** Takes `<directory>/writer.lock`, or says which process holds it. */
 export const takeWriterLock = (directory: string): LockOutcome => {
   const path = join(directory, "writer.lock")
+  const draft = `${path}.${process.pid}`
+  writeFileSync(draft, `${process.pid} ${startOf(process.pid)}\n`, { mode: 0o600 })
+  try {
+    return takeFrom(path, draft)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+const takeFrom = (path: string, draft: string): LockOutcome => {
   for (;;) {
     try {
-      const file = openSync(path, "wx", 0o600)
-      writeSync(file, `${process.pid} ${startOf(process.pid)}\n`)
-      closeSync(file)
+      // Linked into place whole, so that nobody ever reads a lock without its owner.
+      linkSync(draft, path)
       return { held: true, release: () => rmSync(path, { force: true }) }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error

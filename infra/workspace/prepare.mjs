@@ -1,5 +1,5 @@
 /**
- * Installs from the lockfile and builds, each only when something changed. Shared by `npm start` and `npm test`.
+ * Installs from the lockfile and builds, each only when something changed. Shared by every command that needs a ready workspace.
  *
  * Uses Node alone: it runs before anything is installed.
  */
