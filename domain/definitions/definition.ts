@@ -40,7 +40,7 @@ const natural = (value: unknown, least: number): boolean => Number.isSafeInteger
 export const defineProjection = (input: DefinitionInput): ProjectionDefinition => {
   const definition: ProjectionDefinition = {
     ...input,
-    window: input.window ?? { sizeMs: 60_000, outOfOrdernessMs: 30_000, reviseWithinMs: 86_400_000 },
+    window: input.window ?? { sizeMs: 60_000, outOfOrdernessMs: 10_000, reviseWithinMs: 604_800_000 },
     keyMax: input.keyMax ?? 10_000,
     textBytesMax: input.textBytesMax ?? 512
   }
