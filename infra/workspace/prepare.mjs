@@ -57,7 +57,9 @@ const timeOf = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
 export const prepare = async (report) => {
   if (timeOf(join(root, "node_modules", ".package-lock.json")) < timeOf(join(root, "package-lock.json"))) {
     report("installing packages from the lockfile")
-    await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+    // Not `npm ci`: it refuses a lock without the optional packages of platforms that a registry does not carry.
+    // `--no-save` keeps every locked version and leaves the lock as it is.
+    await run("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
   }
   const startedAt = new Date()
   if (timeOf(stampFile) < newestMs(root)) {
