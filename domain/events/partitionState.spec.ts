@@ -121,6 +121,29 @@ describe("the state of a prefix", () => {
     )
   })
 
+  it("asks the index for imports below its own offset only, and holds them itself until their segment is saved", () => {
+    const stored = new Map<string, number>()
+    const asked: number[] = []
+    const state = new PartitionState(0, 7, {
+      has: (hi, lo, before) => {
+        asked.push(before)
+        return (stored.get(`${hi}/${lo}`) ?? Infinity) < before
+      }
+    })
+    const observe = (id: string) => state.observe(event({ id, backfill: "b" })).duplicate
+    expect([observe("a"), observe("b"), observe("a")]).toEqual([false, false, true])
+    const segment = state.takeSegment()
+    expect(observe("a")).toBe(true)
+    if (segment === undefined) throw new Error("nothing taken")
+    segment.imports.hi.forEach((hi, i) => stored.set(`${hi}/${segment.imports.lo[i]}`, segment.imports.offset[i] ?? NaN))
+    expect(asked).toEqual([0, 1])
+    state.segmentSaved(segment)
+    expect(observe("b")).toBe(true)
+    expect(asked).toEqual([0, 1, 4])
+    stored.clear()
+    expect(observe("b")).toBe(false)
+  })
+
   it("forgets what lies beyond the horizon, so memory follows one horizon's traffic", () => {
     const state = new PartitionState(0, 7)
     for (let i = 0; i < 50_000; i++) state.observe(event({ id: `n${i}`, timeMs: 0, receivedAtMs: i * (HORIZON_MS / 1_000) }))

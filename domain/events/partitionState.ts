@@ -37,7 +37,7 @@ const identityText = (event: Identity): string =>
 
 const hashKey = (hi: number, lo: number): number => hi * 2 ** 21 + (lo >>> 11)
 
-/** Import entries observed since the last segment, by 64-bit hash. */
+/** Import entries observed since some segment, by 64-bit hash. */
 class RecentImports {
   private readonly buckets = new Map<number, number[]>()
   has(hi: number, lo: number): boolean {
@@ -63,7 +63,9 @@ export class PartitionState {
   private readonly seed: number
   private readonly partition: number
   private readonly imports: ImportLookup
-  private readonly recentImports = new RecentImports()
+  private recentImports = new RecentImports()
+  /** Import entries of segments taken and not yet known to be saved, oldest first. */
+  private unsavedImports: readonly { readonly to: bigint; readonly entries: RecentImports }[] = []
   private readonly live = new DuplicateTable(HORIZON_MS)
   private readonly tenants = new Map<string, number>()
   private heartbeatMs = -Infinity
@@ -73,7 +75,7 @@ export class PartitionState {
   private newLive = noEntries()
   private newImports = noEntries()
 
-  /** `seed`: the log's hash seed. `imports`: entries stored before the prefix this state starts from. */
+  /** `seed`: the log's hash seed. `imports`: stored entries; asked with the offset they have to lie below. */
   constructor(partition: number, seed: number, imports: ImportLookup = NO_IMPORTS) {
     this.partition = partition
     this.seed = seed
@@ -125,7 +127,7 @@ export class PartitionState {
   /** Would an event with this identity, received now, be a duplicate? Records nothing. */
   isDuplicate(event: Identity, receivedAtMs: number): boolean {
     hashUtf8(identityText(event), this.seed, scratch)
-    return this.seenBefore(scratch[0] ?? 0, scratch[1] ?? 0, event.backfill !== undefined, Math.max(this.receivedMs, receivedAtMs))
+    return this.seenBefore(scratch[0] ?? 0, scratch[1] ?? 0, event.backfill !== undefined, Math.max(this.receivedMs, receivedAtMs), Number(this.next))
   }
 
   /** Takes the record at `nextOffset` into the state and says what the prefix before it means for it. */
@@ -150,7 +152,7 @@ export class PartitionState {
     hashUtf8(identityText(event), this.seed, scratch)
     const hi = scratch[0] ?? 0
     const lo = scratch[1] ?? 0
-    if (this.seenBefore(hi, lo, imported, this.receivedMs)) return { duplicate: true, maxEventTimeMs }
+    if (this.seenBefore(hi, lo, imported, this.receivedMs, Number(offset))) return { duplicate: true, maxEventTimeMs }
     if (imported) this.recentImports.add(hi, lo)
     else this.live.add(hi, lo, this.receivedMs)
     const entries = imported ? this.newImports : this.newLive
@@ -161,11 +163,18 @@ export class PartitionState {
     return { duplicate: false, maxEventTimeMs }
   }
 
-  private seenBefore(hi: number, lo: number, imported: boolean, nowMs: number): boolean {
-    return imported ? this.recentImports.has(hi, lo) || this.imports.has(hi, lo) : this.live.has(hi, lo, nowMs)
+  private seenBefore(hi: number, lo: number, imported: boolean, nowMs: number, before: number): boolean {
+    return imported ? this.importedBefore(hi, lo, before) : this.live.has(hi, lo, nowMs)
   }
 
-  /** What was observed since the last call (or the stored prefix), to be saved; undefined when nothing was. */
+  private importedBefore(hi: number, lo: number, before: number): boolean {
+    return this.recentImports.has(hi, lo) || this.unsavedImports.some(({ entries }) => entries.has(hi, lo)) || this.imports.has(hi, lo, before)
+  }
+
+  /**
+   * What was observed since the last call (or the stored prefix), to be saved; undefined when nothing was. Its import
+   * entries stay in memory until `segmentSaved`.
+   */
   takeSegment(): PartitionSegment | undefined {
     if (this.next === this.segmentFrom) return undefined
     const { newLive, newImports } = this
@@ -179,9 +188,21 @@ export class PartitionState {
       live: { hi: Uint32Array.from(newLive.hi), lo: Uint32Array.from(newLive.lo), receivedMs: Float64Array.from(newLive.receivedMs), offset: Float64Array.from(newLive.offset) },
       imports: { hi: Uint32Array.from(newImports.hi), lo: Uint32Array.from(newImports.lo), offset: Float64Array.from(newImports.offset) }
     }
+    if (newImports.hi.length > 0) {
+      this.unsavedImports = [...this.unsavedImports, { to: this.next, entries: this.recentImports }]
+      this.recentImports = new RecentImports()
+    }
     this.newLive = noEntries()
     this.newImports = noEntries()
     this.segmentFrom = this.next
     return segment
+  }
+
+  /**
+   * The segment, and every one taken before it, is saved in the index that answers `imports`: their import entries
+   * leave memory. Call it only after the save succeeded.
+   */
+  segmentSaved(segment: Pick<PartitionSegment, "to">): void {
+    this.unsavedImports = this.unsavedImports.filter(({ to }) => to > segment.to)
   }
 }

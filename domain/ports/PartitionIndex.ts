@@ -23,18 +23,26 @@ export interface PartitionSegment {
   readonly imports: { readonly hi: Uint32Array; readonly lo: Uint32Array; readonly offset: Float64Array }
 }
 
-/** Was this import entry stored by an offset below the prefix's end? Synchronous: called per imported event. */
+/**
+ * Was this import entry first seen at an offset below `before`? Synchronous: called per imported event.
+ *
+ * Not bound to the prefix it was loaded with: it also knows what is saved later through the same index, by whichever
+ * reader. `before` keeps the answer exact for a reader that is behind.
+ */
 export interface ImportLookup {
-  readonly has: (hi: number, lo: number) => boolean
+  readonly has: (hi: number, lo: number, before: number) => boolean
 }
 
 /** What is needed to continue a partition at `nextOffset`. */
 export interface StoredPrefix {
   /** Where the stored segments end, ≤ the offset asked for; 0 when nothing is stored. */
   readonly nextOffset: bigint
-  /** Segments whose live entries may still be inside the horizon, oldest first; the last one carries the clocks. */
+  /**
+   * Segments whose live entries may still be inside the horizon, contiguous, oldest first. The last one carries the
+   * clocks and is there whenever `nextOffset` > 0. Their `imports` are empty: `imports` below answers for them.
+   */
   readonly segments: readonly PartitionSegment[]
-  /** Import entries with an offset below `nextOffset`. */
+  /** Import entries of every saved segment of the partition. */
   readonly imports: ImportLookup
 }
 
@@ -43,9 +51,12 @@ export class PartitionIndexError extends Schema.TaggedError<PartitionIndexError>
 }) {}
 
 export interface PartitionIndexShape {
-  /** The longest stored prefix that ends at or below `atMost`. */
+  /** The longest stored prefix that ends at or below `atMost` and whose live entries are all still stored. */
   readonly load: (partition: number, atMost: bigint) => Effect.Effect<StoredPrefix, PartitionIndexError>
-  /** Stores a segment. One that is already stored (same or covered range) is ignored. */
+  /**
+   * Stores a segment, durably when it succeeds. One that is already stored (same or covered range) is ignored, one
+   * that is stored in part is stored from there on, one that starts beyond the stored end fails.
+   */
   readonly save: (segment: PartitionSegment) => Effect.Effect<void, PartitionIndexError>
 }
 
