@@ -105,7 +105,7 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
     return () => void listeners.delete(listener)
   }
   const wake = () => {
-    for (const listener of [...listeners]) listener()
+    for (const listener of listeners) listener()
   }
   const stopWaking = options.onWake?.(wake)
   const appender = makeAppender({ blocks, partitions: identity.partitions, onDurable: wake })
