@@ -1,0 +1,145 @@
+import { Deferred, Effect, Fiber, Random } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect, it } from "vitest"
+import { decodeRecord } from "@tidemark/domain/events/envelope"
+import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
+import { makeAcceptEvents } from "./acceptEvents.ts"
+import type { AcceptAnswer, AcceptRequest } from "./acceptEvents.ts"
+import { emptyIndex, fakeHashSeed, makeFakeLog, makeFakeRejectedLog } from "./fakes.ts"
+import { makeSchemaRegistry } from "./schemas.ts"
+import { splitBody } from "./splitBody.ts"
+
+const NOW = 1_700_000_000_000
+const HOUR = 3_600_000
+const schemas = makeSchemaRegistry([{ type: "page.viewed", version: 2, schema: { type: "object", properties: { ms: { type: "integer" } } } }])
+
+const request = (events: readonly object[] | string, more: Partial<AcceptRequest> = {}): AcceptRequest => {
+  const split = splitBody({ contentType: "application/json", header: () => undefined, text: typeof events === "string" ? events : JSON.stringify(events) })
+  if (split.kind === "bad") throw new Error(split.detail)
+  return { tenantId: "t", defaultSource: "urn:tidemark:key:abc", items: split.items, strict: false, dryRun: false, ...more }
+}
+
+const setUp = (partitions = 1) => {
+  const log = makeFakeLog(partitions)
+  const rejected = makeFakeRejectedLog()
+  const make = makeAcceptEvents({ schemas, hashSeed: fakeHashSeed }).pipe(
+    Effect.provideService(EventLog, log.shape),
+    Effect.provideService(PartitionIndex, emptyIndex),
+    Effect.provideService(RejectedLog, rejected.shape)
+  )
+  return { log, rejected, make }
+}
+
+const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
+  Effect.runPromise(TestClock.setTime(NOW).pipe(Effect.andThen(effect), Random.withSeed("accept"), Effect.provide(TestClock.layer())))
+
+const statuses = (answer: AcceptAnswer) => answer.results.map(({ status }) => status)
+const event = (id: string, more: object = {}) => ({ type: "a", id, userId: "u", ...more })
+
+const eventAt = (bytes: Uint8Array | undefined) => {
+  const decoded = decodeRecord(bytes ?? new Uint8Array())
+  if (decoded.kind !== "event") throw new Error(decoded.kind)
+  return decoded.event
+}
+
+describe("acceptEvents", () => {
+  it("appends once, answers in input order and stores what ingest owns", async () => {
+    const { log, rejected, make } = setUp(8)
+    const body = `{"sentAt":${NOW + HOUR},"events":[{"type":"page.viewed","time":${NOW + HOUR - 1_000},"data":{"ms":9007199254740993,"p":1.10}},{"type":"page.viewed","id":"x","data":{"ms":"1"}},{"type":"b","userId":"u"}]}`
+    const split = splitBody({ contentType: "application/json", header: () => undefined, text: body })
+    if (split.kind === "bad") throw new Error(split.detail)
+    const answer = await run(Effect.flatMap(make, (accept) => accept(request([], { items: split.items, sentAtMs: split.sentAtMs }))))
+    expect(answer).toMatchObject({ received: 3, accepted: 2, duplicate: 0, rejected: 1, failed: 0 })
+    expect(answer.results[1]).toEqual({ status: "rejected", id: "x", code: "schema", pointer: "/data/ms", detail: "expected integer, got string", hint: undefined })
+    expect(log.control.appends).toBe(1)
+    const [first] = answer.results
+    if (first?.status !== "accepted") throw new Error("not accepted")
+    expect(first.id).toMatch(/^018bcfe5-6800-7[0-9a-f]{3}-[89ab]/)
+    const bytes = log.stored[first.partition]?.[Number(first.offset)]
+    expect(new TextDecoder().decode(bytes)).toContain(`"data":{"ms":9007199254740993,"p":1.10}`)
+    expect(eventAt(bytes)).toMatchObject({ timeMs: NOW - 1_000, originalTimeMs: NOW + HOUR - 1_000, timeFlag: "corrected", receivedAtMs: NOW, schemaVersion: 2, tenantId: "t", partitionKey: `t:${first.id}`, source: "urn:tidemark:key:abc" })
+    expect(rejected.entries).toMatchObject([{ tenantId: "t", eventId: "x", eventType: "page.viewed", code: "schema", origin: null, receivedAtMs: NOW }])
+  })
+
+  it("answers duplicate within a batch, across requests and after a restart, but not beyond 24 h or under another key", async () => {
+    const { log, make } = setUp()
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      expect(statuses(yield* accept(request([event("1"), event("1"), event("2")])))).toEqual(["accepted", "duplicate", "accepted"])
+      expect(statuses(yield* accept(request([event("1"), event("1", { userId: "v" })])))).toEqual(["duplicate", "accepted"])
+      expect(statuses(yield* accept(request([event("1")], { backfill: "old" })))).toEqual(["accepted"])
+      const restarted = yield* make
+      expect(statuses(yield* restarted(request([event("2"), event("3")])))).toEqual(["duplicate", "accepted"])
+      yield* TestClock.setTime(NOW + 24 * HOUR + 1)
+      expect(statuses(yield* restarted(request([event("1")])))).toEqual(["accepted"])
+      expect(statuses(yield* restarted(request([event("1")], { backfill: "old" })))).toEqual(["duplicate"])
+    }))
+    expect(log.stored[0]).toHaveLength(6)
+  })
+
+  it("waits for the append of an equal event and takes its answer", async () => {
+    for (const [behaviour, first, second, appends] of [["store", "accepted", "duplicate", 1], ["reject", "failed", "accepted", 2], ["lost", "failed", "accepted", 2], ["kept", "failed", "accepted", 2]] as const) {
+      const { log, make } = setUp()
+      await run(Effect.gen(function* () {
+        const accept = yield* make
+        const gate = yield* Deferred.make<void>()
+        const reached = yield* Deferred.make<void>()
+        log.control.gate = Deferred.succeed(reached, undefined).pipe(Effect.andThen(Deferred.await(gate)))
+        log.control.behaviours.push(behaviour)
+        const one = yield* Effect.forkChild(accept(request([event("1")])))
+        yield* Deferred.await(reached)
+        const other = yield* Effect.forkChild(accept(request([event("1")])))
+        for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+        expect(log.control.appends).toBe(1)
+        expect(other.pollUnsafe()).toBeUndefined()
+        yield* Deferred.succeed(gate, undefined)
+        expect(statuses(yield* Fiber.join(one)), behaviour).toEqual([first])
+        expect(statuses(yield* Fiber.join(other)), behaviour).toEqual([second])
+        expect(log.control.appends, behaviour).toBe(appends)
+      }))
+    }
+  })
+
+  it("fails copies within a batch together with their first, and appends again when asked again", async () => {
+    const { log, make } = setUp()
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      log.control.behaviours.push("reject", "kept")
+      const body = request([event("1"), event("1"), { userId: "u" }])
+      expect(yield* accept(body)).toMatchObject({ received: 3, failed: 2, rejected: 1, results: [{ code: "log-not-writable" }, { code: "log-not-writable" }, { code: "required" }] })
+      expect((yield* accept(body)).results[0]).toMatchObject({ status: "failed", code: "outcome-unknown" })
+      expect(statuses(yield* accept(body))).toEqual(["accepted", "duplicate", "rejected"])
+    }))
+    expect(log.stored[0]).toHaveLength(2)
+  })
+
+  it("keeps its state across records that others append in between", async () => {
+    const { log, make } = setUp()
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      yield* accept(request([event("1")]))
+      log.store({ partition: 0, key: "", value: encodeHeartbeat(NOW) })
+      yield* accept(request([event("2")]))
+      log.store({ partition: 0, key: "", value: encodeHeartbeat(NOW) })
+      expect(statuses(yield* accept(request([event("1"), event("2"), event("3")])))).toEqual(["duplicate", "duplicate", "accepted"])
+      expect(statuses(yield* accept(request([event("3")])))).toEqual(["duplicate"])
+    }))
+  })
+
+  it("appends and keeps nothing in a dry run", async () => {
+    const { log, rejected, make } = setUp()
+    const answer = await run(Effect.flatMap(make, (accept) => accept(request([event("1"), event("1"), {}], { dryRun: true }))))
+    expect(statuses(answer)).toEqual(["accepted", "duplicate", "rejected"])
+    expect(answer.results[0]).toMatchObject({ offset: undefined })
+    expect([log.control.appends, log.stored[0]?.length, rejected.entries.length]).toEqual([0, 0, 0])
+  })
+
+  it("rejects a type without schema for a strict tenant, with a hint", async () => {
+    const { make } = setUp()
+    const answer = await run(Effect.flatMap(make, (accept) => accept(request([{ type: "page.veiwed" }], { strict: true }))))
+    expect(answer.results[0]).toMatchObject({ code: "unknown-type", hint: "did you mean page.viewed?" })
+  })
+})

@@ -1,0 +1,247 @@
+/** Takes the events of one request into the log: checks them, drops duplicates, appends once, answers each in order. */
+import { Clock, Deferred, Effect, Exit, Random } from "effect"
+import { v7 } from "uuid"
+import { encodeEvent } from "@tidemark/domain/events/envelope"
+import type { EventAttributes } from "@tidemark/domain/events/event"
+import { kafkaPartition, partitionKeyOf } from "@tidemark/domain/events/partitioning"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { AppendRejectedError, AppendUnknownError, LogReadError, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
+import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
+import type { RejectedEvent, RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
+import { correctEventTime } from "@tidemark/domain/time/correct"
+import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
+import { ConfirmedEvents, identityOf } from "./confirmedEvents.ts"
+import type { SchemaRegistry } from "./schemas.ts"
+import { EVENT_BYTES_MAX } from "./splitBody.ts"
+import type { Item, Rejection } from "./splitBody.ts"
+import { validateEvent } from "./validateEvent.ts"
+
+export interface AcceptRequest {
+  readonly tenantId: string
+  /** Source of events that name none. */
+  readonly defaultSource: string
+  readonly items: readonly Item[]
+  /** The client's clock when it sent the request, Unix ms. */
+  readonly sentAtMs?: number | undefined
+  /** Import name; absent on live traffic. */
+  readonly backfill?: string | undefined
+  /** Refuses types without a schema. */
+  readonly strict: boolean
+  /** Checks only: nothing is appended or kept. */
+  readonly dryRun: boolean
+}
+
+export type EventResult =
+  | { readonly status: "accepted"; readonly id: string; readonly partition: number; /** Absent in a dry run. */ readonly offset?: string | undefined; readonly hint?: string | undefined }
+  | { readonly status: "duplicate"; readonly id: string }
+  | { readonly status: "rejected"; readonly id: string | null; readonly code: string; readonly pointer: string; readonly detail: string; readonly hint?: string | undefined }
+  | { readonly status: "failed"; readonly id: string; readonly code: "log-not-writable" | "outcome-unknown" }
+
+/** received = accepted + duplicate + rejected + failed; results in the order of the items. */
+export interface AcceptAnswer {
+  readonly received: number
+  readonly accepted: number
+  readonly duplicate: number
+  readonly rejected: number
+  readonly failed: number
+  readonly results: readonly EventResult[]
+}
+
+/** Nothing was appended. */
+export type AcceptError = LogReadError | PartitionIndexError | RejectedLogError
+
+interface Candidate {
+  readonly kind: "candidate"
+  readonly partition: number
+  readonly event: EventAttributes
+  readonly dataText: string | undefined
+  readonly hint: string | undefined
+}
+
+interface Refused extends Rejection {
+  readonly kind: "refused"
+  readonly item: Item
+}
+
+const refused = (item: Item, { code, pointer, detail, hint }: Rejection): Refused => ({ kind: "refused", item, code, pointer, detail, hint })
+
+interface Intake {
+  readonly request: AcceptRequest
+  readonly receivedAtMs: number
+  readonly partitions: number
+  readonly schemas: SchemaRegistry
+  readonly newId: () => string
+}
+
+const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }: Intake): Candidate | Refused => {
+  if (item.kind === "rejected") return refused(item, item)
+  const valid = validateEvent(item)
+  if ("code" in valid) return refused(item, valid)
+  const match = schemas.check(valid.type, valid.schemaVersion, valid.data)
+  if (match.kind === "mismatch") return refused(item, match)
+  if (match.version === 0 && request.strict) return refused(item, { code: "unknown-type", pointer: "/type", detail: "the type has no schema", hint: match.hint })
+  const { clientTimeMs, type, userId, anonymousId, sessionId } = valid
+  const { backfill, tenantId, sentAtMs } = request
+  const time = correctEventTime({ receivedAtMs, backfill: backfill !== undefined, ...(clientTimeMs === undefined ? {} : { clientTimeMs }), ...(sentAtMs === undefined ? {} : { sentAtMs }) })
+  if (time.timeMs < TIME_MS_MIN) return refused(item, { code: "time", pointer: "/time", detail: "before the year 0 once corrected by sentAt" })
+  const id = valid.id ?? newId()
+  const partitionKey = partitionKeyOf(tenantId, { id, userId, anonymousId, sessionId })
+  const event: EventAttributes = {
+    id, type, tenantId, receivedAtMs, partitionKey, userId, anonymousId, sessionId, backfill, ...time,
+    source: valid.source ?? request.defaultSource,
+    schemaVersion: match.version
+  }
+  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, dataText: valid.dataText, hint: match.hint }
+}
+
+const textOrNull = (item: Item, name: "id" | "type"): string | null => {
+  const value = item.kind === "event" ? item.fields[name] : undefined
+  return typeof value === "string" ? value.slice(0, 512) : null
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** At most 32 KiB of UTF-8, never half a character. */
+const truncated = (text: string): string => {
+  const bytes = new Uint8Array(EVENT_BYTES_MAX)
+  return decoder.decode(bytes.subarray(0, encoder.encodeInto(text, bytes).written))
+}
+
+const rejectedEntry = ({ item, code, pointer, detail }: Refused, { request, receivedAtMs, newId }: Intake): RejectedEvent => ({
+  tenantId: request.tenantId,
+  entryId: newId(),
+  receivedAtMs,
+  eventId: textOrNull(item, "id"),
+  eventType: textOrNull(item, "type"),
+  code,
+  pointer,
+  detail,
+  origin: request.backfill ?? null,
+  body: truncated(item.text)
+})
+
+type Fate = StoredAt | "duplicate" | "dry" | "log-not-writable" | "outcome-unknown"
+
+const resultOf = (judged: Candidate | Refused, fate: Fate | undefined): EventResult => {
+  if (judged.kind === "refused") {
+    const { item, code, pointer, detail, hint } = judged
+    return { status: "rejected", id: textOrNull(item, "id"), code, pointer, detail, hint }
+  }
+  const { event: { id }, partition, hint } = judged
+  if (fate === undefined || fate === "log-not-writable" || fate === "outcome-unknown") return { status: "failed", id, code: fate ?? "outcome-unknown" }
+  if (fate === "duplicate") return { status: "duplicate", id }
+  return { status: "accepted", id, partition, offset: fate === "dry" ? undefined : String(fate.offset), hint }
+}
+
+const answerOf = (received: number, results: readonly EventResult[]): AcceptAnswer => {
+  const counts = { accepted: 0, duplicate: 0, rejected: 0, failed: 0 }
+  for (const { status } of results) counts[status] += 1
+  if (received !== counts.accepted + counts.duplicate + counts.rejected + counts.failed) throw new Error("ingest lost count of a request's events")
+  return { received, ...counts, results }
+}
+
+interface Sorted {
+  readonly fresh: readonly Candidate[]
+  /** Another request's append decides these. */
+  readonly open: readonly Deferred.Deferred<void>[]
+  /** Copies within the request, by their first. */
+  readonly copies: ReadonlyMap<Candidate, Candidate>
+}
+
+const sortOut = (candidates: readonly Candidate[], confirmed: ConfirmedEvents): Sorted => {
+  const fresh: Candidate[] = []
+  const open: Deferred.Deferred<void>[] = []
+  const copies = new Map<Candidate, Candidate>()
+  const firsts = new Map<string, Candidate>()
+  for (const candidate of candidates) {
+    const standing = confirmed.standing(candidate.partition, candidate.event)
+    if (standing.kind === "open") open.push(standing.answered)
+    if (standing.kind !== "new") continue
+    const identity = identityOf(candidate.event)
+    const first = firsts.get(identity)
+    if (first !== undefined) copies.set(candidate, first)
+    else {
+      firsts.set(identity, candidate)
+      fresh.push(candidate)
+    }
+  }
+  return { fresh, open, copies }
+}
+
+const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | AppendUnknownError>): "log-not-writable" | "outcome-unknown" => {
+  if (Exit.isSuccess(exit)) return "outcome-unknown"
+  const first = exit.cause.reasons[0]
+  const rejectedOnly = exit.cause.reasons.length === 1 && first?._tag === "Fail" && first.error._tag === "AppendRejectedError"
+  return rejectedOnly ? "log-not-writable" : "outcome-unknown"
+}
+
+/** Appends the fresh candidates as one batch; not interruptible, so that nobody waits for an answer that never comes. */
+const appendFresh = Effect.fn(function* (confirmed: ConfirmedEvents, fresh: readonly Candidate[], fates: Map<Candidate, Fate>) {
+  if (fresh.length === 0) return
+  const log = yield* EventLog
+  for (const { partition, event } of fresh) confirmed.begin(partition, event)
+  const exit = yield* Effect.exit(
+    Effect.suspend(() => log.append(fresh.map(({ partition, event, dataText }): LogRecord => ({ partition, key: event.partitionKey, value: encodeEvent(event, dataText) }))))
+  )
+  fresh.forEach((candidate, i) => {
+    const stored = Exit.isSuccess(exit) ? exit.value[i] : undefined
+    confirmed.finish(candidate.partition, candidate.event, stored)
+    fates.set(candidate, stored ?? failureCode(exit))
+  })
+}, Effect.uninterruptible)
+
+const settle = Effect.fn(function* (confirmed: ConfirmedEvents, candidates: readonly Candidate[], dryRun: boolean) {
+  const fates = new Map<Candidate, Fate>()
+  const partitions = new Set(candidates.map(({ partition }) => partition))
+  for (;;) {
+    for (const partition of partitions) yield* confirmed.prepare(partition)
+    const { fresh, open, copies } = sortOut(candidates, confirmed)
+    if (open.length > 0 && !dryRun) {
+      for (const answered of open) yield* Deferred.await(answered)
+      continue
+    }
+    for (const candidate of candidates) fates.set(candidate, "duplicate")
+    if (dryRun) for (const candidate of fresh) fates.set(candidate, "dry")
+    else yield* appendFresh(confirmed, fresh, fates)
+    for (const [copy, first] of copies) {
+      const fate = fates.get(first)
+      fates.set(copy, fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate")
+    }
+    return fates
+  }
+})
+
+const makeNewId = (msecs: number, random: { readonly nextDoubleUnsafe: () => number }) => (): string => {
+  const bytes = new Uint8Array(16)
+  for (let i = 0; i < 16; i++) bytes[i] = Math.floor(random.nextDoubleUnsafe() * 256)
+  return v7({ msecs, random: bytes })
+}
+
+export interface AcceptOptions {
+  readonly schemas: SchemaRegistry
+  /** The log's hash seed, the one its readers use for stored segments. */
+  readonly hashSeed: number
+}
+
+/** The command, holding what this process knows of every partition. One per log and process. */
+export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed }: AcceptOptions) {
+  const log = yield* EventLog
+  const rejectedLog = yield* RejectedLog
+  const confirmed = new ConfirmedEvents(log, yield* PartitionIndex, hashSeed)
+  const accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError> = Effect.fn(function* (request: AcceptRequest) {
+    const receivedAtMs = yield* Clock.currentTimeMillis
+    const newId = makeNewId(receivedAtMs, yield* Random.Random)
+    const intake: Intake = { request, receivedAtMs, partitions: log.identity.partitions, schemas, newId }
+    const judged = request.items.map((item) => judge(item, intake))
+    const refusals = judged.filter((one) => one.kind === "refused")
+    const entries = refusals.map((one) => rejectedEntry(one, intake))
+    if (entries.length > 0 && !request.dryRun) yield* rejectedLog.put(entries)
+    const candidates = judged.filter((one) => one.kind === "candidate")
+    const fates = yield* Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log)
+    return answerOf(request.items.length, judged.map((one) => resultOf(one, one.kind === "candidate" ? fates.get(one) : undefined)))
+  })
+  return accept
+})

@@ -1,0 +1,71 @@
+/** In-memory ports for the specifications of this command. */
+import { Effect } from "effect"
+import { hashUtf8 } from "@tidemark/domain/measures/hash"
+import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
+import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
+
+/** What the next append does; "lost" and "kept" answer an unknown outcome, without and with the records stored. */
+export type AppendBehaviour = "store" | "reject" | "lost" | "kept"
+
+/** A log in memory. `gate` runs before each append is decided; `behaviours` is taken from the front. */
+export const makeFakeLog = (partitions: number) => {
+  const stored: Uint8Array[][] = Array.from({ length: partitions }, () => [])
+  const control = { behaviours: [] as AppendBehaviour[], gate: Effect.void as Effect.Effect<void>, appends: 0 }
+  const store = ({ partition, value }: LogRecord) => {
+    const records = stored[partition] ?? []
+    return { partition, offset: BigInt(records.push(value) - 1) }
+  }
+  const append: EventLogShape["append"] = Effect.fn(function* (batch: readonly LogRecord[]) {
+    control.appends += 1
+    yield* control.gate
+    const behaviour = control.behaviours.shift() ?? "store"
+    if (behaviour === "reject") return yield* new AppendRejectedError({ reason: "disk full" })
+    if (behaviour === "lost") return yield* new AppendUnknownError({ reason: "no answer" })
+    const at = batch.map(store)
+    return behaviour === "kept" ? yield* new AppendUnknownError({ reason: "no answer" }) : at
+  })
+  const shape: EventLogShape = {
+    identity: { logId: "log", partitions, lanes: 1, createdAtMs: 0 },
+    append,
+    read: (from) =>
+      Effect.sync(() =>
+        from.flatMap(({ partition, nextOffset }) => {
+          const values = (stored[partition] ?? []).slice(Number(nextOffset))
+          if (values.length === 0) return []
+          let end = 0
+          const ends = Uint32Array.from(values, (value) => (end += value.length))
+          const bytes = new Uint8Array(end)
+          values.forEach((value, i) => bytes.set(value, ends[i - 1] ?? 0))
+          return [{ partition, firstOffset: nextOffset, bytes, ends }]
+        })
+      ),
+    bounds: (partition) => Effect.sync(() => ({ start: 0n, end: BigInt(stored[partition]?.length ?? 0) })),
+    verify: (partition) => Effect.sync(() => ({ records: BigInt(stored[partition]?.length ?? 0), blocks: 1 }))
+  }
+  return { shape, stored, control, store }
+}
+
+/** An index that stores nothing: every state is replayed from the log. */
+export const emptyIndex: PartitionIndexShape = {
+  load: () => Effect.succeed({ nextOffset: 0n, segments: [], imports: { has: () => false } }),
+  save: () => Effect.void
+}
+
+/** Keeps what it is given. */
+export const makeFakeRejectedLog = () => {
+  const entries: RejectedEvent[] = []
+  const shape: RejectedLogShape = {
+    put: (more) => Effect.sync(() => void entries.push(...more)),
+    page: (tenantId, limit) => Effect.sync(() => entries.filter((entry) => entry.tenantId === tenantId).slice(0, limit))
+  }
+  return { shape, entries }
+}
+
+/** A hash seed for specifications. */
+export const fakeHashSeed = ((): number => {
+  const out = new Uint32Array(4)
+  hashUtf8("log", 0, out)
+  return out[0] ?? 0
+})()
