@@ -126,6 +126,8 @@ describe("acceptEvents", () => {
       log.store({ partition: 0, key: "", value: encodeHeartbeat(NOW) })
       expect(statuses(yield* accept(request([event("1"), event("2"), event("3")])))).toEqual(["duplicate", "duplicate", "accepted"])
       expect(statuses(yield* accept(request([event("3")])))).toEqual(["duplicate"])
+      yield* TestClock.setTime(NOW + 24 * HOUR + 1)
+      expect(statuses(yield* accept(request([event("2"), event("3")])))).toEqual(["accepted", "accepted"])
     }))
   })
 
