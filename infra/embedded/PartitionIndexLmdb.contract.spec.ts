@@ -72,7 +72,7 @@ describe("the LMDB partition index", () => {
         const { imports } = yield* index.load(0, 2n)
         const before = imports.has(2, 0, 2)
         yield* Effect.promise(() => saveHours(10))
-        yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+        yield* index.load(1, 0n)
         return [before, imports.has(2, 0, 2)]
       }))
     expect(known).toEqual([true, true])

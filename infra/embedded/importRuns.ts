@@ -14,7 +14,7 @@ const PAGE_ENTRIES = 254
 const TIER_FACTOR = 4
 const TIER_BASE_ENTRIES = 1_024
 /** A run that a merge would make larger than this stays apart, which bounds how long one save can take. */
-const RUN_ENTRIES_MAX = 1 << 22
+const RUN_ENTRIES_MAX = 1 << 21
 
 export interface RunStores {
   /** Fence of a run by (partition, run): the first 8 bytes (hash) of each of its pages. */
