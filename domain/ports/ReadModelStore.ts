@@ -146,6 +146,7 @@ export interface LaneCommit {
   readonly next: readonly PartitionCheckpoint[]
   readonly digest: Uint8Array
   readonly rows: readonly Row[]
+  /** An entry at a (partition, offset) already entered replaces it: held becomes applied. */
   readonly late: readonly LateEntry[]
   readonly duplicates: readonly DuplicateEntry[]
   readonly deadLetters: readonly DeadLetter[]
@@ -208,7 +209,7 @@ export class GenerationMissingError extends Schema.TaggedError<GenerationMissing
   generation: Schema.Int
 }) {}
 
-/** The pointer moved meanwhile, or the target generation does not exist. */
+/** The pointer moved meanwhile, or the target generation does not exist. `pointerVersion` is the stored one. */
 export class PointerConflictError extends Schema.TaggedError<PointerConflictError>()("PointerConflictError", {
   projection: Schema.String,
   pointerVersion: Schema.Int

@@ -1,0 +1,154 @@
+/** What every read-model store must do. Runs unchanged on each adapter. */
+import { Effect } from "effect"
+import type { Layer } from "effect"
+import { describe, expect, it } from "vitest"
+import { ReadModelStore } from "./ReadModelStore.ts"
+import type { LaneCommit, LaneId, LateEntry, ReadModelStoreShape, Row, StoredRow } from "./ReadModelStore.ts"
+
+export interface ReadModelStoreHarness {
+  /** The same stored data each time it is opened. */
+  readonly open: () => Layer.Layer<ReadModelStore, unknown>
+  readonly dispose: () => Promise<void>
+}
+
+const lane = (number: number): LaneId => ({ projection: "p", generation: 1, lane: number })
+const counters = { records: 1n, system: 0n, events: 1n, folded: 1n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n }
+
+const row = (over: Partial<Row> = {}): Row => ({
+  tenantId: "t", resolution: 0, windowStartMs: 0, keyId: "0".repeat(32), key: ["/"], measures: [new Uint8Array([1, 2])], events: 1n, lateEvents: 0n,
+  backfillEvents: 0n, fingerprint: 2n ** 64n - 1n, offsets: [{ partition: 0, min: 0n, max: 2n ** 53n + 1n }], revision: 1n, ...over
+})
+
+const commitOf = (number: number, epoch: bigint, from: bigint, to: bigint, over: Partial<LaneCommit> = {}): LaneCommit => ({
+  lane: lane(number), epoch, expected: [{ partition: number, nextOffset: from }],
+  next: [{ partition: number, nextOffset: to, lastRecordHash: "ab", counters, receivedMaxMs: 5, heartbeatMaxMs: null, tenantMaxMs: new Map([["t", 4]]) }],
+  digest: new Uint8Array(4_096).fill(number + 1), rows: [], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [], ...over
+})
+
+const late = (offset: bigint, outcome: LateEntry["outcome"], tenantId = "t"): LateEntry => ({
+  partition: 0, offset, tenantId, eventId: "e", eventType: "x", eventTimeMs: 1, windowStartMs: 0, key: ["/"], lateByMs: 7, outcome, contribution: { views: "1" }
+})
+
+const hint = (revision: bigint) => ({ tenantId: "t", resolution: 0 as const, windowStartMs: 0, keyId: "0".repeat(32), revision })
+
+const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 1e9) =>
+  Effect.scoped(Effect.gen(function* () {
+    const rows: StoredRow[] = []
+    const snapshot = yield* store.snapshot
+    yield* snapshot.scan({ projection: "p", generation: 1, tenantId, resolution: 0, fromMs, toMs }, (chunk) => rows.push(...chunk))
+    return rows
+  }))
+
+const prepare = (store: ReadModelStoreShape) =>
+  Effect.gen(function* () {
+    const record = { projection: "p", generation: 1, definition: "{}", definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
+    yield* store.createGeneration(record, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }])
+    yield* store.takeOver(lane(0))
+    yield* store.takeOver(lane(1))
+  })
+
+/** Declares the suite for one adapter. */
+export const readModelStoreContract = (name: string, makeHarness: () => ReadModelStoreHarness): void => {
+  const session = (body: (run: <A>(use: (store: ReadModelStoreShape) => Effect.Effect<A, unknown>) => Promise<A>) => Promise<void>) => async () => {
+    const harness = makeHarness()
+    const run = <A>(use: (store: ReadModelStoreShape) => Effect.Effect<A, unknown>): Promise<A> =>
+      Effect.runPromise(Effect.gen(function* () { return yield* use(yield* ReadModelStore) }).pipe(Effect.provide(harness.open())))
+    try {
+      await run(prepare)
+      await body(run)
+    } finally {
+      await harness.dispose()
+    }
+  }
+
+  describe(`ReadModelStore on ${name}`, () => {
+    it("keeps rows, checkpoint and epoch of a commit, after reopening too", session(async (run) => {
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows: [row()] })]))
+      expect(await run((store) => store.readRows(lane(0), [row(), row({ windowStartMs: 60_000 })]))).toEqual([row(), undefined])
+      const again = await run((store) => store.takeOver(lane(0)))
+      expect(again).toEqual({ lane: lane(0), epoch: 2n, partitions: commitOf(0, 1n, 0n, 3n).next, digest: new Uint8Array(4_096).fill(1) })
+    }))
+
+    it("changes nothing at all when one lane of a commit has an older epoch", session(async (run) => {
+      await run((store) => store.takeOver(lane(1)))
+      const error = await run((store) => Effect.flip(store.commit([commitOf(0, 1n, 0n, 3n, { rows: [row()] }), commitOf(1, 1n, 0n, 3n)])))
+      expect(error).toMatchObject({ _tag: "FencedError", lane: 1, epoch: 1n })
+      expect(await run(scan)).toEqual([])
+      expect((await run((store) => store.takeOver(lane(0)))).partitions[0]?.nextOffset).toBe(0n)
+    }))
+
+    it("refuses a commit that starts from other offsets than the stored ones, so no interval is merged twice", session(async (run) => {
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n)]))
+      expect(await run((store) => Effect.flip(store.commit([commitOf(0, 1n, 0n, 3n, { rows: [row()] })])))).toMatchObject({ _tag: "FencedError" })
+      expect(await run(scan)).toEqual([])
+    }))
+
+    it("scans one tenant's windows by time, key and lane, before 1970 too, and nobody else's", session(async (run) => {
+      const key = (digit: string) => digit.repeat(32)
+      const mine = [row({ windowStartMs: 60_000 }), row({ windowStartMs: -60_000 }), row({ keyId: key("f") }), row()]
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows: [...mine, row({ tenantId: "tt" }), row({ resolution: 1 })] }), commitOf(1, 1n, 0n, 3n, { rows: [row()] })]))
+      const found = (await run(scan)).map((found) => [found.windowStartMs, found.keyId[0], found.lane])
+      expect(found).toEqual([[-60_000, "0", 0], [0, "0", 0], [0, "0", 1], [0, "f", 0], [60_000, "0", 0]])
+      expect(await run((store) => scan(store, "t", 0, 60_000))).toHaveLength(3)
+      expect(await run((store) => scan(store, "tt"))).toHaveLength(1)
+      expect(await run((store) => scan(store, "nobody"))).toEqual([])
+    }))
+
+    it("holds a snapshot on its view while commits go on", session(async (run) => {
+      const seen = await run((store) =>
+        Effect.scoped(Effect.gen(function* () {
+          yield* store.commit([commitOf(0, 1n, 0n, 1n, { rows: [row()] })])
+          const before = yield* store.snapshot
+          for (let i = 1n; i < 20n; i++) {
+            yield* store.commit([commitOf(0, 1n, i, i + 1n, { rows: [row({ revision: i + 1n })] })])
+            yield* store.readRows(lane(0), [row()])
+          }
+          const after = yield* store.snapshot
+          const revisions: bigint[] = []
+          for (const snapshot of [before, after, before]) yield* snapshot.scan({ projection: "p", generation: 1, tenantId: "t", resolution: 0, fromMs: 0, toMs: 1 }, (rows) => revisions.push(...rows.map((found) => found.revision)))
+          const checkpoints = yield* before.checkpoints("p", 1)
+          return { revisions, offset: checkpoints[0]?.partitions[0]?.nextOffset }
+        })))
+      expect(seen).toEqual({ revisions: [1n, 20n, 1n], offset: 1n })
+    }))
+
+    it("moves the pointer only from the version expected and answers the stored one otherwise", session(async (run) => {
+      expect(await run((store) => store.flip("p", 1, 0))).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
+      expect(await run((store) => Effect.flip(store.flip("p", 1, 0)))).toMatchObject({ _tag: "PointerConflictError", pointerVersion: 1 })
+      expect(await run((store) => Effect.flip(store.flip("p", 9, 1)))).toMatchObject({ _tag: "PointerConflictError" })
+      expect(await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p"))))).toMatchObject({ pointerVersion: 1 })
+    }))
+
+    it("pages a tenant's late ledger by position, and applying a held event replaces its entry", session(async (run) => {
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 20n, { late: [late(9n, "held"), late(10n, "held"), late(11n, "held", "u")] })]))
+      await run((store) => store.commit([commitOf(0, 1n, 20n, 21n, { late: [late(10n, "applied")] })]))
+      const page = { projection: "p", generation: 1, tenantId: "t", limit: 10 }
+      const read = await run((store) =>
+        Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) =>
+          Effect.all([snapshot.late(page), snapshot.late({ ...page, after: { partition: 0, offset: 9n } }), snapshot.lateIn({ projection: "p", generation: 1, partition: 0, min: 10n, max: 11n })]))))
+      expect(read).toEqual([[late(9n, "held"), late(10n, "applied")], [late(10n, "applied")], [late(10n, "applied"), late(11n, "held", "u")]])
+    }))
+
+    it("numbers the outbox upward for ever, also after everything was trimmed", session(async (run) => {
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 1n, { hints: [hint(1n)] })]))
+      await run((store) => store.commit([commitOf(0, 1n, 1n, 2n, { hints: [hint(2n)] })]))
+      const first = await run((store) => store.readOutbox(0n, 10))
+      expect(first.map(({ hints }) => hints)).toEqual([[hint(1n)], [hint(2n)]])
+      const last = first.at(-1)?.sequence ?? 0n
+      await run((store) => store.trimOutbox(last))
+      await run((store) => store.commit([commitOf(0, 1n, 2n, 3n, { hints: [hint(3n)] })]))
+      expect((await run((store) => store.readOutbox(last, 10))).map(({ hints }) => hints)).toEqual([[hint(3n)]])
+    }))
+
+    it("keeps key counts by partition and halts until they are cleared", session(async (run) => {
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 1n, { keyCounts: [{ tenantId: "t", windowStartMs: 0, partition: 0, keys: 3 }] })]))
+      expect(await run((store) => store.readKeyCounts(lane(0), [{ tenantId: "t", windowStartMs: 0 }, { tenantId: "u", windowStartMs: 0 }]))).toEqual([{ tenantId: "t", windowStartMs: 0, partition: 0, keys: 3 }])
+      const halts = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.halts))
+      const halt = { ...lane(0), code: "LOG_GAP", detail: "d", atMs: 1 }
+      await run((store) => store.recordHalt(halt))
+      expect(await run(halts)).toEqual([halt])
+      await run((store) => store.clearHalt(lane(0)))
+      expect(await run(halts)).toEqual([])
+    }))
+  })
+}

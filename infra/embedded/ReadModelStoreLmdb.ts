@@ -1,0 +1,188 @@
+/**
+ * Read models on LMDB: rows, checkpoints, ledgers and outbox in one environment, one transaction per flush.
+ *
+ * Several threads and processes may open the same directory: nothing a commit depends on is kept in memory.
+ */
+import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type {
+  GenerationRecord, Hint, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+} from "@tidemark/domain/ports/ReadModelStore"
+import { Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import { fromText, toText } from "./jsonCodec.ts"
+import { readSnapshot } from "./modelSnapshot.ts"
+import { OFFSET_END, laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
+import type { Key, ModelStores } from "./modelStores.ts"
+import { decodeRow, encodeRow, rowKey } from "./rowCodec.ts"
+
+/** The directory cannot be opened. */
+export class StoreOpenError extends Schema.TaggedError<StoreOpenError>()("StoreOpenError", { directory: Schema.String, cause: Schema.Defect() }) {}
+
+const STORE = "lmdb"
+const DIGEST_BYTES = 4_096
+
+const emptyCheckpoint = (partition: number): PartitionCheckpoint => ({
+  partition,
+  nextOffset: 0n,
+  lastRecordHash: "",
+  counters: { records: 0n, system: 0n, events: 0n, folded: 0n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n },
+  receivedMaxMs: null,
+  heartbeatMaxMs: null,
+  tenantMaxMs: new Map()
+})
+
+const createGeneration = (stores: ModelStores, record: GenerationRecord, lanes: readonly { lane: number; partitions: readonly number[] }[]): void =>
+  stores.root.transactionSync(() => {
+    const { projection, generation } = record
+    if (stores.generations.get([projection, generation]) !== undefined) return
+    const starts = new Map(record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+    stores.generations.putSync([projection, generation], toText(record))
+    for (const { lane, partitions } of lanes) {
+      const checkpoint: LaneCheckpoint = {
+        lane: { projection, generation, lane },
+        epoch: 0n,
+        partitions: partitions.map((partition) => ({ ...emptyCheckpoint(partition), nextOffset: starts.get(partition) ?? 0n })),
+        digest: new Uint8Array(DIGEST_BYTES)
+      }
+      stores.checkpoints.putSync(laneKey(checkpoint.lane), toText(checkpoint))
+    }
+  })
+
+const takeOver = (stores: ModelStores, lane: LaneId): LaneCheckpoint | undefined =>
+  stores.root.transactionSync(() => {
+    const text = stores.checkpoints.get(laneKey(lane))
+    if (text === undefined) return undefined
+    const before = fromText<LaneCheckpoint>(text)
+    const checkpoint = { ...before, epoch: before.epoch + 1n }
+    stores.checkpoints.putSync(laneKey(lane), toText(checkpoint))
+    return checkpoint
+  })
+
+/** The compare half of compare-and-set: does the stored checkpoint have this epoch and these next offsets? */
+const holds = (stores: ModelStores, { lane, epoch, expected }: LaneCommit): boolean => {
+  const text = stores.checkpoints.get(laneKey(lane))
+  if (text === undefined) return false
+  const stored = fromText<LaneCheckpoint>(text)
+  const offsets = new Map(stored.partitions.map(({ partition, nextOffset }) => [partition, nextOffset]))
+  return stored.epoch === epoch && expected.length === offsets.size && expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
+}
+
+const keyCountKey = (lane: LaneId, count: { readonly tenantId: string; readonly windowStartMs: number }): Key => [count.tenantId, lane.projection, lane.generation, lane.lane, count.windowStartMs]
+
+const SEQUENCE_KEY: Key = ["outbox sequence"]
+
+/** The next outbox sequence; kept apart from the entries, so that a trim never lets numbers come twice. */
+const takeSequence = (stores: ModelStores): bigint => {
+  const sequence = BigInt(stores.root.get(SEQUENCE_KEY) ?? "0") + 1n
+  stores.root.putSync(SEQUENCE_KEY, sequence.toString())
+  return sequence
+}
+
+const writeLedgers = (stores: ModelStores, commit: LaneCommit): void => {
+  const { projection, generation } = commit.lane
+  for (const entry of commit.late) {
+    const at: Key = [projection, generation, entry.partition, offsetText(entry.offset)]
+    stores.late.putSync(["p", ...at], toText(entry))
+    stores.late.putSync(["t", entry.tenantId, ...at], toText(entry))
+  }
+  for (const entry of commit.deadLetters) {
+    const at: Key = [projection, generation, entry.partition, offsetText(entry.offset)]
+    stores.deadLetters.putSync(["p", ...at], toText(entry))
+    stores.deadLetters.putSync(["t", entry.tenantId, ...at], toText(entry))
+  }
+  for (const entry of commit.duplicates) stores.duplicates.putSync(["p", projection, generation, entry.partition, offsetText(entry.offset)], toText(entry))
+}
+
+const writeKeyCounts = (stores: ModelStores, { lane, keyCounts }: LaneCommit): void => {
+  for (const count of keyCounts) {
+    const key = keyCountKey(lane, count)
+    const before = fromText<[number, number][]>(stores.keyCounts.get(key) ?? "[]")
+    const counts = new Map(before).set(count.partition, count.keys)
+    stores.keyCounts.putSync(key, toText([...counts]))
+  }
+}
+
+const writeCommit = (stores: ModelStores, commit: LaneCommit): void => {
+  const { lane, epoch, next, digest, hints } = commit
+  for (const row of commit.rows) stores.rows.putSync(rowKey(lane, row), encodeRow(row))
+  writeLedgers(stores, commit)
+  writeKeyCounts(stores, commit)
+  if (hints.length > 0) stores.outbox.putSync([offsetText(takeSequence(stores))], toText({ lane, hints }))
+  stores.checkpoints.putSync(laneKey(lane), toText({ lane, epoch, partitions: next, digest } satisfies LaneCheckpoint))
+}
+
+/** Writes all commits or none; answers the first lane that is fenced. */
+const commitAll = (stores: ModelStores, commits: readonly LaneCommit[]): LaneCommit | undefined =>
+  stores.root.transactionSync(() => {
+    const fenced = commits.find((commit) => !holds(stores, commit))
+    if (fenced !== undefined) return fenced
+    for (const commit of commits) writeCommit(stores, commit)
+    return undefined
+  })
+
+const flip = (stores: ModelStores, projection: string, generation: number, expectedVersion: number): Pointer | number =>
+  stores.root.transactionSync(() => {
+    const text = stores.pointers.get([projection])
+    const version = text === undefined ? 0 : fromText<Pointer>(text).pointerVersion
+    if (version !== expectedVersion || stores.generations.get([projection, generation]) === undefined) return version
+    const pointer: Pointer = { projection, generation, pointerVersion: version + 1 }
+    stores.pointers.putSync([projection], toText(pointer))
+    return pointer
+  })
+
+const readOutbox = (stores: ModelStores, after: bigint, limit: number) =>
+  [...stores.outbox.getRange({ start: [offsetText(after + 1n)], end: [OFFSET_END], limit })].map(({ key, value }) => ({
+    // A composite key of one part reads back as that part.
+    sequence: BigInt(String(key)),
+    ...fromText<{ readonly lane: LaneId; readonly hints: readonly Hint[] }>(value)
+  }))
+
+const trimOutbox = (stores: ModelStores, upTo: bigint): void =>
+  stores.root.transactionSync(() => {
+    const covered = [...stores.outbox.getKeys({ start: [offsetText(0n)], end: [offsetText(upTo + 1n)] })]
+    for (const key of covered) stores.outbox.removeSync(key)
+  })
+
+const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> => Effect.try({ try: action, catch: (cause) => new StoreUnavailableError({ store: STORE, cause }) })
+
+const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
+  createGeneration: (record, lanes) => attempt(() => createGeneration(stores, record, lanes)),
+  takeOver: (lane) =>
+    Effect.flatMap(attempt(() => takeOver(stores, lane)), (checkpoint) =>
+      checkpoint === undefined ? Effect.fail(new GenerationMissingError({ projection: lane.projection, generation: lane.generation })) : Effect.succeed(checkpoint)),
+  readRows: (lane, keys: readonly RowKey[]) =>
+    Effect.andThen(renewView, attempt(() =>
+      keys.map((key) => {
+        const value = stores.rows.get(rowKey(lane, key))
+        return value === undefined ? undefined : decodeRow(key, value)
+      }))),
+  readKeyCounts: (lane, windows) =>
+    Effect.andThen(renewView, attempt(() =>
+      windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>
+        fromText<[number, number][]>(stores.keyCounts.get(keyCountKey(lane, { tenantId, windowStartMs })) ?? "[]").map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys }))))),
+  // An error may come from the commit itself, so its outcome counts as unknown: the owner takes over again.
+  commit: (commits) =>
+    Effect.flatMap(Effect.try({ try: () => commitAll(stores, commits), catch: (cause) => new CommitUnknownError({ store: STORE, cause }) }), (fenced) =>
+      fenced === undefined ? Effect.void : Effect.fail(new FencedError({ ...fenced.lane, epoch: fenced.epoch }))),
+  snapshot: readSnapshot(stores),
+  flip: (projection, generation, expectedVersion) =>
+    Effect.flatMap(attempt(() => flip(stores, projection, generation, expectedVersion)), (outcome) =>
+      typeof outcome === "number" ? Effect.fail(new PointerConflictError({ projection, pointerVersion: outcome })) : Effect.succeed(outcome)),
+  recordHalt: (halt) => attempt(() => stores.halts.putSync(laneKey(halt), toText(halt))),
+  clearHalt: (lane) => attempt(() => void stores.halts.removeSync(laneKey(lane))),
+  readOutbox: (after, limit) =>
+    Effect.andThen(renewView, attempt(() => readOutbox(stores, after, limit))),
+  trimOutbox: (upTo) => attempt(() => trimOutbox(stores, upTo))
+})
+
+const openStore = (directory: string): Effect.Effect<ReadModelStoreShape, StoreOpenError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.try({ try: () => openModelStores(directory), catch: (cause) => new StoreOpenError({ directory, cause }) }),
+      ({ root }) => Effect.promise(() => root.close())
+    ),
+    makeStore
+  )
+
+/** The read models in `directory`, closed with the scope. */
+export const readModelStoreLmdb = (options: { readonly directory: string }): Layer.Layer<ReadModelStore, StoreOpenError> => Layer.effect(ReadModelStore, openStore(options.directory))

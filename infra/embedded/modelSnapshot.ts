@@ -1,0 +1,72 @@
+/** One LMDB read transaction, held for a scope: every answer of a request comes from the same state. */
+import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type {
+  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowScan, StoredRow
+} from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type { Database, Transaction } from "lmdb"
+import { fromText } from "./jsonCodec.ts"
+import { OFFSET_END, offsetText, renewView } from "./modelStores.ts"
+import type { Key, ModelStores } from "./modelStores.ts"
+import { decodeStoredRow, rowRange } from "./rowCodec.ts"
+
+const CHUNK_ROWS = 1_000
+
+const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> => Effect.try({ try: action, catch: (cause) => new StoreUnavailableError({ store: "lmdb", cause }) })
+
+/** Values of the composite keys below `prefix`. */
+const below = <T>(store: Database<string, Key>, transaction: Transaction, prefix: Key): T[] =>
+  [...store.getRange({ start: prefix, end: [...prefix, OFFSET_END], transaction })].map(({ value }) => fromText<T>(value))
+
+const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan, visit: (rows: readonly StoredRow[]) => void): void => {
+  const { start, end } = rowRange(query, query.fromMs, query.toMs)
+  let chunk: StoredRow[] = []
+  for (const { key, value } of stores.rows.getRange({ start, end, transaction })) {
+    const row = decodeStoredRow(query.tenantId, query.resolution, key, value)
+    if (query.keyId !== undefined && row.keyId !== query.keyId) continue
+    chunk.push(row)
+    if (chunk.length < CHUNK_ROWS) continue
+    visit(chunk)
+    chunk = []
+  }
+  if (chunk.length > 0) visit(chunk)
+}
+
+const ledgerPage = <T>(store: Database<string, Key>, transaction: Transaction, page: LedgerPage): T[] => {
+  const prefix: Key = ["t", page.tenantId, page.projection, page.generation]
+  const start: Key = page.after === undefined ? prefix : [...prefix, page.after.partition, offsetText(page.after.offset + 1n)]
+  return [...store.getRange({ start, end: [...prefix, OFFSET_END], limit: page.limit, transaction })].map(({ value }) => fromText<T>(value))
+}
+
+const ledgerRange = <T>(store: Database<string, Key>, transaction: Transaction, range: LedgerRange): T[] => {
+  const prefix: Key = ["p", range.projection, range.generation, range.partition]
+  return [...store.getRange({ start: [...prefix, offsetText(range.min)], end: [...prefix, offsetText(range.max + 1n)], transaction })].map(({ value }) => fromText<T>(value))
+}
+
+const optional = <T>(text: string | undefined): T | undefined => (text === undefined ? undefined : fromText<T>(text))
+
+const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapshot => ({
+  pointer: (projection) => attempt(() => optional<Pointer>(stores.pointers.get([projection], { transaction }))),
+  pointers: attempt(() => [...stores.pointers.getRange({ transaction })].map(({ value }) => fromText<Pointer>(value))),
+  generation: (projection, generation) => attempt(() => optional<GenerationRecord>(stores.generations.get([projection, generation], { transaction }))),
+  generations: (projection) => attempt(() => below<GenerationRecord>(stores.generations, transaction, [projection])),
+  checkpoints: (projection, generation) => attempt(() => below<LaneCheckpoint>(stores.checkpoints, transaction, [projection, generation])),
+  scan: (query, visit) => attempt(() => scanRows(stores, transaction, query, visit)),
+  late: (page) => attempt(() => ledgerPage<LateEntry>(stores.late, transaction, page)),
+  deadLetters: (page) => attempt(() => ledgerPage<DeadLetter>(stores.deadLetters, transaction, page)),
+  lateIn: (range) => attempt(() => ledgerRange<LateEntry>(stores.late, transaction, range)),
+  duplicatesIn: (range) => attempt(() => ledgerRange<DuplicateEntry>(stores.duplicates, transaction, range)),
+  deadLettersIn: (range) => attempt(() => ledgerRange<DeadLetter>(stores.deadLetters, transaction, range)),
+  halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value)))
+})
+
+/** Opens a snapshot of the latest committed state; the scope releases it. */
+export const readSnapshot = (stores: ModelStores): Effect.Effect<ReadSnapshot, StoreUnavailableError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.andThen(renewView, attempt(() => stores.root.useReadTransaction())),
+      (transaction) => Effect.sync(() => transaction.done())
+    ),
+    (transaction) => makeSnapshot(stores, transaction)
+  )

@@ -1,0 +1,65 @@
+/** The named stores of the read-model environment and the keys used in them. */
+import { mkdirSync } from "node:fs"
+import type { LaneId } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { open } from "lmdb"
+import type { Database, RootDatabase } from "lmdb"
+
+/** Ordered composite keys. */
+export type Key = (string | number)[]
+
+export interface ModelStores {
+  readonly root: RootDatabase<string, Key>
+  readonly rows: Database<Buffer, Buffer>
+  readonly checkpoints: Database<string, Key>
+  readonly generations: Database<string, Key>
+  readonly pointers: Database<string, Key>
+  readonly halts: Database<string, Key>
+  readonly late: Database<string, Key>
+  readonly duplicates: Database<string, Key>
+  readonly deadLetters: Database<string, Key>
+  readonly keyCounts: Database<string, Key>
+  readonly outbox: Database<string, Key>
+}
+
+const MAP_BYTES = 1024 * 1024 * 1024
+const DATABASES_MAX = 32
+
+/**
+ * Lets the read view follow the last commit of this thread.
+ *
+ * The client renews its read transaction in a microtask after a synchronous commit; resetting it by hand would end
+ * snapshots that are still held.
+ */
+export const renewView: Effect.Effect<void> = Effect.promise(() => Promise.resolve())
+
+/** Opens (and creates) the environment. Commits are synced before they return. */
+export const openModelStores = (directory: string): ModelStores => {
+  mkdirSync(directory, { recursive: true })
+  const root = open<string, Key>({ path: directory, encoding: "string", maxDbs: DATABASES_MAX, mapSize: MAP_BYTES, overlappingSync: false })
+  const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
+  return {
+    root,
+    rows: root.openDB<Buffer, Buffer>({ name: "rows", encoding: "binary", keyEncoding: "binary" }),
+    checkpoints: named("checkpoints"),
+    generations: named("generations"),
+    pointers: named("pointers"),
+    halts: named("halts"),
+    late: named("late"),
+    duplicates: named("duplicates"),
+    deadLetters: named("deadLetters"),
+    keyCounts: named("keyCounts"),
+    outbox: named("outbox")
+  }
+}
+
+const OFFSET_DIGITS = 20
+
+/** An offset or sequence as text that sorts like the number, up to 2^64. */
+export const offsetText = (offset: bigint): string => offset.toString().padStart(OFFSET_DIGITS, "0")
+
+/** Above every offset. */
+export const OFFSET_END = "~"
+
+/** Key of a lane's records. */
+export const laneKey = (lane: LaneId): Key => [lane.projection, lane.generation, lane.lane]
