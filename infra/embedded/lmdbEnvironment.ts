@@ -1,0 +1,28 @@
+/** Opens the LMDB environment of a small store for the length of a scope. */
+import { mkdirSync } from "node:fs"
+import { Effect, Schema } from "effect"
+import type { Scope } from "effect"
+import { open } from "lmdb"
+import type { RootDatabase } from "lmdb"
+import type { Key } from "./modelStores.ts"
+
+/** The directory cannot be created, written or read as an LMDB environment. */
+export class EnvironmentOpenError extends Schema.TaggedError<EnvironmentOpenError>()("EnvironmentOpenError", {
+  directory: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+const MAP_BYTES = 256 * 1024 * 1024
+
+/** Opens (and creates) the environment; commits are synced before they return. Closed with the scope. */
+export const openEnvironment = (directory: string): Effect.Effect<RootDatabase<string, Key>, EnvironmentOpenError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        mkdirSync(directory, { recursive: true })
+        return open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
+      },
+      catch: (cause) => new EnvironmentOpenError({ directory, cause })
+    }),
+    (root) => Effect.promise(() => root.close())
+  )
