@@ -1,0 +1,129 @@
+/** The journey of one event: what was received, and what every projection made of it. */
+import { compileDefinition, createExtraction } from "@tidemark/domain/definitions/compile"
+import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
+import { readMeasure } from "@tidemark/domain/measures/measure"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
+import { windowOf } from "@tidemark/domain/time/window"
+import { Effect } from "effect"
+import { labelled } from "./dimensions.ts"
+import type { Dimension } from "./dimensions.ts"
+import { ModelUnreadableError } from "./errors.ts"
+import type { QueryError } from "./errors.ts"
+import { loggedEvent } from "./loggedEvent.ts"
+import type { LoggedEvent } from "./loggedEvent.ts"
+import { allParts } from "./mergePartials.ts"
+import { openPointer } from "./openModel.ts"
+import type { OpenModel } from "./openModel.ts"
+import { windowState } from "./windowState.ts"
+import type { WindowState } from "./windowState.ts"
+
+/** FOLDED on time, APPLIED late, HELD late, or not counted for the reason named; PENDING is not reached yet. */
+export type EventOutcome = "FOLDED" | "APPLIED" | "HELD" | "DUPLICATE" | "DEAD_LETTER" | "FILTERED" | "PENDING"
+
+export interface EventWindow {
+  readonly projection: string
+  readonly generation: number
+  readonly outcome: EventOutcome
+  /** Base window, null when the event belongs to none. */
+  readonly startMs: number | null
+  readonly endMs: number | null
+  /** State of the base window if nothing but this event were in it late or imported. */
+  readonly state: WindowState | null
+  readonly key: readonly Dimension[]
+  /** What it added or, when held, would have added: measure part → decimal text. */
+  readonly contribution: readonly { readonly name: string; readonly text: string }[]
+  readonly lateByMs: number | null
+  /** Of a dead letter. */
+  readonly code: string | null
+  readonly pointer: string | null
+}
+
+export interface EventJourney extends LoggedEvent {
+  readonly windows: readonly EventWindow[]
+  /** Where the same id stands again, oldest first within a partition. */
+  readonly repetitions: readonly LoggedEvent[]
+}
+
+export interface EventInput {
+  readonly id: string
+  /** The log's hash seed. */
+  readonly seed: number
+}
+
+const REPETITIONS_MAX = 100
+const SCAN_RECORDS_MAX = 2_000_000
+
+const contributionOf = (compiled: CompiledProjection, out: ReturnType<typeof createExtraction>): EventWindow["contribution"] => {
+  const accumulators = compiled.createAccumulators()
+  compiled.apply(out, accumulators)
+  return allParts(compiled.definition).flatMap(({ part, name, spec, index }) => {
+    const accumulator = accumulators[index]
+    const text = accumulator === undefined ? null : readMeasure(part, name, spec, accumulator).text
+    return text === null ? [] : [{ name: part, text }]
+  })
+}
+
+type Ledgers = { readonly outcome: EventOutcome; readonly lateByMs: number | null; readonly code: string | null; readonly pointer: string | null }
+
+/** What the ledgers of a generation say about one record. */
+const ledgerOutcome = Effect.fn("ledgerOutcome")(function* (model: OpenModel, partition: number, offset: bigint) {
+  const { projection, generation, snapshot } = model
+  const none = { lateByMs: null, code: null, pointer: null }
+  const nextOffset = model.position.find((part) => part.partition === partition)?.nextOffset ?? 0n
+  if (offset >= nextOffset) return { ...none, outcome: "PENDING" } satisfies Ledgers
+  const range = { projection, generation, partition, min: offset, max: offset }
+  if ((yield* snapshot.duplicatesIn(range)).length > 0) return { ...none, outcome: "DUPLICATE" } satisfies Ledgers
+  const [dead] = yield* snapshot.deadLettersIn(range)
+  if (dead !== undefined) return { ...none, outcome: "DEAD_LETTER", code: dead.code, pointer: dead.pointer } satisfies Ledgers
+  const [late] = yield* snapshot.lateIn(range)
+  if (late !== undefined) return { ...none, outcome: late.outcome === "held" ? "HELD" : "APPLIED", lateByMs: late.lateByMs } satisfies Ledgers
+  return { ...none, outcome: "FOLDED" } satisfies Ledgers
+})
+
+const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: LoggedEvent, seed: number) {
+  const { projection, generation, definition } = model
+  const compiled = yield* Effect.try({
+    try: () => compileDefinition(definition, seed),
+    catch: (cause) => new ModelUnreadableError({ projection, generation, cause })
+  })
+  const out = createExtraction()
+  const extracted = compiled.extract(logged.event, out)
+  const ledger: Ledgers = yield* ledgerOutcome(model, logged.partition, logged.offset)
+  const placed = extracted === "ok" && ledger.outcome !== "DUPLICATE" && ledger.outcome !== "DEAD_LETTER"
+  const { startMs, endMs } = windowOf(logged.event.timeMs, definition.window.sizeMs)
+  const backfillEvents = logged.event.backfill === undefined ? 0n : 1n
+  const counts = { events: 1n, lateEvents: ledger.outcome === "APPLIED" ? 1n : 0n, backfillEvents }
+  const answer: EventWindow = {
+    projection,
+    generation,
+    ...ledger,
+    outcome: extracted === "filtered" && ledger.outcome === "FOLDED" ? "FILTERED" : ledger.outcome,
+    startMs: placed ? startMs : null,
+    endMs: placed ? endMs : null,
+    state: placed ? windowState(endMs, model.watermarkMs, counts) : null,
+    key: placed ? labelled(model.dimensions, out.key) : [],
+    contribution: placed ? contributionOf(compiled, out) : []
+  }
+  return answer
+})
+
+/** The first event with this id that counts, or null when the tenant's log has none. */
+export const event = (input: EventInput, tenantId: string): Effect.Effect<EventJourney | null, QueryError, ReadModelStore | SearchIndex | EventLog> =>
+  Effect.scoped(Effect.gen(function* () {
+    const index = yield* SearchIndex
+    const page = yield* index.searchEvents({ tenantId, eventId: input.id }, { limit: REPETITIONS_MAX, scanMaxRecords: SCAN_RECORDS_MAX })
+    const found = page.hits
+      .flatMap(({ partition, offset, value }) => loggedEvent(partition, offset, value) ?? [])
+      .filter((logged) => logged.event.tenantId === tenantId && logged.event.id === input.id)
+      .sort((a, b) => a.event.receivedAtMs - b.event.receivedAtMs || a.partition - b.partition || (a.offset < b.offset ? -1 : 1))
+    const [first, ...repetitions] = found
+    if (first === undefined) return null
+    const store = yield* ReadModelStore
+    const snapshot = yield* store.snapshot
+    const pointers = [...(yield* snapshot.pointers)].sort((a, b) => (a.projection < b.projection ? -1 : 1))
+    const windows = yield* Effect.forEach(pointers, (pointer) =>
+      Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => inModel(model, first, input.seed)))
+    return { ...first, windows, repetitions }
+  }))

@@ -1,0 +1,51 @@
+/** Resolutions of windows and the ranges they cut time into. */
+import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
+import type { ResolutionName } from "@tidemark/domain/time/window"
+import { Effect } from "effect"
+import { BadArgumentError } from "./errors.ts"
+
+export type Resolution = (typeof RESOLUTIONS)[number]
+
+const [MINUTE, HOUR, DAY] = RESOLUTIONS
+
+/** A run of whole windows of one resolution, [fromMs, toMs). */
+export interface Segment {
+  readonly resolution: Resolution
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+export const resolutionOf = (name: ResolutionName): Resolution => (name === "minute" ? MINUTE : name === "hour" ? HOUR : DAY)
+
+/** The windows of `sizeMs` that [fromMs, toMs) touches, as a whole range. Fails on an empty or reversed one. */
+export const alignedRange = (fromMs: number, toMs: number, sizeMs: number): Effect.Effect<{ readonly fromMs: number; readonly toMs: number }, BadArgumentError> =>
+  fromMs < toMs
+    ? Effect.succeed({ fromMs: windowStart(fromMs, sizeMs), toMs: windowStart(toMs - 1, sizeMs) + sizeMs })
+    : Effect.fail(new BadArgumentError({ argument: "to", detail: "must be later than from" }))
+
+/** The fewest windows that cover whole minutes exactly: days inside, hours around them, minutes at the ends. */
+export const coveringSegments = (fromMs: number, toMs: number): readonly Segment[] => {
+  const segments: Segment[] = []
+  const add = (resolution: Resolution, from: number, to: number) => {
+    if (from < to) segments.push({ resolution, fromMs: from, toMs: to })
+  }
+  const inner = (from: number, to: number, sizeMs: number) => {
+    const start = windowStart(from + sizeMs - 1, sizeMs)
+    return { start, end: Math.max(start, windowStart(to, sizeMs)) }
+  }
+  const hours = inner(fromMs, toMs, HOUR.sizeMs)
+  if (hours.start >= hours.end) {
+    add(MINUTE, fromMs, toMs)
+    return segments
+  }
+  add(MINUTE, fromMs, hours.start)
+  const days = inner(hours.start, hours.end, DAY.sizeMs)
+  if (days.start >= days.end) add(HOUR, hours.start, hours.end)
+  else {
+    add(HOUR, hours.start, days.start)
+    add(DAY, days.start, days.end)
+    add(HOUR, days.end, hours.end)
+  }
+  add(MINUTE, hours.end, toMs)
+  return segments
+}

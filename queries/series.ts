@@ -1,0 +1,195 @@
+/** Windows of one projection over time, filtered or broken down by its dimensions. */
+import type { MeasureFigure } from "@tidemark/domain/measures/measure"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { ResolutionName } from "@tidemark/domain/time/window"
+import { Effect } from "effect"
+import { dimensionIndex, isOther, keyTest } from "./dimensions.ts"
+import type { Dimension, DimensionFilter } from "./dimensions.ts"
+import { LimitError, ModelUnreadableError } from "./errors.ts"
+import type { QueryError } from "./errors.ts"
+import { BUCKETS_MAX, pageSize } from "./limits.ts"
+import { MergedPartials, wantedParts } from "./mergePartials.ts"
+import type { WantedPart } from "./mergePartials.ts"
+import { openModel, provenanceOf } from "./openModel.ts"
+import type { OpenModel, Provenance } from "./openModel.ts"
+import { alignedRange, resolutionOf } from "./resolution.ts"
+import type { Resolution } from "./resolution.ts"
+import { correctionsOf, windowState } from "./windowState.ts"
+import type { PositionPart, WindowState } from "./windowState.ts"
+
+export interface SeriesInput {
+  readonly projection: string
+  /** Parts of measures: `views`, `duration.p95`. */
+  readonly measures: readonly string[]
+  /** Windows that [fromMs, toMs) touches. */
+  readonly fromMs: number
+  readonly toMs: number
+  readonly resolution: ResolutionName
+  readonly where?: readonly DimensionFilter[]
+  readonly breakdownBy?: string
+  /** Groups of a break-down, those with the most events first. */
+  readonly first?: number
+  /** Add the windows without data. */
+  readonly fill?: boolean
+}
+
+export interface SeriesPoint {
+  readonly startMs: number
+  readonly endMs: number
+  readonly state: WindowState
+  readonly revision: bigint
+  readonly corrections: bigint
+  readonly events: bigint
+  readonly measures: readonly MeasureFigure[]
+}
+
+export interface SeriesGroup {
+  /** Empty when nothing is broken down. */
+  readonly key: readonly Dimension[]
+  readonly points: readonly SeriesPoint[]
+}
+
+export interface Series extends Provenance {
+  readonly groups: readonly SeriesGroup[]
+}
+
+/** A series request that was checked against the definition. */
+export interface SeriesPlan {
+  readonly wanted: readonly WantedPart[]
+  readonly resolution: Resolution
+  readonly fromMs: number
+  readonly toMs: number
+  readonly keep: (key: readonly string[]) => boolean
+  readonly groupName: string | undefined
+  readonly groupIndex: number
+  readonly groupsMax: number
+  readonly fill: boolean
+}
+
+const GROUPS_DEFAULT = 100
+
+/** Checks names and limits; nothing is read from rows. */
+export const planSeries = Effect.fn("planSeries")(function* (model: OpenModel, input: SeriesInput) {
+  const { projection, definition, dimensions } = model
+  const wanted = yield* wantedParts(definition, input.measures)
+  const resolution = resolutionOf(input.resolution)
+  const range = yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs)
+  const windows = (range.toMs - range.fromMs) / resolution.sizeMs
+  if (windows > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: windows }))
+  const broken = input.breakdownBy
+  const groupsMax = yield* pageSize(input.first, Math.max(1, Math.min(GROUPS_DEFAULT, Math.floor(BUCKETS_MAX / windows))))
+  if (broken !== undefined && groupsMax * windows > BUCKETS_MAX) {
+    return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: groupsMax * windows }))
+  }
+  const plan: SeriesPlan = {
+    wanted,
+    resolution,
+    ...range,
+    keep: yield* keyTest(projection, dimensions, input.where ?? []),
+    groupName: broken,
+    groupIndex: broken === undefined ? -1 : yield* dimensionIndex(projection, dimensions, broken),
+    groupsMax,
+    fill: input.fill === true
+  }
+  return plan
+})
+
+interface Gathered {
+  /** Group text → window start → merged partials. */
+  readonly groups: Map<string, Map<number, MergedPartials>>
+  /** Starts of windows with keys beyond the cap. */
+  readonly incomplete: Set<number>
+  /** Group text → starts of windows changed since the position asked for. */
+  readonly changed: Map<string, Set<number>>
+}
+
+const touchedSince = (row: StoredRow, since: ReadonlyMap<number, bigint>): boolean =>
+  row.offsets.some(({ partition, max }) => max >= (since.get(partition) ?? 0n))
+
+const gather = (plan: SeriesPlan, into: Gathered, since: ReadonlyMap<number, bigint> | undefined) => (rows: readonly StoredRow[]): void => {
+  for (const row of rows) {
+    if (isOther(row.key)) into.incomplete.add(row.windowStartMs)
+    if (!plan.keep(row.key)) continue
+    const group = plan.groupIndex < 0 ? "" : (row.key[plan.groupIndex] ?? "")
+    let windows = into.groups.get(group)
+    if (windows === undefined) into.groups.set(group, (windows = new Map<number, MergedPartials>()))
+    let merged = windows.get(row.windowStartMs)
+    if (merged === undefined) windows.set(row.windowStartMs, (merged = new MergedPartials(plan.wanted)))
+    merged.add(row)
+    if (since === undefined || !touchedSince(row, since)) continue
+    const starts = into.changed.get(group)
+    if (starts === undefined) into.changed.set(group, new Set([row.windowStartMs]))
+    else starts.add(row.windowStartMs)
+  }
+}
+
+const pointOf = (model: OpenModel, plan: SeriesPlan, startMs: number, merged: MergedPartials, complete: boolean): SeriesPoint => {
+  const endMs = startMs + plan.resolution.sizeMs
+  const state = windowState(endMs, model.watermarkMs, merged)
+  return { startMs, endMs, state, revision: merged.revision, corrections: correctionsOf(state, merged), events: merged.events, measures: merged.figures(complete) }
+}
+
+const eventsOf = (windows: ReadonlyMap<number, MergedPartials>): bigint => {
+  let events = 0n
+  for (const merged of windows.values()) events += merged.events
+  return events
+}
+
+const groupOrder = (a: readonly [string, ReadonlyMap<number, MergedPartials>], b: readonly [string, ReadonlyMap<number, MergedPartials>]): number => {
+  const [left, right] = [eventsOf(a[1]), eventsOf(b[1])]
+  if (left !== right) return left > right ? -1 : 1
+  return a[0] < b[0] ? -1 : 1
+}
+
+const startsOf = (plan: SeriesPlan, windows: ReadonlyMap<number, MergedPartials>, only: ReadonlySet<number> | undefined): readonly number[] => {
+  if (only !== undefined) return [...only].sort((a, b) => a - b)
+  if (!plan.fill) return [...windows.keys()].sort((a, b) => a - b)
+  const count = (plan.toMs - plan.fromMs) / plan.resolution.sizeMs
+  return Array.from({ length: count }, (_, index) => plan.fromMs + index * plan.resolution.sizeMs)
+}
+
+/** Range and, for what changed only, the position it is compared with. */
+export interface SeriesReading {
+  readonly fromMs: number
+  readonly toMs: number
+  /** Next offset by partition: only windows with a record at or beyond it. */
+  readonly since?: readonly PositionPart[]
+}
+
+/** Groups of the plan within a range of its windows, from the model's snapshot. */
+export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, plan: SeriesPlan, reading: SeriesReading) {
+  const { projection, generation, tenantId } = model
+  const gathered: Gathered = { groups: new Map(), incomplete: new Set(), changed: new Map() }
+  const since = reading.since === undefined ? undefined : new Map(reading.since.map((part) => [part.partition, part.nextOffset] as const))
+  const fromMs = Math.max(reading.fromMs, model.retainedFromMs)
+  const scan = { projection, generation, tenantId, resolution: plan.resolution.code, fromMs, toMs: reading.toMs }
+  let unreadable: unknown
+  const visit = gather(plan, gathered, since)
+  yield* model.snapshot.scan(scan, (rows) => {
+    try {
+      if (unreadable === undefined) visit(rows)
+    } catch (cause) {
+      unreadable = cause
+    }
+  })
+  if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
+  if (plan.groupName === undefined && since === undefined && !gathered.groups.has("")) gathered.groups.set("", new Map())
+  const groups: SeriesGroup[] = []
+  for (const [text, windows] of [...gathered.groups].sort(groupOrder).slice(0, plan.groupIndex < 0 ? 1 : plan.groupsMax)) {
+    const only = since === undefined ? undefined : (gathered.changed.get(text) ?? new Set<number>())
+    const points = startsOf(plan, windows, only).map((startMs) =>
+      pointOf(model, plan, startMs, windows.get(startMs) ?? new MergedPartials(plan.wanted), !gathered.incomplete.has(startMs)))
+    if (points.length === 0 && (since !== undefined || plan.groupName !== undefined)) continue
+    groups.push({ key: plan.groupName === undefined ? [] : [{ name: plan.groupName, value: text }], points })
+  }
+  return groups
+})
+
+/** Windows over time. One group with an empty key when nothing is broken down. */
+export const series = (input: SeriesInput, tenantId: string): Effect.Effect<Series, QueryError, ReadModelStore> =>
+  Effect.scoped(Effect.gen(function* () {
+    const model = yield* openModel(input.projection, tenantId)
+    const plan = yield* planSeries(model, input)
+    return { ...provenanceOf(model), groups: yield* readGroups(model, plan, plan) }
+  }))
