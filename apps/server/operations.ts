@@ -1,0 +1,96 @@
+/** What operators ask a running server: is every part ready, what is the log, does everything still add up. */
+import { formatRfc3339 } from "@tidemark/domain/time/rfc3339"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { PartitionCheckpoint, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+
+export interface ReadyPart {
+  readonly name: string
+  readonly ready: boolean
+  readonly detail: string
+}
+
+/** A projection further behind than this makes the server unready, records. */
+const LAG_READY_MAX = 100_000n
+
+const partitionsOf = (partitions: number): readonly number[] => Array.from({ length: partitions }, (_, partition) => partition)
+
+/** The log, and each projection with its lag or its halt. */
+export const readiness: Effect.Effect<readonly ReadyPart[], LogUnavailableError | StoreUnavailableError, EventLog | ReadModelStore> = Effect.scoped(
+  Effect.gen(function* () {
+    const log = yield* EventLog
+    const snapshot = yield* (yield* ReadModelStore).snapshot
+    const ends = yield* Effect.forEach(partitionsOf(log.identity.partitions), (partition) => log.bounds(partition))
+    const records = ends.reduce((sum, { end }) => sum + end, 0n)
+    const halts = yield* snapshot.halts
+    const parts: ReadyPart[] = [{ name: "log", ready: true, detail: `${records} records in ${ends.length} partitions` }]
+    for (const { projection, generation } of yield* snapshot.pointers) {
+      const halt = halts.find((entry) => entry.projection === projection && entry.generation === generation)
+      const checkpoints = yield* snapshot.checkpoints(projection, generation)
+      const next = checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { nextOffset }) => sum + nextOffset, 0n)
+      const lag = records - next
+      parts.push({
+        name: `projection ${projection}`,
+        ready: halt === undefined && lag <= LAG_READY_MAX,
+        detail: halt === undefined ? `generation ${generation}, ${lag} records behind` : `HALTED ${halt.code}: ${halt.detail}`
+      })
+    }
+    return parts
+  })
+)
+
+/** Identity and bounds of the log, as JSON. */
+export const describeLog: Effect.Effect<unknown, LogUnavailableError, EventLog> = Effect.gen(function* () {
+  const { identity, bounds } = yield* EventLog
+  const found = yield* Effect.forEach(partitionsOf(identity.partitions), (partition) => bounds(partition))
+  return {
+    logId: identity.logId,
+    partitions: identity.partitions,
+    lanes: identity.lanes,
+    createdAt: formatRfc3339(identity.createdAtMs),
+    bounds: found.map(({ start, end }, partition) => ({ partition, start: start.toString(), end: end.toString() }))
+  }
+})
+
+/** What is wrong with the counters of one partition (semantics §4), or undefined. `start`: first offset folded. */
+export const conservationFault = ({ counters, nextOffset }: PartitionCheckpoint, start: bigint): string | undefined => {
+  const { records, system, events, folded, held, duplicate, deadLettered, filtered, late, applied } = counters
+  if (records !== nextOffset - start) return `${records} records counted, ${nextOffset - start} offsets passed`
+  if (records !== system + events) return `records ${records} ≠ system ${system} + events ${events}`
+  if (events !== folded + held + duplicate + deadLettered + filtered) return `events ${events} ≠ folded ${folded} + held ${held} + duplicate ${duplicate} + dead-lettered ${deadLettered} + filtered ${filtered}`
+  if (late !== applied + held || applied > folded) return `late ${late} ≠ applied ${applied} + held ${held}`
+  return undefined
+}
+
+const conservation = Effect.scoped(
+  Effect.gen(function* () {
+    const snapshot = yield* (yield* ReadModelStore).snapshot
+    const faults: { projection: string; generation: number; partition: number; error: string }[] = []
+    for (const { projection } of yield* snapshot.pointers) {
+      for (const { generation, coverage } of yield* snapshot.generations(projection)) {
+        const starts = new Map(coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+        for (const checkpoint of (yield* snapshot.checkpoints(projection, generation)).flatMap(({ partitions }) => partitions)) {
+          const error = conservationFault(checkpoint, starts.get(checkpoint.partition) ?? 0n)
+          if (error !== undefined) faults.push({ projection, generation, partition: checkpoint.partition, error })
+        }
+      }
+    }
+    return faults
+  })
+)
+
+/** Checksums and hash chain of every partition, conservation of every generation, as JSON with `ok`. */
+export const verifyAll = Effect.gen(function* () {
+  const log = yield* EventLog
+  const checked = yield* Effect.forEach(partitionsOf(log.identity.partitions), (partition) =>
+    log.verify(partition).pipe(
+      Effect.match({
+        onSuccess: ({ records, blocks }) => ({ partition, records: records.toString(), blocks, error: null }),
+        onFailure: (error) => ({ partition, records: "0", blocks: 0, error: error._tag === "LogCorruptError" ? `block at offset ${error.offset}: ${error.detail}` : error._tag })
+      })
+    ))
+  const faults = yield* conservation
+  return { ok: faults.length === 0 && checked.every(({ error }) => error === null), log: checked, conservation: faults }
+})
