@@ -1,0 +1,134 @@
+/**
+ * Every question the page asks: one `queryOptions` factory each, shared by views, prefetch and the live feed.
+ */
+import { queryOptions } from "@tanstack/react-query"
+import { newest } from "../model/order.ts"
+import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
+import { ask } from "./graphql.ts"
+import type { Dimension, EventPage, LoggedEvent, Resolution, Series, Top, WindowProof } from "../model/answer.ts"
+import type { RangeName, Span } from "../model/range.ts"
+import type { Api } from "./graphql.ts"
+
+export interface SeriesQuestion {
+  readonly projection: string
+  readonly measures: readonly string[]
+  readonly range: RangeName
+  /** True asks for the one wide window that contains now. */
+  readonly wide: boolean
+  readonly breakdownBy?: string
+  readonly where?: readonly Dimension[]
+}
+
+const STAMP = "projection generation pointerVersion watermark position { partition offset }"
+const GROUPS = "groups { key { name value } points { start end state revision corrections events measures { name value text exact errorBound } } }"
+const EVENT = "id type time receivedAt partition offset userId anonymousId backfill data"
+const iso = (atMs: number): string => new Date(atMs).toISOString()
+
+const SERIES = `query Series($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String) {
+  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy) { ${STAMP} ${GROUPS} }
+}`
+
+/** Subscription document of the same question; `since` is the position of the answer it continues. */
+export const SERIES_CHANGED = `subscription SeriesChanged($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $since: [PartitionOffsetInput!]) {
+  seriesChanged(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, since: $since) { kind ${STAMP} ${GROUPS} }
+}`
+
+export const EVENT_TAIL = `subscription Tail { eventTail { ${EVENT} } }`
+
+const spanOf = (question: SeriesQuestion, nowMs: number): Span =>
+  question.wide ? wideSpanAt(RANGES[question.range], nowMs) : spanAt(RANGES[question.range], nowMs)
+
+/** First instant of the windows a question shows at `nowMs`, RFC 3339. */
+export const oldestStartOf = (question: SeriesQuestion, nowMs: number): string => iso(spanOf(question, nowMs).fromMs)
+
+/** Variables of a series question at `nowMs`; `aheadWindows` lets a subscription see windows that open later. */
+export const seriesVariables = (question: SeriesQuestion, nowMs: number, aheadWindows = 0): Readonly<Record<string, unknown>> => {
+  const range = RANGES[question.range]
+  const { fromMs, toMs } = spanOf(question, nowMs)
+  const resolution: Resolution = question.wide ? range.wideResolution : range.resolution
+  const stepMs = question.wide ? range.wideStepMs : range.stepMs
+  return {
+    projection: question.projection,
+    measures: question.measures,
+    from: iso(fromMs),
+    to: iso(toMs + aheadWindows * stepMs),
+    resolution,
+    where: question.where?.map((dimension) => ({ name: dimension.name, in: [dimension.value] })) ?? null,
+    breakdownBy: question.breakdownBy ?? null
+  }
+}
+
+/** Windows of a projection over the range. Keeps what was pushed meanwhile, if it is newer than the answer. */
+export const seriesOptions = (api: Api, question: SeriesQuestion) =>
+  queryOptions({
+    queryKey: ["series", api.tenant, question] as const,
+    queryFn: async ({ client, queryKey, signal }): Promise<Series> => {
+      const { series } = await ask<{ series: Series }>(api, SERIES, seriesVariables(question, Date.now()), signal)
+      return newest(client.getQueryData<Series>(queryKey), series, oldestStartOf(question, Date.now()))
+    }
+  })
+
+const TOP = `query Top($projection: String!, $measure: String!, $by: String!, $from: DateTime!, $to: DateTime!, $first: Int) {
+  top(projection: $projection, measure: $measure, by: $by, from: $from, to: $to, first: $first) { ${STAMP} rows { value events measure { name value text exact errorBound } } }
+}`
+
+export const TOP_PAGES = ["top", "page-views"] as const
+
+/** The most viewed pages of the range. */
+export const topPagesOptions = (api: Api, range: RangeName) =>
+  queryOptions({
+    queryKey: [...TOP_PAGES, api.tenant, range] as const,
+    queryFn: async ({ signal }): Promise<Top> => {
+      const { fromMs, toMs } = spanAt(RANGES[range], Date.now())
+      const variables = { projection: "page-views", measure: "views", by: "page", from: iso(fromMs), to: iso(toMs), first: 8 }
+      return (await ask<{ top: Top }>(api, TOP, variables, signal)).top
+    }
+  })
+
+const EVENTS = `query Events($filter: EventFilter, $first: Int) { events(filter: $filter, first: $first) { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }`
+const LOOKBACKS_MS = [10_000, 600_000, 86_400_000, 366 * 86_400_000]
+
+/** The latest events, oldest first, from the shortest look back that finds some; empty when the tenant has none. */
+export const latestEventsOptions = (api: Api) =>
+  queryOptions({
+    queryKey: ["latest-events", api.tenant] as const,
+    queryFn: async ({ signal }): Promise<readonly LoggedEvent[]> => {
+      for (const lookBackMs of LOOKBACKS_MS) {
+        const variables = { filter: { from: iso(Date.now() - lookBackMs) }, first: 200 }
+        const { events } = await ask<{ events: EventPage }>(api, EVENTS, variables, signal)
+        if (events.edges.length > 0) {
+          return events.edges.map((edge) => edge.node).toSorted((a, b) => Date.parse(a.receivedAt) - Date.parse(b.receivedAt)).slice(-50)
+        }
+      }
+      return []
+    }
+  })
+
+export interface WindowQuestion {
+  readonly projection: string
+  readonly key: readonly Dimension[]
+  readonly start: string
+  readonly resolution: Resolution
+}
+
+const WHY = `query Why($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int) {
+  window(projection: $projection, key: $key, start: $start, resolution: $resolution) {
+    state revision corrections events fingerprint generation pointerVersion watermark position { partition offset }
+    why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }
+  }
+}`
+
+/** The proof behind one window: its events, counted and fingerprinted again. Null when there is no such window. */
+export const whyOptions = (api: Api, question: WindowQuestion) =>
+  queryOptions({
+    queryKey: ["why", api.tenant, question] as const,
+    queryFn: async ({ signal }): Promise<WindowProof | null> =>
+      (await ask<{ window: WindowProof | null }>(api, WHY, { ...question, first: 50 }, signal)).window,
+    retry: false,
+    gcTime: 30_000
+  })
+
+/** Throws when the key may not read. */
+export const checkKey = async (readKey: string): Promise<void> => {
+  await ask({ tenant: "", readKey }, "{ projections { name } }", {})
+}

@@ -1,0 +1,120 @@
+/** The one page: what happens now, and the proof behind every number. */
+import { useMemo, useState } from "react"
+import { freshnessOf } from "../model/freshness.ts"
+import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
+import { waitingCount } from "../model/tail.ts"
+import { useNow } from "./clock.ts"
+import { EventTail } from "./EventTail.tsx"
+import { EventTypes } from "./EventTypes.tsx"
+import { FirstEvent } from "./FirstEvent.tsx"
+import { useShortcuts } from "./keyboard.ts"
+import { useLive, useLiveSeries } from "./live.ts"
+import { PageViews } from "./PageViews.tsx"
+import { ProvenanceContext } from "./provenance.ts"
+import { ProvenanceDialog } from "./ProvenanceDialog.tsx"
+import { toggleTheme } from "./theme.ts"
+import { Tiles } from "./Tiles.tsx"
+import { TopBar } from "./TopBar.tsx"
+import { TopPages } from "./TopPages.tsx"
+import type { Api } from "../data/graphql.ts"
+import type { SeriesQuestion } from "../data/questions.ts"
+import type { Session, Tenant } from "../data/session.ts"
+import type { Freshness } from "../model/freshness.ts"
+import type { PageState, RangeName } from "../model/range.ts"
+import type { Live } from "./live.ts"
+import type { Subject } from "./provenance.ts"
+
+const BOUND_MS = 10_000
+const BANNER_AFTER_MS = 3_000
+
+export interface DashboardProps {
+  readonly session: Session
+  readonly tenant: Tenant
+  readonly range: RangeName
+  readonly go: (state: PageState) => void
+  readonly signOut: (() => void) | undefined
+}
+
+interface Questions {
+  readonly views: SeriesQuestion
+  readonly visitors: SeriesQuestion
+  readonly revenue: SeriesQuestion
+  readonly events: SeriesQuestion
+}
+
+const questionsOf = (range: RangeName): Questions => ({
+  views: { projection: "page-views", measures: ["views", "visitors"], range, wide: false },
+  visitors: { projection: "page-views", measures: ["visitors"], range, wide: true },
+  revenue: { projection: "revenue", measures: ["orders", "amount"], range, wide: false, breakdownBy: "currency" },
+  events: { projection: "event-counts", measures: ["events"], range, wide: false, breakdownBy: "type" }
+})
+
+const useAnswers = (api: Api, live: Live, range: RangeName) => {
+  const questions = useMemo(() => questionsOf(range), [range])
+  const views = useLiveSeries(api, live.feed, questions.views)
+  const visitors = useLiveSeries(api, live.feed, questions.visitors)
+  const revenue = useLiveSeries(api, live.feed, questions.revenue)
+  const events = useLiveSeries(api, live.feed, questions.events)
+  return { questions, views, visitors, revenue, events }
+}
+
+const freshnessNow = (live: Live, watermark: string | null, nowMs: number): Freshness => {
+  const newest = live.tail.waiting[0] ?? live.tail.rows[0]
+  return freshnessOf({
+    nowMs,
+    watermarkMs: watermark === null ? undefined : Date.parse(watermark),
+    boundMs: BOUND_MS,
+    connection: live.status.connection,
+    lostAtMs: live.status.lostAtMs,
+    newestEventMs: newest === undefined ? undefined : Date.parse(newest.time),
+    behind: live.paused ? waitingCount(live.tail) : undefined
+  })
+}
+
+const pressFocusedNumber = (): void => {
+  const focused = document.activeElement
+  const target = focused instanceof HTMLElement && focused.dataset["why"] !== undefined ? focused : document.querySelector<HTMLElement>("[data-why]")
+  target?.click()
+}
+
+/** Two clocks: one that stops while paused (the view), one that never does (the connection). */
+const useClocks = (paused: boolean): { readonly viewMs: number; readonly wallMs: number } => ({ viewMs: useNow(paused), wallMs: useNow(false) })
+
+export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProps) => {
+  const api = useMemo<Api>(() => ({ tenant: tenant.name, readKey: tenant.readKey }), [tenant])
+  const live = useLive(api)
+  const { questions, views, visitors, revenue, events } = useAnswers(api, live, range)
+  const { viewMs, wallMs } = useClocks(live.paused)
+  const [subject, setSubject] = useState<{ readonly subject: Subject; readonly openedAtMs: number }>()
+  const spec = RANGES[range]
+  const span = spanAt(spec, viewMs)
+  const watermark = views.data?.watermark ?? null
+  const lost = live.status.connection === "reconnecting" && wallMs - (live.status.lostAtMs ?? wallMs) > BANNER_AFTER_MS
+  const firstEvent = live.tailKnown && live.tail.rows.length === 0 && live.tail.waiting.length === 0
+  const writeKey = tenant.writeKey ?? session.writeKey
+  const explain = useMemo(() => (next: Subject): void => setSubject({ subject: next, openedAtMs: Date.now() }), [])
+  useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber })
+  return (
+    <ProvenanceContext value={explain}>
+      <a className="skip" href="#content">Skip to the numbers</a>
+      <TopBar tenants={session.tenants} tenant={tenant.name} range={range} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
+      <main id="content" className={lost ? "page lost" : "page"}>
+        {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
+        {firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null}
+        <Tiles views={{ query: views, question: questions.views }} visitors={{ query: visitors, question: questions.visitors }} revenue={{ query: revenue, question: questions.revenue }} events={{ query: events, question: questions.events }} range={spec} span={span} wideSpan={wideSpanAt(spec, viewMs)} />
+        <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} />
+        <div className="columns-2">
+          <TopPages api={api} range={spec} />
+          <EventTypes query={events} question={questions.events} range={spec} span={span} />
+        </div>
+        <EventTail live={live} />
+      </main>
+      <footer className="foot">
+        <span>Tidemark {session.version ?? ""}</span>
+        <span><a href="/docs">Docs</a> · <a href="/graphql">GraphQL</a> · <a href="/readyz">Status</a></span>
+        <span className="keys"><kbd>i</kbd> why <kbd>Space</kbd> pause <kbd>d</kbd> theme <kbd>←</kbd><kbd>→</kbd> windows</span>
+      </footer>
+      {subject === undefined ? null : <ProvenanceDialog api={api} subject={subject.subject} openedAtMs={subject.openedAtMs} close={() => setSubject(undefined)} />}
+    </ProvenanceContext>
+  )
+}

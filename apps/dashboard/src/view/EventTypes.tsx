@@ -1,0 +1,78 @@
+/** Every event by type: stacked over time, and ranked with its total. */
+import { Bar } from "@visx/shape"
+import { ParentSize } from "@visx/responsive"
+import { scaleLinear } from "@visx/scale"
+import { useId } from "react"
+import { formatNumber } from "../model/format.ts"
+import { seriesColour } from "../model/palette.ts"
+import { OTHER, stacksOf } from "../model/stacks.ts"
+import { Panel, PanelBody } from "./Panel.tsx"
+import { useProvenance } from "./provenance.ts"
+import { RankedBars } from "./RankedBars.tsx"
+import { Hatch } from "./timeChartMarks.tsx"
+import type { SeriesQuestion } from "../data/questions.ts"
+import type { Series } from "../model/answer.ts"
+import type { RangeSpec, Span } from "../model/range.ts"
+import type { Stacks } from "../model/stacks.ts"
+import type { Answering } from "./Panel.tsx"
+
+export interface EventTypesProps {
+  readonly query: Answering & { readonly data: Series | undefined }
+  readonly question: SeriesQuestion
+  readonly range: RangeSpec
+  readonly span: Span
+}
+
+const HEIGHT = 96
+
+const colourOf = (type: string, index: number): string => (type === OTHER && index === 6 ? seriesColour(6) : seriesColour(index))
+
+const Columns = ({ stacks, totals, span, width }: Stacks & { readonly span: Span; readonly width: number }) => {
+  const hatchId = useId()
+  const x = scaleLinear<number>({ domain: [span.fromMs, span.toMs], range: [0, width] })
+  const y = scaleLinear<number>({ domain: [0, Math.max(1, ...stacks.map((stack) => stack.total))], range: [HEIGHT, 2] })
+  const colours = new Map(totals.map(({ type }, index) => [type, colourOf(type, index)]))
+  return (
+    <svg width={width} height={HEIGHT} aria-hidden="true">
+      <Hatch id={hatchId} className="hatch-over" />
+      {stacks.map((stack) => {
+        const left = x(stack.startMs)
+        const barWidth = Math.max(1, x(stack.endMs) - left - 1.5)
+        return (
+          <g key={stack.startMs}>
+            {stack.layers.map((layer) => <Bar key={layer.type} x={left} width={barWidth} y={y(layer.to)} height={Math.max(0.5, y(layer.from) - y(layer.to))} fill={colours.get(layer.type) ?? ""} />)}
+            {stack.provisional ? <rect x={left} width={barWidth} y={y(stack.total)} height={HEIGHT - y(stack.total)} fill={`url(#${hatchId})`} /> : null}
+          </g>
+        )
+      })}
+      <line className="axis" x1={0} x2={width} y1={HEIGHT - 0.5} y2={HEIGHT - 0.5} />
+    </svg>
+  )
+}
+
+export const EventTypes = ({ query, question, range, span }: EventTypesProps) => {
+  const explain = useProvenance()
+  const { totals, stacks } = query.data === undefined ? { totals: [], stacks: [] } : stacksOf(query.data, "events", span.fromMs, span.toMs)
+  const sum = totals.reduce((total, entry) => total + entry.total, 0)
+  const filling = stacks.filter((stack) => stack.provisional).length
+  const bars = totals.map(({ type, total }, index) => ({
+    name: type,
+    value: total,
+    colour: colourOf(type, index),
+    ...(type === OTHER && index === 6 ? {} : {
+      onWhy: () => {
+        const key = [{ name: "type", value: type }]
+        explain({ title: `Events ${type}`, shown: formatNumber(total), measure: "events", key, question: { projection: "event-counts", measures: ["events"], range: range.name, wide: false, where: key } })
+      }
+    })
+  }))
+  return (
+    <Panel title="Events by type" note={`Every event in the log · ${range.label.toLowerCase()}`}>
+      <PanelBody query={query} hasData={totals.length > 0} className="body-list" empty={<p>No events in this range. Every accepted event is counted here, whatever its type.</p>}>
+        <p className="visually-hidden">{`${formatNumber(sum)} events of ${totals.length} types${filling > 0 ? `, ${filling} windows still filling` : ""}.`}</p>
+        <div className="columns"><ParentSize debounceTime={50} ignoreDimensions={["top", "left", "height"]}>{({ width }) => (width < 40 ? null : <Columns stacks={stacks} totals={totals} span={span} width={width} />)}</ParentSize></div>
+        <RankedBars bars={bars} label={`Events by type, ${question.range}`} />
+      </PanelBody>
+    </Panel>
+  )
+}

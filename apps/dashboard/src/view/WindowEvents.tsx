@@ -1,0 +1,54 @@
+/** The events behind one window, counted and fingerprinted again by the server. */
+import { useQuery } from "@tanstack/react-query"
+import { whyOptions } from "../data/questions.ts"
+import { formatClockSeconds, formatDecimal, formatPayload, formatWindow } from "../model/format.ts"
+import { Failure } from "./Panel.tsx"
+import type { Api } from "../data/graphql.ts"
+import type { WindowQuestion } from "../data/questions.ts"
+import type { WindowProof } from "../model/answer.ts"
+import type { ChartPoint } from "../model/segments.ts"
+
+const Verdict = ({ proof }: { readonly proof: WindowProof }) => {
+  const { expectedEvents, foundEvents, fingerprintMatches } = proof.why
+  const holds = fingerprintMatches && expectedEvents === foundEvents
+  return (
+    <p className={holds ? "verdict holds" : "verdict fails"}>
+      <span aria-hidden="true">{holds ? "✓" : "!"}</span>
+      {formatDecimal(foundEvents)} of {formatDecimal(expectedEvents)} events found, {fingerprintMatches ? "fingerprint matches" : "fingerprint differs: events may be past retention"}
+      <code>{proof.fingerprint}</code>
+    </p>
+  )
+}
+
+const Events = ({ proof }: { readonly proof: WindowProof }) => (
+  <ol className="proof-events" tabIndex={0} aria-label="Events behind the number">
+    {proof.why.events.edges.map(({ node }) => (
+      <li key={`${node.partition}/${node.offset}`}>
+        <span className="event-position">{node.partition}/{node.offset}</span>
+        <time dateTime={node.time}>{formatClockSeconds(Date.parse(node.time))}</time>
+        <span className="event-type"><bdi>{node.type}</bdi>{node.backfill === null ? null : <em className="chip">import</em>}</span>
+        <span className="event-data"><bdi>{formatPayload(node.data)}</bdi></span>
+      </li>
+    ))}
+  </ol>
+)
+
+export const WindowEvents = ({ api, question, point }: { readonly api: Api; readonly question: WindowQuestion; readonly point: ChartPoint }) => {
+  const query = useQuery(whyOptions(api, question))
+  const proof = query.data
+  return (
+    <>
+      <h3>Events of {formatWindow(point.startMs, point.endMs)}</h3>
+      {query.isPending ? <div className="skeleton proof-skeleton" role="status" aria-label="Reading the log" /> : null}
+      {query.error === null ? null : <Failure error={query.error} retry={query.refetch} />}
+      {proof === null ? <p className="note">This window has no row of its own.</p> : null}
+      {proof === undefined || proof === null ? null : (
+        <>
+          <Verdict proof={proof} />
+          <Events proof={proof} />
+          {proof.why.events.pageInfo.hasNextPage ? <p className="note">The first {proof.why.events.edges.length} are listed; <code>tidemark why {question.projection}</code> lists all.</p> : null}
+        </>
+      )}
+    </>
+  )
+}

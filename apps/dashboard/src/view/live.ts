@@ -1,0 +1,87 @@
+/** The live connection as React state: the tail, the status, pause, and answers that stay current. */
+import { useQuery, useQueryClient } from "@tanstack/react-query"
+import { useCallback, useEffect, useRef, useState } from "react"
+import { openLiveFeed } from "../data/liveFeed.ts"
+import { latestEventsOptions, seriesOptions } from "../data/questions.ts"
+import { EMPTY_TAIL, hold, receive, release } from "../model/tail.ts"
+import { useWatched } from "./clock.ts"
+import type { UseQueryResult } from "@tanstack/react-query"
+import type { Api } from "../data/graphql.ts"
+import type { ConnectionStatus, LiveFeed } from "../data/liveFeed.ts"
+import type { SeriesQuestion } from "../data/questions.ts"
+import type { Series } from "../model/answer.ts"
+import type { Tail } from "../model/tail.ts"
+
+export interface Live {
+  readonly feed: LiveFeed | undefined
+  readonly status: ConnectionStatus
+  readonly tail: Tail
+  /** True as soon as the latest events were asked for and answered. */
+  readonly tailKnown: boolean
+  readonly tailError: Error | null
+  readonly paused: boolean
+  readonly togglePause: () => void
+  readonly holdTail: (held: boolean) => void
+}
+
+const CONNECTING: ConnectionStatus = { connection: "connecting", lostAtMs: undefined }
+
+/** One feed per tenant; closed while nobody watches, and opened again with one query instead of the backlog. */
+export const useLive = (api: Api): Live => {
+  const queryClient = useQueryClient()
+  const watched = useWatched()
+  const [feed, setFeed] = useState<LiveFeed>()
+  const [status, setStatus] = useState(CONNECTING)
+  const [tail, setTail] = useState(EMPTY_TAIL)
+  const [paused, setPaused] = useState(false)
+  const pausedNow = useRef(false)
+  const wasOpen = useRef(false)
+  const latest = useQuery({ ...latestEventsOptions(api), enabled: watched })
+
+  useEffect(() => {
+    if (!watched) return undefined
+    if (wasOpen.current) void queryClient.invalidateQueries()
+    wasOpen.current = true
+    const opened = openLiveFeed({
+      api,
+      queryClient,
+      onEvents: (events) => setTail((current) => receive(current, events)),
+      onStatus: setStatus,
+      isPaused: () => pausedNow.current
+    })
+    setFeed(opened)
+    return () => {
+      opened.close()
+      setFeed(undefined)
+      setStatus(CONNECTING)
+    }
+  }, [api, queryClient, watched])
+
+  const seed = latest.data
+  useEffect(() => {
+    if (seed !== undefined) setTail((current) => receive(current, seed))
+  }, [seed])
+
+  const togglePause = useCallback(() => {
+    pausedNow.current = !pausedNow.current
+    setPaused(pausedNow.current)
+    setTail(pausedNow.current ? hold : release)
+  }, [])
+  const holdTail = useCallback((held: boolean) => {
+    if (!pausedNow.current) setTail(held ? hold : release)
+  }, [])
+  return { feed, status, tail, tailKnown: seed !== undefined, tailError: latest.error, paused, togglePause, holdTail }
+}
+
+/** The answer to a question, kept current by the feed. `question` has to be stable between renders. */
+export const useLiveSeries = (api: Api, feed: LiveFeed | undefined, question: SeriesQuestion): UseQueryResult<Series> => {
+  const queryClient = useQueryClient()
+  const result = useQuery(seriesOptions(api, question))
+  const answered = result.data !== undefined
+  useEffect(() => {
+    if (!answered || feed === undefined) return undefined
+    const position = queryClient.getQueryData(seriesOptions(api, question).queryKey)?.position ?? []
+    return feed.follow(question, position)
+  }, [answered, api, feed, question, queryClient])
+  return result
+}
