@@ -1,0 +1,41 @@
+/** What can happen to a key. The key itself is never stored, only its SHA-256. */
+import { Option, Schema } from "effect"
+
+export const KEY_CREATED = "key.created"
+export const KEY_REVOKED = "key.revoked"
+
+const Created = Schema.Struct({
+  /** First half of the hash, hexadecimal. */
+  keyId: Schema.String,
+  tenantId: Schema.String,
+  /** SHA-256 of the key's UTF-8 text, 64 hexadecimal digits. */
+  hash: Schema.String,
+  /** What people tell keys apart by; not secret. */
+  prefix: Schema.String,
+  role: Schema.Literals(["write", "read", "admin"]),
+  name: Schema.String,
+  /** Origins a browser may send from; empty = any. Write keys only. */
+  allowedOrigins: Schema.Array(Schema.String),
+  createdAtMs: Schema.Finite,
+  /** First instant at which it is no longer taken; null = never. */
+  expiresAtMs: Schema.NullOr(Schema.Finite)
+})
+
+const Revoked = Schema.Struct({ keyId: Schema.String, tenantId: Schema.String, revokedAtMs: Schema.Finite })
+
+export type KeyRole = typeof Created.Type.role
+
+export type KeyEvent =
+  | { readonly type: typeof KEY_CREATED; readonly data: typeof Created.Type }
+  | { readonly type: typeof KEY_REVOKED; readonly data: typeof Revoked.Type }
+
+const decodeCreated = Schema.decodeUnknownOption(Created)
+const decodeRevoked = Schema.decodeUnknownOption(Revoked)
+
+/** The event, "other" for another type, "corrupt" for content that cannot be read. */
+export const readKeyEvent = (type: string, data: unknown): KeyEvent | "other" | "corrupt" => {
+  const onNone = () => "corrupt" as const
+  if (type === KEY_CREATED) return Option.match(decodeCreated(data), { onNone, onSome: (read) => ({ type, data: read }) })
+  if (type === KEY_REVOKED) return Option.match(decodeRevoked(data), { onNone, onSome: (read) => ({ type, data: read }) })
+  return "other"
+}
