@@ -1,0 +1,18 @@
+/** Revokes a key of a tenant; every process stops taking it as soon as its settings model has followed. */
+import { Clock, Effect } from "effect"
+import { KeyMissingError, decideRevokeKey } from "@tidemark/domain/settings/key/decide"
+import type { RevokeKey } from "@tidemark/domain/settings/key/decide"
+import { isTenantId } from "@tidemark/domain/settings/streams"
+import { keyAggregate } from "./createKey.ts"
+import { decideAndAppend } from "./settings/decideAndAppend.ts"
+import type { Act } from "./settings/decideAndAppend.ts"
+
+const KEY_ID = /^[0-9a-f]{32}$/
+
+/** Fails with KeyMissingError; a key that is revoked already stays so. */
+export const revokeKey = Effect.fn(function* (command: RevokeKey, act: Act) {
+  const { tenantId, keyId } = command
+  if (!isTenantId(tenantId) || !KEY_ID.test(keyId)) return yield* new KeyMissingError({ keyId })
+  const nowMs = yield* Clock.currentTimeMillis
+  return yield* decideAndAppend(keyAggregate(tenantId, keyId), act, (key) => decideRevokeKey(key, command, nowMs))
+})
