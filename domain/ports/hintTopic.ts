@@ -1,0 +1,35 @@
+/**
+ * How notifications are addressed on the bus (`PubSub`). They carry what changed and a version, never a value: the
+ * receiver reads the read model.
+ *
+ * Two kinds: hints of changed windows, by tenant and projection; and checkpoints of a projection that moved, whether a
+ * row changed or not (the watermark advances with every heartbeat).
+ */
+
+/** Topic of the hints of one projection of one tenant. The length keeps tenants from running into projections. */
+export const modelTopic = (tenantId: string, projection: string): string => `model:${tenantId.length}:${tenantId}:${projection}`
+
+export interface HintKey {
+  readonly resolution: number
+  readonly windowStartMs: number
+}
+
+/** Key of a hint: resolution code, window start, key id. Its version is the window's revision, decimal. */
+export const hintKey = (hint: HintKey & { readonly keyId: string }): string => `${hint.resolution}:${hint.windowStartMs}:${hint.keyId}`
+
+/** What a hint's key names; undefined when it is not one of these keys. */
+export const readHintKey = (key: string): HintKey | undefined => {
+  const match = /^([012]):(-?\d{1,16}):/.exec(key)
+  return match === null ? undefined : { resolution: Number(match[1]), windowStartMs: Number(match[2]) }
+}
+
+/**
+ * Topic of a projection's checkpoints, for all tenants. The runtime publishes one notification after a flush that moved
+ * a checkpoint, at most 10 a second per projection, the last one never left out: key = the projection, version =
+ * `checkpointVersion` of the next offsets.
+ */
+export const checkpointTopic = (projection: string): string => `checkpoint:${projection}`
+
+/** Sum of the next offsets, decimal: rises with every record folded. */
+export const checkpointVersion = (position: readonly { readonly nextOffset: bigint }[]): string =>
+  position.reduce((sum, { nextOffset }) => sum + nextOffset, 0n).toString()
