@@ -9,9 +9,11 @@ import type { Accumulator, MeasureSpec } from "../measures/measure.ts"
 import { definitionHash } from "./definition.ts"
 import type { ProjectionDefinition } from "./definition.ts"
 import { dimensionText } from "./dimensionText.ts"
+import { UnsafeIntegerError } from "./eventPath.ts"
+import type { Evaluate } from "./eventPath.ts"
 import { compileExpression } from "./expression.ts"
-import type { Evaluate } from "./expression.ts"
 
+/** Why an event cannot be folded. */
 export type DeadCode = "EXPRESSION" | "MEASURE_MISSING" | "DECIMAL_SCALE" | "UNSAFE_INTEGER" | "UPCAST"
 
 /** What one event adds; reused from event to event. `code` and `pointer` hold after "dead" only. */
@@ -23,15 +25,20 @@ export interface Extraction {
   pointer: string
 }
 
+/** Room for one event at a time. */
 export const createExtraction = (): Extraction => ({ key: [], values: [], code: "EXPRESSION", pointer: "" })
 
+/** A definition this binary runs. Names, and with them keys and accumulators, are in code-unit order. */
 export interface CompiledProjection {
   readonly definition: ProjectionDefinition
   readonly hash: string
   readonly dimensionNames: readonly string[]
   readonly measureNames: readonly string[]
+  /** Identities, in the order of `measureNames`. */
   readonly createAccumulators: () => Accumulator[]
+  /** Fills `out`; never throws and touches no accumulator. What `out` holds counts after "ok" only. */
   readonly extract: (event: EventEnvelope, out: Extraction) => "ok" | "filtered" | "dead"
+  /** Adds an extracted event to accumulators of `createAccumulators`. */
   readonly apply: (out: Extraction, accumulators: readonly Accumulator[]) => void
 }
 
@@ -60,7 +67,8 @@ const compileMeasure = (spec: MeasureSpec): (event: EventEnvelope, data: unknown
     if (spec.kind === "uniques") return typeof value === "object" ? "EXPRESSION" : { value: String(value) }
     const scaled = scaledValue(spec, value)
     if (typeof scaled === "string") return scaled
-    return { value: scaled !== 0 && negate !== undefined && truth(negate, event, data) ? -scaled : scaled }
+    const negative = negate !== undefined && truth(negate, event, data)
+    return { value: negative && scaled !== 0 ? -scaled : scaled }
   }
 }
 
@@ -69,12 +77,12 @@ const applyMeasure = (accumulator: Accumulator, value: MeasureValue, seed: numbe
   if (typeof value === "string") {
     if (accumulator.kind !== "uniques") return
     hashUtf8(value, seed, hash)
-    accumulator.addHash(hash[0]!, hash[1]!)
+    accumulator.addHash(hash[0] ?? 0, hash[1] ?? 0)
   } else if (accumulator.kind === "count") accumulator.add(1)
   else if (accumulator.kind !== "uniques") accumulator.addScaled(value)
 }
 
-/** Compiles a definition; `seed` is the log's hash seed. Throws `DefinitionMissingError` or the CEL parse error. */
+/** Compiles a definition; `seed` is the log's hash seed. Throws `DefinitionMissingError` or `ExpressionSyntaxError`. */
 export const compileDefinition = (definition: ProjectionDefinition, seed: number): CompiledProjection => {
   const handled = new Map(definition.handles.map((handle) => [handle.type, handle]))
   const filter = definition.filter === undefined ? undefined : compileExpression(definition.filter)
@@ -92,20 +100,22 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
     out.code = "EXPRESSION"
     out.pointer = "/filter"
     if (filter !== undefined && !truth(filter, event, data)) return "filtered"
-    for (let at = 0; at < dimensions.length; at++) {
-      out.pointer = dimensions[at]!.pointer
-      const text = dimensionText(dimensions[at]!.evaluate(event, data), definition.textBytesMax, seed)
+    let at = 0
+    for (const { pointer, evaluate } of dimensions) {
+      out.pointer = pointer
+      const text = dimensionText(evaluate(event, data), definition.textBytesMax, seed)
       if (text === undefined) return "dead"
-      out.key[at] = text
+      out.key[at++] = text
     }
-    for (let at = 0; at < measures.length; at++) {
-      out.pointer = measures[at]!.pointer
-      const measured = measures[at]!.measure(event, data)
+    at = 0
+    for (const { pointer, measure } of measures) {
+      out.pointer = pointer
+      const measured = measure(event, data)
       if (typeof measured === "string") {
         out.code = measured
         return "dead"
       }
-      out.values[at] = measured.value
+      out.values[at++] = measured.value
     }
     return "ok"
   }
@@ -121,12 +131,14 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
       out.values.length = measures.length
       try {
         return fill(event, out)
-      } catch {
+      } catch (cause) {
+        if (cause instanceof UnsafeIntegerError) out.code = "UNSAFE_INTEGER"
         return "dead"
       }
     },
     apply: (out, accumulators) => {
-      for (let at = 0; at < measures.length; at++) applyMeasure(accumulators[at]!, out.values[at]!, seed, hash)
+      let at = 0
+      for (const accumulator of accumulators) applyMeasure(accumulator, out.values[at++] ?? null, seed, hash)
     }
   }
 }

@@ -7,7 +7,7 @@ export const NONE = "(none)"
 export const OTHER = "__other__"
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /** A client's own text is escaped with a backslash where it would read as a reserved one. */
 const escape = (text: string): string => (/^\\*(\(none\)|__other__)$/.test(text) ? `\\${text}` : text)
@@ -17,14 +17,14 @@ const shorten = (text: string, bytesMax: number, seed: number): string => {
   const bytes = encoder.encode(text)
   if (bytes.length <= bytesMax) return text
   let end = Math.max(0, bytesMax - 35)
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return `${decoder.decode(bytes.subarray(0, end))}…${hashHex(bytes, seed)}`
 }
 
-/** Dimension text of a value, at most `bytesMax` UTF-8 bytes; undefined when it is no scalar. */
+/** Dimension text of a value, at most `bytesMax` UTF-8 bytes; undefined when it is no JSON scalar. */
 export const dimensionText = (value: unknown, bytesMax: number, seed: number): string | undefined => {
   if (value === null || value === undefined) return NONE
   if (typeof value === "string") return shorten(escape(value), bytesMax, seed)
-  if (typeof value === "number" || typeof value === "boolean") return JSON.stringify(value)
+  if (typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))) return JSON.stringify(value)
   return typeof value === "bigint" ? value.toString() : undefined
 }
