@@ -1,0 +1,84 @@
+/** State of the read-model store in memory, and snapshots of it. */
+import type {
+  DeadLetter, DuplicateEntry, GenerationRecord, Halt, Hint, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow
+} from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+
+interface Entered<T> {
+  readonly lane: LaneId
+  readonly entry: T
+}
+
+export interface ModelState {
+  readonly rows: Map<string, { readonly lane: LaneId; readonly row: StoredRow }>
+  readonly checkpoints: Map<string, LaneCheckpoint>
+  readonly generations: Map<string, GenerationRecord>
+  readonly pointers: Map<string, Pointer>
+  readonly late: Map<string, Entered<LateEntry>>
+  readonly duplicates: Map<string, Entered<DuplicateEntry>>
+  readonly deadLetters: Map<string, Entered<DeadLetter>>
+  /** Keys by partition. */
+  readonly keyCounts: Map<string, ReadonlyMap<number, number>>
+  readonly halts: Map<string, Halt>
+  readonly outbox: Map<bigint, { readonly sequence: bigint; readonly lane: LaneId; readonly hints: readonly Hint[] }>
+  /** Last outbox number given out. */
+  sequence: bigint
+}
+
+export const emptyState = (): ModelState => ({
+  rows: new Map(), checkpoints: new Map(), generations: new Map(), pointers: new Map(), late: new Map(), duplicates: new Map(),
+  deadLetters: new Map(), keyCounts: new Map(), halts: new Map(), outbox: new Map(), sequence: 0n
+})
+
+export const copyState = (state: ModelState): ModelState => ({
+  rows: new Map(state.rows), checkpoints: new Map(state.checkpoints), generations: new Map(state.generations), pointers: new Map(state.pointers),
+  late: new Map(state.late), duplicates: new Map(state.duplicates), deadLetters: new Map(state.deadLetters), keyCounts: new Map(state.keyCounts),
+  halts: new Map(state.halts), outbox: new Map(state.outbox), sequence: state.sequence
+})
+
+export const laneKey = ({ projection, generation, lane }: LaneId): string => `${projection}/${generation}/${lane}`
+export const ledgerKey = ({ projection, generation }: LaneId, entry: Place): string => `${projection}/${generation}/${entry.partition}/${entry.offset}`
+
+interface Place {
+  readonly partition: number
+  readonly offset: bigint
+}
+
+const byPlace = (a: Place, b: Place): number => a.partition - b.partition || (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0)
+
+const entriesOf = <T extends Place>(ledger: ReadonlyMap<string, Entered<T>>, { projection, generation }: { readonly projection: string; readonly generation: number }): T[] =>
+  [...ledger.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).map(({ entry }) => entry).sort(byPlace)
+
+const pageOf = <T extends Place & { readonly tenantId: string }>(ledger: ReadonlyMap<string, Entered<T>>, page: LedgerPage): T[] => {
+  const { after } = page
+  return entriesOf(ledger, page).filter((entry) => entry.tenantId === page.tenantId && (after === undefined || byPlace(entry, after) > 0)).slice(0, page.limit)
+}
+
+const rangeOf = <T extends Place>(ledger: ReadonlyMap<string, Entered<T>>, range: LedgerRange): T[] =>
+  entriesOf(ledger, range).filter(({ partition, offset }) => partition === range.partition && offset >= range.min && offset <= range.max)
+
+/** Answers from `state`, which nobody changes any more. */
+export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
+  pointer: (projection) => Effect.succeed(state.pointers.get(projection)),
+  pointers: Effect.succeed([...state.pointers.values()].sort((a, b) => (a.projection < b.projection ? -1 : 1))),
+  generation: (projection, generation) => Effect.succeed(state.generations.get(`${projection}/${generation}`)),
+  generations: (projection) => Effect.succeed([...state.generations.values()].filter((record) => record.projection === projection).sort((a, b) => a.generation - b.generation)),
+  checkpoints: (projection, generation) => Effect.succeed(
+    [...state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).sort((a, b) => a.lane.lane - b.lane.lane)
+  ),
+  scan: (query, visit) => Effect.sync(() => {
+    const { projection, generation, tenantId, resolution, fromMs, toMs, keyId } = query
+    const found: StoredRow[] = []
+    for (const { lane, row } of state.rows.values()) {
+      if (lane.projection !== projection || lane.generation !== generation || row.tenantId !== tenantId || row.resolution !== resolution) continue
+      if (row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId)) found.push(row)
+    }
+    if (found.length > 0) visit(found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)))
+  }),
+  late: (page) => Effect.succeed(pageOf(state.late, page)),
+  deadLetters: (page) => Effect.succeed(pageOf(state.deadLetters, page)),
+  lateIn: (range) => Effect.succeed(rangeOf(state.late, range)),
+  duplicatesIn: (range) => Effect.succeed(rangeOf(state.duplicates, range)),
+  deadLettersIn: (range) => Effect.succeed(rangeOf(state.deadLetters, range)),
+  halts: Effect.succeed([...state.halts.values()])
+})

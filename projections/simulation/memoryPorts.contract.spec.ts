@@ -1,0 +1,27 @@
+import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
+import { partitionIndexContract } from "@tidemark/domain/ports/PartitionIndex.contract"
+import { pubSubContract } from "@tidemark/domain/ports/PubSub.contract"
+import { readModelStoreContract } from "@tidemark/domain/ports/ReadModelStore.contract"
+import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
+import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import { memoryPubSub } from "./memoryPubSub.ts"
+import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
+
+const dispose = async () => {}
+
+eventLogContract("memory", () => {
+  const disk = createMemoryLogDisk()
+  return { open: (partitions) => memoryEventLog(disk, { logId: "log-1", partitions, lanes: 1, createdAtMs: 1_700_000_000_000 }), dispose }
+})
+
+readModelStoreContract("memory", () => {
+  const disk = createMemoryModelDisk()
+  return { open: () => memoryReadModelStore(disk), dispose }
+})
+
+partitionIndexContract("memory", () => {
+  const disk = createMemoryIndexDisk()
+  return { open: () => memoryPartitionIndex(disk), dispose }
+})
+
+pubSubContract("memory", () => ({ open: () => memoryPubSub, dispose }))

@@ -1,0 +1,149 @@
+/**
+ * The read-model store in memory: a commit is all or nothing under the compare-and-set, a snapshot never moves.
+ *
+ * What is stored outlives the layer. Writes replace the state by a copy only while a snapshot holds it.
+ */
+import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type {
+  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+} from "@tidemark/domain/ports/ReadModelStore"
+import { Effect, Layer } from "effect"
+import { copyState, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
+import type { ModelState } from "./memoryModelState.ts"
+
+/** What a commit ends as, when the simulation decides: nothing changed, or unknown with or without effect. */
+export type CommitFault = "unavailable" | "unknown, stored" | "unknown, not stored"
+
+/** What is stored. `commitFault` is asked before each commit, `onCommit` told after each that took effect. */
+export interface MemoryModelDisk {
+  state: ModelState
+  /** True while a snapshot may hold `state`. */
+  shared: boolean
+  commitFault: (commits: readonly LaneCommit[]) => CommitFault | undefined
+  onCommit: (commits: readonly LaneCommit[]) => void
+}
+
+export const createMemoryModelDisk = (): MemoryModelDisk => ({ state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {} })
+
+/** The state to write to. */
+const writable = (disk: MemoryModelDisk): ModelState => {
+  if (disk.shared) {
+    disk.state = copyState(disk.state)
+    disk.shared = false
+  }
+  return disk.state
+}
+
+const zeroCheckpoint = (partition: number, nextOffset: bigint): PartitionCheckpoint => ({
+  partition,
+  nextOffset,
+  lastRecordHash: "",
+  counters: { records: 0n, system: 0n, events: 0n, folded: 0n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n },
+  receivedMaxMs: null,
+  heartbeatMaxMs: null,
+  tenantMaxMs: new Map()
+})
+
+const createGeneration = (state: ModelState, record: GenerationRecord, lanes: readonly { readonly lane: number; readonly partitions: readonly number[] }[]): void => {
+  const { projection, generation } = record
+  const key = `${projection}/${generation}`
+  if (state.generations.has(key)) return
+  state.generations.set(key, record)
+  const starts = new Map(record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+  for (const { lane, partitions } of lanes) {
+    const id = { projection, generation, lane }
+    const zero = partitions.map((partition) => zeroCheckpoint(partition, starts.get(partition) ?? 0n))
+    state.checkpoints.set(laneKey(id), { lane: id, epoch: 0n, partitions: zero, digest: new Uint8Array(4_096) })
+  }
+}
+
+const holds = (state: ModelState, { lane, epoch, expected }: LaneCommit): boolean => {
+  const stored = state.checkpoints.get(laneKey(lane))
+  if (stored === undefined || stored.epoch !== epoch || stored.partitions.length !== expected.length) return false
+  const offsets = new Map(stored.partitions.map(({ partition, nextOffset }) => [partition, nextOffset]))
+  return expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
+}
+
+const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
+const countId = (lane: LaneId, { tenantId, windowStartMs }: { readonly tenantId: string; readonly windowStartMs: number }): string => `${laneKey(lane)}/${windowStartMs}/${tenantId}`
+
+const write = (state: ModelState, commit: LaneCommit): void => {
+  const { lane, epoch, next, digest, hints } = commit
+  for (const row of commit.rows) state.rows.set(rowId(lane, row), { lane, row: { ...row, lane: lane.lane } })
+  for (const entry of commit.late) state.late.set(ledgerKey(lane, entry), { lane, entry })
+  for (const entry of commit.duplicates) state.duplicates.set(ledgerKey(lane, entry), { lane, entry })
+  for (const entry of commit.deadLetters) state.deadLetters.set(ledgerKey(lane, entry), { lane, entry })
+  for (const count of commit.keyCounts) {
+    const id = countId(lane, count)
+    state.keyCounts.set(id, new Map(state.keyCounts.get(id)).set(count.partition, count.keys))
+  }
+  if (hints.length > 0) {
+    state.sequence += 1n
+    state.outbox.set(state.sequence, { sequence: state.sequence, lane, hints })
+  }
+  state.checkpoints.set(laneKey(lane), { lane, epoch, partitions: next, digest: digest.slice() })
+}
+
+const commitNow = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.Effect<void, FencedError> => {
+  const fenced = commits.find((commit) => !holds(disk.state, commit))
+  if (fenced !== undefined) return Effect.fail(new FencedError({ ...fenced.lane, epoch: fenced.epoch }))
+  const state = writable(disk)
+  for (const commit of commits) write(state, commit)
+  disk.onCommit(commits)
+  return Effect.void
+}
+
+const commit = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.Effect<void, FencedError | StoreUnavailableError | CommitUnknownError> => {
+  const fault = disk.commitFault(commits)
+  const named = { store: "memory", cause: new Error("simulated") }
+  if (fault === undefined) return commitNow(disk, commits)
+  if (fault === "unavailable") return Effect.fail(new StoreUnavailableError(named))
+  const effect = fault === "unknown, stored" ? commitNow(disk, commits) : Effect.void
+  return Effect.andThen(effect, Effect.fail(new CommitUnknownError(named)))
+}
+
+const takeOver = (disk: MemoryModelDisk, lane: LaneId): Effect.Effect<LaneCheckpoint, GenerationMissingError> => {
+  const stored = disk.state.checkpoints.get(laneKey(lane))
+  if (stored === undefined) return Effect.fail(new GenerationMissingError({ projection: lane.projection, generation: lane.generation }))
+  const checkpoint = { ...stored, epoch: stored.epoch + 1n }
+  writable(disk).checkpoints.set(laneKey(lane), checkpoint)
+  return Effect.succeed({ ...checkpoint, digest: checkpoint.digest.slice() })
+}
+
+const flip = (disk: MemoryModelDisk, projection: string, generation: number, expectedVersion: number): Effect.Effect<Pointer, PointerConflictError> => {
+  const pointerVersion = disk.state.pointers.get(projection)?.pointerVersion ?? 0
+  if (pointerVersion !== expectedVersion || !disk.state.generations.has(`${projection}/${generation}`)) return Effect.fail(new PointerConflictError({ projection, pointerVersion }))
+  const pointer = { projection, generation, pointerVersion: pointerVersion + 1 }
+  writable(disk).pointers.set(projection, pointer)
+  return Effect.succeed(pointer)
+}
+
+const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => ({
+  createGeneration: (record, lanes) => Effect.sync(() => createGeneration(writable(disk), record, lanes)),
+  takeOver: (lane) => Effect.suspend(() => takeOver(disk, lane)),
+  readRows: (lane, keys) => Effect.sync(() => keys.map((key) => {
+    const found = disk.state.rows.get(rowId(lane, key))
+    if (found === undefined) return undefined
+    const { lane: _lane, ...row } = found.row
+    return row
+  })),
+  readKeyCounts: (lane, windows) => Effect.sync(() => windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>
+    [...(disk.state.keyCounts.get(countId(lane, { tenantId, windowStartMs })) ?? [])].map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys })))),
+  commit: (commits) => Effect.suspend(() => commit(disk, commits)),
+  snapshot: Effect.sync(() => {
+    disk.shared = true
+    return makeSnapshot(disk.state)
+  }),
+  flip: (projection, generation, expectedVersion) => Effect.suspend(() => flip(disk, projection, generation, expectedVersion)),
+  recordHalt: (halt) => Effect.sync(() => void writable(disk).halts.set(laneKey(halt), halt)),
+  clearHalt: (lane) => Effect.sync(() => void writable(disk).halts.delete(laneKey(lane))),
+  readOutbox: (after, limit) => Effect.sync(() => [...disk.state.outbox.values()].filter(({ sequence }) => sequence > after).slice(0, limit)),
+  trimOutbox: (upTo) => Effect.sync(() => {
+    const { outbox } = writable(disk)
+    for (const sequence of outbox.keys()) if (sequence <= upTo) outbox.delete(sequence)
+  })
+})
+
+/** The store on `disk`. */
+export const memoryReadModelStore = (disk: MemoryModelDisk): Layer.Layer<ReadModelStore> =>
+  Layer.effect(ReadModelStore, Effect.sync(() => makeStore(disk)))
