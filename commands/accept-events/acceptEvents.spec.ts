@@ -8,7 +8,7 @@ import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import { makeAcceptEvents } from "./acceptEvents.ts"
 import type { AcceptAnswer, AcceptRequest } from "./acceptEvents.ts"
-import { emptyIndex, fakeHashSeed, makeFakeLog, makeFakeRejectedLog } from "./fakes.ts"
+import { emptyIndex, fakeHashSeed, makeFakeIndex, makeFakeLog, makeFakeRejectedLog } from "./fakes.ts"
 import { makeSchemaRegistry } from "./schemas.ts"
 import { splitBody } from "./splitBody.ts"
 
@@ -129,6 +129,52 @@ describe("acceptEvents", () => {
       yield* TestClock.setTime(NOW + 24 * HOUR + 1)
       expect(statuses(yield* accept(request([event("2"), event("3")])))).toEqual(["accepted", "accepted"])
     }))
+  })
+
+  it("keeps a rejected line of an import once, with its line, however often the import comes", async () => {
+    const { log, rejected, make } = setUp()
+    const body = `${JSON.stringify(event("1"))}\n\n{"unreadable":"1.2.3.4 - - cut","reason":"not in the combined log format"}\nnot json\n{"type":"a"}\nnot json`
+    const split = splitBody({ contentType: "application/x-ndjson", header: () => undefined, text: body, imported: true })
+    if (split.kind === "bad") throw new Error(split.detail)
+    const lines = request([], { items: split.items, backfill: "may", firstLine: 11 })
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      expect(statuses(yield* accept(lines))).toEqual(["accepted", "rejected", "rejected", "accepted", "rejected"])
+      const restarted = yield* make
+      expect(statuses(yield* restarted(lines))).toEqual(["duplicate", "rejected", "rejected", "duplicate", "rejected"])
+    }))
+    expect(log.stored[0]).toHaveLength(2)
+    expect(rejected.entries.map(({ origin, code, detail, body: text }) => [origin, code, detail, text])).toEqual([
+      ["may:13", "unreadable", "not in the combined log format", "1.2.3.4 - - cut"],
+      ["may:14", "json", 'not valid JSON: character 1: expected a value, got "n"', "not json"],
+      ["may:16", "json", 'not valid JSON: character 1: expected a value, got "n"', "not json"]
+    ])
+    expect(rejected.entries[0]?.entryId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    await run(Effect.flatMap(make, (accept) => accept({ ...lines, backfill: "june" })))
+    expect(rejected.entries).toHaveLength(6)
+  })
+
+  it("knows duplicates after a restart from stored segments and the log's tail, imports included", async () => {
+    const { log, rejected } = setUp()
+    const index = makeFakeIndex()
+    const make = makeAcceptEvents({ schemas, hashSeed: fakeHashSeed }).pipe(
+      Effect.provideService(EventLog, log.shape), Effect.provideService(PartitionIndex, index.shape), Effect.provideService(RejectedLog, rejected.shape)
+    )
+    const many = (name: string, from: number) => request(Array.from({ length: 1_000 }, (_, i) => event(`${name}${from + i}`)))
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      yield* accept(request([event("i")], { backfill: "old" }))
+      index.control.faults = 1
+      for (let n = 0; n < 10; n++) yield* accept(many("a", n * 1_000))
+      yield* accept(request([event("tail")]))
+      expect(index.segments.map(({ from, to }) => [from, to])).toEqual([[0n, 5_001n], [5_001n, 10_001n]])
+      log.control.readsFrom.length = 0
+      const restarted = yield* make
+      expect(statuses(yield* restarted(request([event("a0"), event("a9999"), event("tail"), event("new")])))).toEqual(["duplicate", "duplicate", "duplicate", "accepted"])
+      expect(statuses(yield* restarted(request([event("i"), event("j")], { backfill: "old" })))).toEqual(["duplicate", "accepted"])
+      expect(log.control.readsFrom).toEqual([10_001n])
+    }))
+    expect(log.stored[0]).toHaveLength(10_004)
   })
 
   it("appends and keeps nothing in a dry run", async () => {

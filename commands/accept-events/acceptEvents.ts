@@ -14,6 +14,7 @@ import { correctEventTime } from "@tidemark/domain/time/correct"
 import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
 import { ConfirmedEvents, identityOf } from "./confirmedEvents.ts"
 import type { SchemaRegistry } from "./schemas.ts"
+import { importId } from "./importId.ts"
 import { EVENT_BYTES_MAX } from "./splitBody.ts"
 import type { Item, Rejection } from "./splitBody.ts"
 import { validateEvent } from "./validateEvent.ts"
@@ -27,6 +28,8 @@ export interface AcceptRequest {
   readonly sentAtMs?: number | undefined
   /** Import name; absent on live traffic. */
   readonly backfill?: string | undefined
+  /** Number in the import's file of what is line 1 of the body; lines count on from there, empty ones too. */
+  readonly firstLine?: number | undefined
   /** Refuses types without a schema. */
   readonly strict: boolean
   /** Checks only: nothing is appended or kept. */
@@ -75,6 +78,10 @@ interface Intake {
   readonly newId: () => string
 }
 
+/** Number of the item's line in the import's file, when both are known. */
+const importLineOf = (item: Item, { backfill, firstLine }: AcceptRequest): number | undefined =>
+  backfill === undefined || firstLine === undefined || item.line === undefined ? undefined : firstLine + item.line - 1
+
 const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }: Intake): Candidate | Refused => {
   if (item.kind === "rejected") return refused(item, item)
   const valid = validateEvent(item)
@@ -86,7 +93,8 @@ const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }
   const { backfill, tenantId, sentAtMs } = request
   const time = correctEventTime({ receivedAtMs, backfill: backfill !== undefined, ...(clientTimeMs === undefined ? {} : { clientTimeMs }), ...(sentAtMs === undefined ? {} : { sentAtMs }) })
   if (time.timeMs < TIME_MS_MIN) return refused(item, { code: "time", pointer: "/time", detail: "before the year 0 once corrected by sentAt" })
-  const id = valid.id ?? newId()
+  const importLine = importLineOf(item, request)
+  const id = valid.id ?? (backfill === undefined || importLine === undefined ? newId() : importId(backfill, importLine, item.text))
   const partitionKey = partitionKeyOf(tenantId, { id, userId, anonymousId, sessionId })
   const event: EventAttributes = {
     id, type, tenantId, receivedAtMs, partitionKey, userId, anonymousId, sessionId, backfill, ...time,
@@ -110,18 +118,22 @@ const truncated = (text: string): string => {
   return decoder.decode(bytes.subarray(0, encoder.encodeInto(text, bytes).written))
 }
 
-const rejectedEntry = ({ item, code, pointer, detail }: Refused, { request, receivedAtMs, newId }: Intake): RejectedEvent => ({
-  tenantId: request.tenantId,
-  entryId: newId(),
-  receivedAtMs,
-  eventId: textOrNull(item, "id"),
-  eventType: textOrNull(item, "type"),
-  code,
-  pointer,
-  detail,
-  origin: request.backfill ?? null,
-  body: truncated(item.text)
-})
+const rejectedEntry = ({ item, code, pointer, detail }: Refused, { request, receivedAtMs, newId }: Intake): RejectedEvent => {
+  const { tenantId, backfill } = request
+  const line = importLineOf(item, request)
+  return {
+    tenantId,
+    entryId: backfill === undefined ? newId() : importId(backfill, line, item.text),
+    receivedAtMs,
+    eventId: textOrNull(item, "id"),
+    eventType: textOrNull(item, "type"),
+    code,
+    pointer,
+    detail,
+    origin: backfill === undefined ? null : line === undefined ? backfill : `${backfill}:${line}`,
+    body: truncated(item.text)
+  }
+}
 
 type Fate = StoredAt | "duplicate" | "dry" | "log-not-writable" | "outcome-unknown"
 

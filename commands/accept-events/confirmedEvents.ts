@@ -9,11 +9,11 @@ import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"
 import { PartitionState } from "@tidemark/domain/events/partitionState"
 import type { EventLogShape, LogReadError, StoredAt } from "@tidemark/domain/ports/EventLog"
-import type { PartitionIndexError, PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexError, PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
 
 const READ_BYTES_MAX = 4_194_304
-/** Observed events after which the state's collected segment is let go; the log's reader stores its own. */
-const SEGMENT_RECORDS_MAX = 4_096n
+/** Observed records after which the state's segment is stored, so that a restart reads no more than these. */
+export const SEGMENT_RECORDS = 4_096n
 
 interface Pending {
   /** Completed once the append is answered, whatever the answer. */
@@ -28,6 +28,8 @@ interface Partition {
   /** Durable events of ours that the state has not observed, by offset. */
   readonly arrived: Map<bigint, EventAttributes>
   segmentFrom: bigint
+  /** Taken and not yet stored, oldest first. */
+  unsaved: PartitionSegment[]
 }
 
 export type Standing = { readonly kind: "new" } | { readonly kind: "duplicate" } | { readonly kind: "open"; readonly answered: Deferred.Deferred<void> }
@@ -51,7 +53,7 @@ export class ConfirmedEvents {
   private partitionOf(partition: number): Partition {
     const known = this.partitions.get(partition)
     if (known !== undefined) return known
-    const fresh: Partition = { state: undefined, lock: Semaphore.makeUnsafe(1), pending: new Map(), arrived: new Map(), segmentFrom: 0n }
+    const fresh: Partition = { state: undefined, lock: Semaphore.makeUnsafe(1), pending: new Map(), arrived: new Map(), segmentFrom: 0n, unsaved: [] }
     this.partitions.set(partition, fresh)
     return fresh
   }
@@ -59,29 +61,31 @@ export class ConfirmedEvents {
   /** Loads the partition's state at first use, and fills gaps that others' records left between ours. */
   prepare(partition: number): Effect.Effect<void, LogReadError | PartitionIndexError> {
     const slot = this.partitionOf(partition)
-    if (slot.state !== undefined && slot.arrived.size === 0) return Effect.void
+    if (slot.state !== undefined && slot.arrived.size === 0 && slot.state.nextOffset - slot.segmentFrom < SEGMENT_RECORDS) return Effect.void
     const load = Effect.gen({ self: this }, function* () {
       if (slot.state === undefined) {
         const { end } = yield* this.log.bounds(partition)
         const stored = yield* this.index.load(partition, end)
         const state = PartitionState.fromSegments(partition, this.hashSeed, stored.segments, stored.imports)
-        yield* this.readTo(partition, state, end)
+        slot.segmentFrom = state.nextOffset
+        slot.unsaved = []
+        yield* this.readTo(slot, partition, state, end)
         slot.state = state
       }
       this.drain(slot, slot.state)
-      if (slot.arrived.size === 0) return
       let target = slot.state.nextOffset
       for (const offset of slot.arrived.keys()) if (offset > target) target = offset
-      yield* this.readTo(partition, slot.state, target)
+      yield* this.readTo(slot, partition, slot.state, target)
       this.drain(slot, slot.state)
+      yield* this.storeSegment(slot, slot.state)
     })
     return slot.lock.withPermits(1)(load)
   }
 
   /** Observes the log's records up to `to` (exclusive) or further: batches are whole. */
-  private readTo(partition: number, state: PartitionState, to: bigint): Effect.Effect<void, LogReadError> {
+  private readTo(slot: Partition, partition: number, state: PartitionState, to: bigint): Effect.Effect<void, LogReadError> {
     const { log } = this
-    return Effect.gen(function* () {
+    return Effect.gen({ self: this }, function* () {
       while (state.nextOffset < to) {
         const before = state.nextOffset
         const batches = yield* log.read([{ partition, nextOffset: before }], { bytesMax: READ_BYTES_MAX, waitMaxMs: 0 })
@@ -91,6 +95,7 @@ export class ConfirmedEvents {
           }
         }
         if (state.nextOffset === before) return yield* Effect.die(new Error(`partition ${partition} ends at ${before}, below its bound ${to}`))
+        yield* this.storeSegment(slot, state)
       }
     })
   }
@@ -106,9 +111,22 @@ export class ConfirmedEvents {
       slot.pending.delete(identityOf(event))
       state.observe({ kind: "event", event: { ...event, data: undefined } })
     }
-    if (state.nextOffset - slot.segmentFrom < SEGMENT_RECORDS_MAX) return
-    state.takeSegment()
+  }
+
+  /** Stores what was observed once it is enough. What cannot be stored is tried again with the next segment. */
+  private storeSegment(slot: Partition, state: PartitionState): Effect.Effect<void> {
+    if (state.nextOffset - slot.segmentFrom < SEGMENT_RECORDS) return Effect.void
+    const taken = state.takeSegment()
     slot.segmentFrom = state.nextOffset
+    if (taken !== undefined) slot.unsaved.push(taken)
+    const { index } = this
+    return Effect.gen(function* () {
+      for (let oldest = slot.unsaved[0]; oldest !== undefined; oldest = slot.unsaved[0]) {
+        yield* index.save(oldest)
+        state.segmentSaved(oldest)
+        slot.unsaved.shift()
+      }
+    }).pipe(Effect.catchTag("PartitionIndexError", ({ cause }) => Effect.logWarning("the dedupe index cannot be stored; the next start takes longer", cause)))
   }
 
   /** How an event stands right now, its partition being prepared. */

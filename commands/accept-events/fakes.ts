@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
-import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
+import { PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
 
 /** What the next append does; "lost" and "kept" answer an unknown outcome, without and with the records stored. */
@@ -12,7 +13,7 @@ export type AppendBehaviour = "store" | "reject" | "lost" | "kept"
 /** A log in memory. `gate` runs before each append is decided; `behaviours` is taken from the front. */
 export const makeFakeLog = (partitions: number) => {
   const stored: Uint8Array[][] = Array.from({ length: partitions }, () => [])
-  const control = { behaviours: [] as AppendBehaviour[], gate: Effect.void as Effect.Effect<void>, appends: 0 }
+  const control = { behaviours: [] as AppendBehaviour[], gate: Effect.void as Effect.Effect<void>, appends: 0, /** First offsets of every read. */ readsFrom: [] as bigint[] }
   const store = ({ partition, value }: LogRecord) => {
     const records = stored[partition] ?? []
     return { partition, offset: BigInt(records.push(value) - 1) }
@@ -32,6 +33,7 @@ export const makeFakeLog = (partitions: number) => {
     read: (from) =>
       Effect.sync(() =>
         from.flatMap(({ partition, nextOffset }) => {
+          control.readsFrom.push(nextOffset)
           const values = (stored[partition] ?? []).slice(Number(nextOffset))
           if (values.length === 0) return []
           let end = 0
@@ -53,11 +55,35 @@ export const emptyIndex: PartitionIndexShape = {
   save: () => Effect.void
 }
 
-/** Keeps what it is given. */
+/** An index in memory, of partition 0. `control.faults` is how many saves fail next. */
+export const makeFakeIndex = () => {
+  const segments: PartitionSegment[] = []
+  const control = { faults: 0 }
+  const has = (hi: number, lo: number, before: number): boolean =>
+    segments.some(({ imports }) => imports.hi.some((found, i) => found === hi && imports.lo[i] === lo && (imports.offset[i] ?? before) < before))
+  const shape: PartitionIndexShape = {
+    load: () => Effect.sync(() => ({ nextOffset: segments.at(-1)?.to ?? 0n, segments: [...segments], imports: { has } })),
+    save: (segment) =>
+      Effect.suspend(() => {
+        if (control.faults > 0) {
+          control.faults -= 1
+          return Effect.fail(new PartitionIndexError({ cause: "disk full" }))
+        }
+        const end = segments.at(-1)?.to ?? 0n
+        if (segment.from !== end) return Effect.fail(new PartitionIndexError({ cause: `starts at ${segment.from}, stored to ${end}` }))
+        segments.push(segment)
+        return Effect.void
+      })
+  }
+  return { shape, segments, control }
+}
+
+/** Keeps what it is given, each entry id of a tenant once. */
 export const makeFakeRejectedLog = () => {
   const entries: RejectedEvent[] = []
+  const isKnown = ({ tenantId, entryId }: RejectedEvent) => entries.some((entry) => entry.tenantId === tenantId && entry.entryId === entryId)
   const shape: RejectedLogShape = {
-    put: (more) => Effect.sync(() => void entries.push(...more)),
+    put: (more) => Effect.sync(() => void entries.push(...more.filter((entry) => !isKnown(entry)))),
     page: (tenantId, limit) => Effect.sync(() => entries.filter((entry) => entry.tenantId === tenantId).slice(0, limit))
   }
   return { shape, entries }

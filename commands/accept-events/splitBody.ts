@@ -5,6 +5,7 @@
  */
 import { parse as parseSecurely } from "secure-json-parse"
 import { parseTime } from "@tidemark/domain/time/rfc3339"
+import { describeJsonFault, findJsonFault } from "./jsonFault.ts"
 import { elementsOf, memberText, membersOf, skipSpace } from "./jsonText.ts"
 import { prescan } from "./prescan.ts"
 
@@ -34,7 +35,12 @@ export interface ClaimedFields {
   readonly data?: unknown
 }
 
-export interface ParsedItem {
+interface Placed {
+  /** Line of an NDJSON body, from 1. */
+  readonly line?: number
+}
+
+export interface ParsedItem extends Placed {
   readonly kind: "event"
   readonly fields: ClaimedFields
   /** JSON text of `data` exactly as received; undefined when there is none. */
@@ -43,7 +49,7 @@ export interface ParsedItem {
   readonly text: string
 }
 
-export interface RejectedItem extends Rejection {
+export interface RejectedItem extends Rejection, Placed {
   readonly kind: "rejected"
   readonly text: string
 }
@@ -74,6 +80,10 @@ export interface RequestBody {
   readonly header: (name: string) => string | undefined
   /** The inflated body, decoded as UTF-8. */
   readonly text: string
+  /** The body is part of an import: lines `{"unreadable": text, "reason": why}` are kept as rejected. */
+  readonly imported?: boolean
+  /** Lines of an NDJSON body that were not UTF-8, from 1. */
+  readonly dirtyLines?: ReadonlySet<number>
 }
 
 const encoder = new TextEncoder()
@@ -87,6 +97,12 @@ const rejected = (text: string, code: string, pointer: string, detail: string): 
 
 const isJsonType = (contentType: string): boolean => /^[^;]*[/+]json\s*(;|$)/i.test(contentType)
 
+/** A body that is not JSON, or is other JSON than `wanted`. */
+const badJson = (text: string, wanted: string): BadBody => {
+  const fault = findJsonFault(text)
+  return bad(400, "json", fault === undefined ? wanted : `not valid JSON: ${describeJsonFault(text, fault)}`)
+}
+
 type Fields = Readonly<Record<string, unknown>>
 
 const parseBounded = (text: string): { readonly value: unknown } | RejectedItem => {
@@ -98,7 +114,8 @@ const parseBounded = (text: string): { readonly value: unknown } | RejectedItem 
     if (value === null && text.trim() !== "null") return rejected(text, "forbidden-key", "", "has a key __proto__ or constructor.prototype")
     return { value }
   } catch {
-    return rejected(text, "json", "", "not valid JSON")
+    const fault = findJsonFault(text)
+    return rejected(text, "json", "", fault === undefined ? "not valid JSON" : `not valid JSON: ${describeJsonFault(text, fault)}`)
   }
 }
 
@@ -148,14 +165,17 @@ const itemOf = (text: string, cloudEvents: boolean): Item => {
   return { kind: "event", fields: cloudEvents ? fromCloudEvent(fields) : fromNative(fields), dataText: memberText(text, members, "data"), text }
 }
 
+const tooManyEvents = bad(413, "too-many-events", `more than ${EVENTS_MAX} events`)
+
 const itemsOf = (texts: readonly string[], cloudEvents: boolean, sentAtMs?: number): SplitItems | BadBody =>
   texts.length > EVENTS_MAX
-    ? bad(413, "too-many-events", `more than ${EVENTS_MAX} events`)
+    ? tooManyEvents
     : { kind: "items", items: texts.map((text) => itemOf(text, cloudEvents)), sentAtMs, single: false }
 
-const splitArray = (text: string, cloudEvents: boolean, sentAtMs?: number): SplitItems | BadBody => {
+/** `whole`: the body that `text` is a part of. */
+const splitArray = (text: string, cloudEvents: boolean, sentAtMs?: number, whole = text): SplitItems | BadBody => {
   const elements = elementsOf(text)
-  return elements === undefined ? bad(400, "json", "not a valid JSON array") : itemsOf(elements.map(({ from, to }) => text.slice(from, to)), cloudEvents, sentAtMs)
+  return elements === undefined ? badJson(whole, text === whole ? "expected a JSON array" : "expected events to be a JSON array") : itemsOf(elements.map(({ from, to }) => text.slice(from, to)), cloudEvents, sentAtMs)
 }
 
 const single = (text: string, cloudEvents: boolean): SplitItems | BadBody => {
@@ -178,14 +198,37 @@ const splitJson = (text: string): SplitItems | BadBody => {
   const first = text[skipSpace(text, 0)]
   if (first === "[") return splitArray(text, false)
   const members = first === "{" ? membersOf(text) : undefined
-  if (members === undefined) return bad(400, "json", "expected a JSON object or array")
+  if (members === undefined) return badJson(text, "expected a JSON object or array")
   const events = memberText(text, members, "events")
   if (events === undefined || memberText(text, members, "type") !== undefined) return single(text, false)
   const sentAtMs = sentAtOf(memberText(text, members, "sentAt"))
-  return typeof sentAtMs === "object" ? sentAtMs : splitArray(events, false, sentAtMs)
+  return typeof sentAtMs === "object" ? sentAtMs : splitArray(events, false, sentAtMs, text)
 }
 
-const splitLines = (text: string): SplitItems | BadBody => itemsOf(text.split("\n").map((line) => line.trim()).filter((line) => line !== ""), false)
+const UNREADABLE_START = '{"unreadable":'
+const REASON_LENGTH_MAX = 500
+
+/** What an importer could not read, in its own words; undefined when the line is something else. */
+const unreadableOf = (text: string): RejectedItem | undefined => {
+  const parsed = text.startsWith(UNREADABLE_START) ? parseBounded(text) : undefined
+  if (parsed === undefined || "kind" in parsed) return undefined
+  const { unreadable, reason, ...others } = parsed.value as Fields
+  if (typeof unreadable !== "string" || typeof reason !== "string" || Object.keys(others).length > 0) return undefined
+  return rejected(unreadable, "unreadable", "", reason.slice(0, REASON_LENGTH_MAX))
+}
+
+const splitLines = ({ text, imported = false, dirtyLines }: RequestBody): SplitItems | BadBody => {
+  const lines = text.split("\n").flatMap((untrimmed, i) => {
+    const line = untrimmed.trim()
+    return line === "" ? [] : [{ line, number: i + 1 }]
+  })
+  if (lines.length > EVENTS_MAX) return tooManyEvents
+  const items = lines.map(({ line, number }): Item => {
+    const dirty = dirtyLines?.has(number) === true ? rejected(line, "utf-8", "", "not valid UTF-8") : undefined
+    return { ...(dirty ?? (imported ? unreadableOf(line) : undefined) ?? itemOf(line, false)), line: number }
+  })
+  return { kind: "items", items, sentAtMs: undefined, single: false }
+}
 
 const BINARY_ATTRIBUTES = ["specversion", "id", "source", "type", "time", "userid", "anonymousid", "sessionid", "schemaversion"]
 
@@ -217,7 +260,7 @@ export const splitBody = (body: RequestBody): SplitItems | BadBody => {
   if (type === "application/cloudevents+json") return single(body.text, true)
   if (type === "application/cloudevents-batch+json") return splitArray(body.text, true)
   if (body.header("ce-specversion") !== undefined) return splitBinary(body)
-  if (type === "application/x-ndjson") return splitLines(body.text)
+  if (type === "application/x-ndjson") return splitLines(body)
   if (type === "application/json" || type === "text/plain") return splitJson(body.text)
   return bad(415, "content-type", "expected application/json, application/x-ndjson, text/plain or CloudEvents")
 }

@@ -4,7 +4,7 @@ import type { Effect } from "effect"
 
 export interface RejectedEvent {
   readonly tenantId: string
-  /** UUIDv7 of the entry. */
+  /** UUIDv7 of the entry; of an import's entry a UUIDv8 made of what it is, so that importing twice adds none. */
   readonly entryId: string
   readonly receivedAtMs: number
   readonly eventId: string | null
