@@ -1,0 +1,224 @@
+/** One request for `/v1/events` to one answer: key, limits, body, events, in this order. Rules: docs/security.md §2, §4. */
+import type { IncomingMessage } from "node:http"
+import { Clock, Effect } from "effect"
+import type { AcceptAnswer, AcceptError, AcceptRequest, EventResult } from "@tidemark/commands/accept-events/acceptEvents"
+import { EVENTS_MAX, splitBody } from "@tidemark/commands/accept-events/splitBody"
+import type { Item, SplitItems } from "@tidemark/commands/accept-events/splitBody"
+import { decodeBody, encodingFault, inflateBody, receiveBody } from "./body.ts"
+import { DEFAULT_LIMITS } from "./context.ts"
+import type { EventCount, IngestKey, IngestLimits, IngestMetrics, IngestOptions } from "./context.ts"
+import { CORS_HEADERS, PREFLIGHT_HEADERS } from "./cors.ts"
+import { importMarkOf } from "./importHeaders.ts"
+import type { ImportMark } from "./importHeaders.ts"
+import { admit } from "./keys.ts"
+import { jsonAnswer, problemAnswer } from "./problem.ts"
+import type { Answer, Problem } from "./problem.ts"
+import { RateLimiter, rateHeaders } from "./rateLimits.ts"
+import type { RateState } from "./rateLimits.ts"
+
+const RETRY_AFTER_SECONDS = 2
+
+/** `open`: the client may still be sending its body. */
+export interface Outcome {
+  readonly answer: Answer
+  readonly open: boolean
+}
+
+type Accept = (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError>
+
+/** What all requests of one ingest share. */
+interface Ingest {
+  readonly accept: Accept
+  readonly resolveKey: IngestOptions["resolveKey"]
+  readonly types: ReadonlySet<string>
+  readonly limits: IngestLimits
+  readonly metrics: IngestMetrics
+  readonly nowMs: () => number
+  readonly run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
+  readonly requests: RateLimiter
+  readonly events: RateLimiter
+  readonly wrongKeys: RateLimiter
+}
+
+const overLimit = (state: RateState, what: string): Problem => ({
+  status: 429,
+  code: "rate",
+  detail: `more than ${state.limit} ${what}`,
+  hint: `send again in ${state.retryAfterSeconds} s`,
+  headers: { ...rateHeaders(state), "retry-after": String(state.retryAfterSeconds) },
+  more: { limit: state.limit }
+})
+
+const isProblem = (value: object): value is Problem => "code" in value && "status" in value
+
+const DRY_RUN: Readonly<Record<string, boolean>> = { "1": true, true: true, "0": false, false: false }
+
+const dryRunOf = (query: URLSearchParams): boolean | Problem => {
+  const sent = query.get("dryRun")
+  const known = sent === null ? false : Object.hasOwn(DRY_RUN, sent) ? DRY_RUN[sent] : undefined
+  return known ?? { status: 400, code: "query", detail: "dryRun is neither 1 nor 0", hint: "send ?dryRun=1 to check events without appending them" }
+}
+
+const HINTS: Readonly<Record<400 | 413 | 415, string>> = {
+  400: "correct the body and send it again; nothing of it was stored",
+  413: "send fewer events per request",
+  415: "send application/json, application/x-ndjson, text/plain or a CloudEvents content type"
+}
+
+/** The body's items; "gone" when the client went away. */
+const itemsOf = async (req: IncomingMessage, imported: boolean, limits: IngestLimits): Promise<SplitItems | { readonly refused: Problem; readonly open: boolean } | "gone"> => {
+  const encoding = req.headers["content-encoding"]
+  const wrongEncoding = encodingFault(encoding)
+  if (wrongEncoding !== undefined) return { refused: wrongEncoding, open: true }
+  const received = await receiveBody(req, limits.bodyMsMax)
+  if (received.kind === "gone") return "gone"
+  if (received.kind === "refused") return { refused: received.problem, open: received.open }
+  const inflated = await inflateBody(received.bytes, encoding)
+  if (!Buffer.isBuffer(inflated)) return { refused: inflated, open: false }
+  const contentType = req.headers["content-type"] ?? ""
+  const decoded = decodeBody(inflated, /^\s*application\/x-ndjson\s*(;|$)/i.test(contentType))
+  if (isProblem(decoded)) return { refused: decoded, open: false }
+  const header = (name: string) => {
+    const value = req.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+  const split = splitBody({ contentType, header, text: decoded.text, imported, dirtyLines: decoded.dirtyLines })
+  if (split.kind === "items") return split
+  const { status, code, detail } = split
+  return { refused: { status, code, detail, hint: HINTS[status], more: code === "too-many-events" ? { limit: EVENTS_MAX, unit: "events" } : {} }, open: false }
+}
+
+const typeOf = (item: Item | undefined, types: ReadonlySet<string>): string => {
+  const type = item?.kind === "event" ? item.fields.type : undefined
+  return typeof type === "string" && types.has(type) ? type : "other"
+}
+
+const countsOf = (items: readonly Item[], results: readonly EventResult[], types: ReadonlySet<string>): readonly EventCount[] => {
+  const counts = new Map<string, EventCount>()
+  results.forEach(({ status }, i) => {
+    const type = typeOf(items[i], types)
+    const id = `${status} ${type}`
+    counts.set(id, { type, status, count: (counts.get(id)?.count ?? 0) + 1 })
+  })
+  return [...counts.values()]
+}
+
+const failedProblem = ({ results, ...counts }: AcceptAnswer): Problem => {
+  const unknown = results.some((result) => result.status === "failed" && result.code === "outcome-unknown")
+  return {
+    status: 503,
+    code: unknown ? "outcome-unknown" : "log-not-writable",
+    detail: unknown ? `it is not known whether ${counts.failed} events were stored` : `${counts.failed} events were not stored: the log cannot be written at the moment`,
+    hint: "send the same request again; events with an id are not stored twice",
+    headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+    more: { ...counts, results }
+  }
+}
+
+const rejectedProblem = ({ results, ...counts }: AcceptAnswer): Problem | undefined => {
+  const [result] = results
+  if (result?.status !== "rejected") return undefined
+  const { code, pointer, detail, hint } = result
+  return { status: 422, code, detail: pointer === "" ? detail : `${pointer}: ${detail}`, hint: hint ?? "correct the event and send it again; it is kept among the rejected events", more: { pointer, ...counts, results } }
+}
+
+/** A single rejected event is a problem of its own; a batch is answered event by event. */
+const answerOf = (accepted: AcceptAnswer, single: boolean): Answer => {
+  const problem = accepted.failed > 0 ? failedProblem(accepted) : single ? rejectedProblem(accepted) : undefined
+  return problem === undefined ? jsonAnswer(200, accepted) : problemAnswer(problem)
+}
+
+const unreadable: Problem = {
+  status: 503,
+  code: "log-not-writable",
+  detail: "the events were not stored: the log or what belongs to it does not answer",
+  hint: "send the same request again",
+  headers: { "retry-after": String(RETRY_AFTER_SECONDS) }
+}
+
+const admitted = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest): Promise<IngestKey | Problem> => {
+  const admission = await admit(req, query, ingest.resolveKey)
+  if (!admission.admitted) {
+    const state = admission.wrongKey ? ingest.wrongKeys.take(req.socket.remoteAddress ?? "", 1, ingest.nowMs()) : undefined
+    return state?.retryAfterSeconds === undefined ? admission.problem : overLimit(state, "wrong keys a minute from this address")
+  }
+  const { tenantId, keyPrefix } = admission.key
+  const state = ingest.requests.take(`${tenantId}/${keyPrefix}`, 1, ingest.nowMs())
+  return state.retryAfterSeconds === undefined ? admission.key : overLimit(state, "requests a second with this key")
+}
+
+interface Judged {
+  readonly split: SplitItems
+  readonly key: IngestKey
+  readonly mark: ImportMark
+  readonly dryRun: boolean
+}
+
+const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest, startedMs: number): Promise<Answer> => {
+  const { items, sentAtMs, single } = split
+  const { tenantId, keyPrefix, strict = false } = key
+  const state = ingest.events.take(`${tenantId}/${keyPrefix}`, items.length, ingest.nowMs())
+  if (state.retryAfterSeconds !== undefined) return problemAnswer(overLimit(state, "events a second with this key"))
+  const request: AcceptRequest = { tenantId, defaultSource: `urn:tidemark:key:${keyPrefix}`, items, sentAtMs, ...mark, strict, dryRun }
+  const accepted = await ingest.run(
+    Effect.match(ingest.accept(request), { onSuccess: (answer) => answer, onFailure: (error) => ({ error }) })
+  )
+  if ("error" in accepted) {
+    ingest.metrics.failed?.(accepted.error)
+    return problemAnswer(unreadable)
+  }
+  if (!dryRun) ingest.metrics.eventsAnswered?.(countsOf(items, accepted.results, ingest.types), (performance.now() - startedMs) / 1_000)
+  return answerOf(accepted, single)
+}
+
+const post = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest): Promise<Outcome | "gone"> => {
+  const startedMs = performance.now()
+  const refuse = (problem: Problem, open = true): Outcome => ({ answer: problemAnswer(problem), open })
+  const key = await admitted(req, query, ingest)
+  if (isProblem(key)) return refuse(key)
+  const mark = importMarkOf(req, key)
+  if (isProblem(mark)) return refuse(mark)
+  const dryRun = dryRunOf(query)
+  if (typeof dryRun === "object") return refuse(dryRun)
+  const split = await itemsOf(req, mark.backfill !== undefined, ingest.limits)
+  if (split === "gone") return split
+  if ("refused" in split) return refuse(split.refused, split.open)
+  return { answer: await acceptItems({ split, key, mark, dryRun }, ingest, startedMs), open: false }
+}
+
+const internal: Problem = { status: 500, code: "internal", detail: "something failed inside; it was logged", hint: "send the same request again; events with an id are not stored twice" }
+
+/** Answers by method; "gone" when there is nobody to answer. Never rejects. */
+const answer = async (req: IncomingMessage, ingest: Ingest): Promise<Outcome | "gone"> => {
+  if (req.method === "OPTIONS") return { answer: { status: 204, headers: PREFLIGHT_HEADERS, body: "" }, open: false }
+  if (req.method !== "POST") return { answer: problemAnswer({ status: 405, code: "method", detail: `${req.method} is not taken here`, hint: "send events with POST", headers: { allow: "POST, OPTIONS" } }), open: true }
+  try {
+    return await post(req, new URLSearchParams((req.url ?? "").split("?")[1] ?? ""), ingest)
+  } catch (error) {
+    ingest.metrics.failed?.(error)
+    return { answer: problemAnswer(internal), open: true }
+  }
+}
+
+/** Answers requests for `/v1/events`; every answer says that any origin may read it. */
+export const makeAnswerEvents = Effect.fn(function* (accept: Accept, { resolveKey, schemas, metrics = {}, limits }: IngestOptions) {
+  const clock = yield* Clock.Clock
+  const services = yield* Effect.context<never>()
+  const merged: IngestLimits = { ...DEFAULT_LIMITS, ...limits }
+  const ingest: Ingest = {
+    accept, resolveKey, metrics,
+    limits: merged,
+    types: new Set(schemas.map(({ type }) => type)),
+    nowMs: () => clock.currentTimeMillisUnsafe(),
+    run: Effect.runPromiseWith(services),
+    requests: new RateLimiter(merged.requestsPerSecond, merged.requestsPerSecond),
+    events: new RateLimiter(merged.eventsPerSecond, merged.eventsPerSecond),
+    wrongKeys: new RateLimiter(merged.wrongKeysPerMinute, merged.wrongKeysPerMinute / 60)
+  }
+  return async (req: IncomingMessage): Promise<Outcome | "gone"> => {
+    const outcome = await answer(req, ingest)
+    if (outcome === "gone") return outcome
+    metrics.requestAnswered?.(outcome.answer.status)
+    return { ...outcome, answer: { ...outcome.answer, headers: { ...CORS_HEADERS, ...outcome.answer.headers } } }
+  }
+})

@@ -1,0 +1,56 @@
+/** What ingest is given by the server that runs it. */
+import type { EventSchema } from "@tidemark/commands/accept-events/schemas"
+
+/** Whom a key belongs to. */
+export interface IngestKey {
+  readonly tenantId: string
+  readonly kind: "write" | "read" | "admin"
+  /** Shown in the default source `urn:tidemark:key:<prefix>`; not secret. */
+  readonly keyPrefix: string
+  /** The tenant refuses types without a schema; false when absent. */
+  readonly strict?: boolean
+  /** Origins a browser may send from; empty or absent = any. */
+  readonly allowedOrigins?: readonly string[]
+}
+
+/** The key of this text if it is taken now; undefined for one that is unknown, expired or revoked. */
+export type ResolveKey = (keyText: string) => IngestKey | undefined | Promise<IngestKey | undefined>
+
+export type EventStatus = "accepted" | "duplicate" | "rejected" | "failed"
+
+/** Events of one answered request that share a type and an outcome. `type` is "other" when it has no schema. */
+export interface EventCount {
+  readonly type: string
+  readonly status: EventStatus
+  readonly count: number
+}
+
+/** Counts and times; no tenant, key or name sent by a client among them. */
+export interface IngestMetrics {
+  /** Once per request whose events were judged, dry runs left out; `ackSeconds` from its first byte to the answer. */
+  readonly eventsAnswered?: (counts: readonly EventCount[], ackSeconds: number) => void
+  /** Once per answered request with its HTTP status. */
+  readonly requestAnswered?: (status: number) => void
+  /** A failure that clients see without its cause. */
+  readonly failed?: (error: unknown) => void
+}
+
+/** Most that a key or an address may do; each window is a token bucket filled evenly. */
+export interface IngestLimits {
+  readonly requestsPerSecond: number
+  readonly eventsPerSecond: number
+  /** Wrong keys from one address within a minute. */
+  readonly wrongKeysPerMinute: number
+  /** How long a body may take to arrive, ms. */
+  readonly bodyMsMax: number
+}
+
+export const DEFAULT_LIMITS: IngestLimits = { requestsPerSecond: 5_000, eventsPerSecond: 50_000, wrongKeysPerMinute: 10, bodyMsMax: 30_000 }
+
+export interface IngestOptions {
+  readonly resolveKey: ResolveKey
+  /** Schemas of event types, every version. */
+  readonly schemas: readonly EventSchema[]
+  readonly metrics?: IngestMetrics
+  readonly limits?: Partial<IngestLimits>
+}
