@@ -61,7 +61,7 @@ export const startIngest = async (more: Partial<IngestOptions> = {}, partitions 
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  return { url, port, log, rejected, counted, statuses, failures, events, post, close }
+  return { handlers, url, port, log, rejected, counted, statuses, failures, events, post, close }
 }
 
 export type TestIngest = Awaited<ReturnType<typeof startIngest>>
