@@ -1,51 +1,65 @@
 /**
- * Answers that follow the data. A subscriber listens first and queries then, so nothing falls between; a hint carries no
- * value: the read model is asked. What hints lose, the next full look repairs.
+ * A series that follows the data. A subscriber listens first and queries then, so nothing falls between; what comes over
+ * the bus carries no value: the read model is asked. Nothing is asked while nothing is told.
+ *
+ * Two things are told: windows that changed, and checkpoints that moved, by which a window turns final although no row
+ * changed. What is sent is the difference from what was sent before, so the order (pointerVersion, revision, watermark)
+ * never goes back. Should a hint be lost, the first news 5 s after the last full look repairs it: heartbeats move
+ * checkpoints also when no event comes.
  */
-import { EventLog } from "@tidemark/domain/ports/EventLog"
-import type { PartitionPosition } from "@tidemark/domain/ports/EventLog"
-import { PubSub } from "@tidemark/domain/ports/PubSub"
-import type { Notification, Subscription } from "@tidemark/domain/ports/PubSub"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { checkpointTopic, modelTopic, readHintKey } from "@tidemark/domain/ports/hintTopic"
+import type { PubSub } from "@tidemark/domain/ports/PubSub"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { windowStart } from "@tidemark/domain/time/window"
 import { Clock, Effect, Option, Stream } from "effect"
 import type { Scope } from "effect"
 import type { QueryError } from "./errors.ts"
-import type { EventFilter } from "./events.ts"
-import { modelTopic, readHintKey } from "@tidemark/domain/ports/hintTopic"
-import { loggedEvent } from "./loggedEvent.ts"
-import type { LoggedEvent } from "./loggedEvent.ts"
+import { listen } from "./news.ts"
+import type { Told } from "./news.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
 import type { OpenModel, Provenance } from "./openModel.ts"
-import { logEnds } from "./projections.ts"
 import { planSeries, readGroups } from "./series.ts"
-import type { SeriesGroup, SeriesInput, SeriesPlan } from "./series.ts"
-import { compileFilter } from "./tailFilter.ts"
+import type { SeriesGroup, SeriesInput, SeriesPlan, SeriesPoint } from "./series.ts"
 import type { PositionPart } from "./windowState.ts"
 
 /** Least time between two messages of one subscription: at most 10 a second. */
 const MESSAGE_EVERY_MS = 100
-/** A full look at the series happens at least this often, so that lost hints and silent watermarks show. */
-const FULL_LOOK_EVERY_MS = 5_000
-const HINTS_MAX = 10_000
+/** News this long after the last full look lead to another one. */
+const FULL_LOOK_AFTER_MS = 5_000
 
 export interface SeriesChangesInput extends SeriesInput {
   /** The position the subscriber holds an answer of: only what changed since is sent. */
   readonly since?: readonly PositionPart[]
 }
 
-/** RESYNC: `groups` is the whole series, replace it. CHANGED: `groups` holds the changed points only. */
+/** RESYNC: `groups` is the whole series, replace it. UPSERT: `groups` holds the changed points only. */
 export interface SeriesChange extends Provenance {
-  readonly kind: "RESYNC" | "CHANGED"
+  readonly kind: "RESYNC" | "UPSERT"
   readonly groups: readonly SeriesGroup[]
 }
 
+/** Windows told to have changed, [fromMs, toMs). */
+interface Range {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+const NOTHING: Range = { fromMs: Infinity, toMs: -Infinity }
+
+const hull = (a: Range, b: Range): Range => ({ fromMs: Math.min(a.fromMs, b.fromMs), toMs: Math.max(a.toMs, b.toMs) })
+
 interface Follower {
-  /** What the last message, or the subscriber's own query, came from; undefined before it. */
+  /** What the last message, or the subscriber's own answer, came from; undefined before it. */
   last: Provenance | undefined
-  /** Position of the last look at the whole series. */
-  fullPosition: readonly PositionPart[]
+  /** Whether the next message answers `since`, and is due even without news. */
+  since: readonly PositionPart[] | undefined
+  /** Group and window → revision and state as last sent. */
+  readonly sent: Map<string, string>
+  readonly groups: Set<string>
   fullAtMs: number
+  hinted: Range
+  /** Hints were lost. */
+  overflowed: boolean
 }
 
 /** True when the position lies in the log's partitions and not beyond what was folded. */
@@ -54,111 +68,110 @@ const isWithin = (since: readonly PositionPart[], model: OpenModel): boolean => 
   return since.length === offsets.size && since.every(({ partition, nextOffset }) => nextOffset <= (offsets.get(partition) ?? -1n))
 }
 
-/** The windows the hints name, as one range of the plan; undefined when a hint names none. */
-const hintedRange = (plan: SeriesPlan, notifications: readonly Notification[]): { readonly fromMs: number; readonly toMs: number } | undefined => {
-  let [fromMs, toMs] = [Infinity, -Infinity]
-  for (const { key } of notifications) {
+const hintedBy = ({ notifications }: Told): Range =>
+  notifications.reduce((range, { key }) => {
     const hint = readHintKey(key)
-    if (hint === undefined) return undefined
-    const startMs = windowStart(hint.windowStartMs, plan.resolution.sizeMs)
-    fromMs = Math.min(fromMs, startMs)
-    toMs = Math.max(toMs, startMs + plan.resolution.sizeMs)
-  }
-  return { fromMs: Math.max(fromMs, plan.fromMs), toMs: Math.min(toMs, plan.toMs) }
+    return hint === undefined ? range : hull(range, { fromMs: hint.windowStartMs, toMs: hint.windowStartMs + 1 })
+  }, NOTHING)
+
+/** The windows whose end the watermark reached between two looks. */
+const turnedFinal = (from: number | null, to: number | null, sizeMs: number): Range =>
+  to === null || from === to ? NOTHING : { fromMs: from === null ? -Infinity : from - sizeMs, toMs: to }
+
+/** Whole windows of the plan; undefined when the range has none of them. */
+const clamped = (range: Range, plan: SeriesPlan): Range | undefined => {
+  const { sizeMs } = plan.resolution
+  const fromMs = Math.max(plan.fromMs, Number.isFinite(range.fromMs) ? windowStart(range.fromMs, sizeMs) : range.fromMs)
+  const toMs = Math.min(plan.toMs, Number.isFinite(range.toMs) ? windowStart(range.toMs - 1, sizeMs) + sizeMs : range.toMs)
+  return fromMs < toMs ? { fromMs, toMs } : undefined
 }
 
-interface News {
-  readonly notifications: readonly Notification[]
-  /** Hints were lost. */
-  readonly overflowed: boolean
-}
+const groupValue = ({ key }: SeriesGroup): string => key[0]?.value ?? ""
+
+/** Notes what is sent; only what differs from what was sent before remains. */
+const unsent = (follower: Follower, groups: readonly SeriesGroup[]): readonly SeriesGroup[] =>
+  groups.flatMap((group) => {
+    const value = groupValue(group)
+    const isNew = ({ startMs, revision, state }: SeriesPoint): boolean => {
+      const [place, now] = [`${startMs}:${value}`, `${revision}:${state}`]
+      if (follower.sent.get(place) === now) return false
+      follower.sent.set(place, now)
+      return true
+    }
+    const points = group.points.filter(isNew)
+    if (points.length > 0) follower.groups.add(value)
+    return points.length === 0 ? [] : [{ ...group, points }]
+  })
+
+const resync = Effect.fn("resyncSeries")(function* (model: OpenModel, plan: SeriesPlan, follower: Follower) {
+  follower.sent.clear()
+  follower.groups.clear()
+  const groups = yield* readGroups(model, plan, plan)
+  unsent(follower, groups)
+  return { ...provenanceOf(model), kind: "RESYNC", groups } satisfies SeriesChange as SeriesChange
+})
 
 /** One look at the model; none when there is nothing to say. */
-const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, tenantId: string, follower: Follower, news: News) {
+const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, tenantId: string, follower: Follower) {
+  const { last, since, hinted, overflowed } = follower
+  follower.hinted = NOTHING
+  follower.overflowed = false
   const model = yield* openModel(input.projection, tenantId)
   const plan = yield* planSeries(model, input)
   const nowMs = yield* Clock.currentTimeMillis
-  const { last } = follower
-  const moved = last === undefined || last.pointerVersion !== model.pointerVersion || last.generation !== model.generation || !isWithin(last.position, model)
-  const resync = moved || news.overflowed
-  const hinted = resync || nowMs - follower.fullAtMs >= FULL_LOOK_EVERY_MS ? undefined : hintedRange(plan, news.notifications)
-  if (hinted !== undefined && hinted.fromMs >= hinted.toMs) return Option.none<SeriesChange>()
-  const groups = resync
-    ? yield* readGroups(model, plan, plan)
-    : yield* readGroups(model, plan, { ...(hinted ?? { fromMs: plan.fromMs, toMs: plan.toMs }), since: follower.fullPosition })
-  if (hinted === undefined) {
-    follower.fullPosition = model.position
-    follower.fullAtMs = nowMs
-  }
-  if (!resync && groups.length === 0 && last.watermarkMs === model.watermarkMs) return Option.none<SeriesChange>()
+  const known = last !== undefined && last.pointerVersion === model.pointerVersion && last.generation === model.generation
+  const behind = last !== undefined && (model.pointerVersion < last.pointerVersion || (known && !isWithin(last.position, model)))
+  if (behind && since === undefined) return Option.none<SeriesChange>()
+  const full = since !== undefined || overflowed || nowMs - follower.fullAtMs >= FULL_LOOK_AFTER_MS
+  if (full || !known) follower.fullAtMs = nowMs
   follower.last = provenanceOf(model)
-  return Option.some<SeriesChange>({ ...provenanceOf(model), kind: resync ? "RESYNC" : "CHANGED", groups })
+  follower.since = undefined
+  if (!known || behind || overflowed) return Option.some(yield* resync(model, plan, follower))
+  const watermarkMoved = last.watermarkMs !== model.watermarkMs
+  const range = full ? plan : clamped(hull(hinted, turnedFinal(last.watermarkMs, model.watermarkMs, plan.resolution.sizeMs)), plan)
+  const isWanted = (value: string): boolean => follower.groups.has(value) || follower.groups.size < plan.groupsMax
+  const reading = { fromMs: range?.fromMs ?? 0, toMs: range?.toMs ?? 0, ...(since === undefined ? {} : { since }), ...(full ? {} : { isWanted }) }
+  if (since !== undefined) unsent(follower, yield* readGroups(model, plan, plan))
+  const found = range === undefined ? [] : yield* readGroups(model, plan, reading)
+  const groups = since === undefined ? unsent(follower, found) : found
+  if (groups.length === 0 && !watermarkMoved) return Option.none<SeriesChange>()
+  return Option.some<SeriesChange>({ ...provenanceOf(model), kind: "UPSERT", groups })
 })
 
-const NO_NEWS: News = { notifications: [], overflowed: false }
+/** The subscriber's own answer as the last thing sent, when this generation can continue it. */
+const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, tenantId: string, follower: Follower) {
+  const { since } = input
+  if (since === undefined) return
+  const model = yield* openModel(input.projection, tenantId)
+  if (!isWithin(since, model)) return
+  follower.last = { ...provenanceOf(model), position: since, watermarkMs: null }
+  follower.since = since
+})
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
-  const bus = yield* PubSub
-  const hints: Subscription = yield* bus.subscribe(modelTopic(tenantId, input.projection), HINTS_MAX)
-  const follower: Follower = { last: undefined, fullPosition: [], fullAtMs: 0 }
-  const { since } = input
-  if (since !== undefined) {
-    const model = yield* Effect.scoped(openModel(input.projection, tenantId))
-    if (isWithin(since, model)) {
-      follower.last = { ...provenanceOf(model), position: since, watermarkMs: null }
-      follower.fullPosition = since
-    }
-  }
+  const follower: Follower = { last: undefined, since: undefined, sent: new Map(), groups: new Set(), fullAtMs: -Infinity, hinted: NOTHING, overflowed: false }
+  const topics = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection)]
+  const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => {
+    follower.hinted = hull(follower.hinted, hintedBy(told))
+    follower.overflowed ||= told.overflowed
+  })
+  yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false
   const next = Effect.gen(function* () {
     for (;;) {
-      let news = NO_NEWS
-      if (started) {
-        const taken = yield* Effect.timeoutOption(hints.take, FULL_LOOK_EVERY_MS)
-        news = Option.getOrElse(taken, () => NO_NEWS)
-        if (Option.isSome(taken)) {
-          yield* Effect.sleep(MESSAGE_EVERY_MS)
-          const more = yield* Effect.timeoutOption(hints.take, 0)
-          if (Option.isSome(more)) {
-            news = { notifications: [...news.notifications, ...more.value.notifications], overflowed: news.overflowed || more.value.overflowed }
-          }
-        }
-      }
+      if (started) yield* news.next
       started = true
-      const change = yield* Effect.scoped(look(input, tenantId, follower, news))
+      const change = yield* Effect.scoped(look(input, tenantId, follower))
       if (Option.isSome(change)) return change.value
     }
   })
   return Stream.fromEffectRepeat(next)
 })
 
-/** Follows a series: first what changed since `since` (or everything), then every change, at most 10 messages a second. */
+/**
+ * Follows a series: first what changed since `since` (or everything), then every change, at most 10 messages a second.
+ * A window that turned final since then without a change of its rows is not among the first message's points: its state
+ * follows from the message's watermark.
+ */
 export const seriesChanged = (input: SeriesChangesInput, tenantId: string): Stream.Stream<SeriesChange, QueryError, ReadModelStore | PubSub> =>
   Stream.unwrap(followSeries(input, tenantId) satisfies Effect.Effect<unknown, QueryError, ReadModelStore | PubSub | Scope.Scope>)
-
-const TAIL_BYTES_MAX = 1 << 20
-const TAIL_WAIT_MS = 1_000
-/** Events one read passes on; the rest of it is left out, so that a slow reader stays at the end of the log. */
-const TAIL_EVENTS_MAX = 200
-
-/** Events of the tenant as they become readable, from now on. A sample when more than some hundred a second match. */
-export const eventTail = (filter: EventFilter | undefined, tenantId: string): Stream.Stream<LoggedEvent, QueryError, EventLog> =>
-  Stream.unwrap(Effect.gen(function* () {
-    const matches = compileFilter(filter ?? {})
-    const log = yield* EventLog
-    const next = new Map(yield* logEnds)
-    const read = Effect.gen(function* () {
-      const from = [...next].map(([partition, nextOffset]): PartitionPosition => ({ partition, nextOffset }))
-      const matched: LoggedEvent[] = []
-      for (const { partition, firstOffset, bytes, ends } of yield* log.read(from, { bytesMax: TAIL_BYTES_MAX, waitMaxMs: TAIL_WAIT_MS })) {
-        next.set(partition, firstOffset + BigInt(ends.length))
-        for (let at = 0; at < ends.length && matched.length < TAIL_EVENTS_MAX; at++) {
-          const record = bytes.subarray(at === 0 ? 0 : ends[at - 1], ends[at])
-          const logged = loggedEvent(partition, firstOffset + BigInt(at), record)
-          if (logged !== undefined && logged.event.tenantId === tenantId && matches(logged.event, record)) matched.push(logged)
-        }
-      }
-      return matched
-    })
-    return Stream.flatMap(Stream.fromEffectRepeat(read), (matched) => Stream.fromIterable(matched))
-  }))

@@ -142,17 +142,19 @@ const groupOrder = (a: readonly [string, ReadonlyMap<number, MergedPartials>], b
   return a[0] < b[0] ? -1 : 1
 }
 
-const startsOf = (plan: SeriesPlan, windows: ReadonlyMap<number, MergedPartials>, only: ReadonlySet<number> | undefined): readonly number[] => {
+const startsOf = (plan: SeriesPlan, reading: SeriesReading, windows: ReadonlyMap<number, MergedPartials>, only: ReadonlySet<number> | undefined): readonly number[] => {
   if (only !== undefined) return [...only].sort((a, b) => a - b)
   if (!plan.fill) return [...windows.keys()].sort((a, b) => a - b)
-  const count = (plan.toMs - plan.fromMs) / plan.resolution.sizeMs
-  return Array.from({ length: count }, (_, index) => plan.fromMs + index * plan.resolution.sizeMs)
+  const count = (reading.toMs - reading.fromMs) / plan.resolution.sizeMs
+  return Array.from({ length: count }, (_, index) => reading.fromMs + index * plan.resolution.sizeMs)
 }
 
-/** Range and, for what changed only, the position it is compared with. */
+/** Whole windows of the plan and, for what changed only, the position they are compared with. */
 export interface SeriesReading {
   readonly fromMs: number
   readonly toMs: number
+  /** Of a break-down: only the groups of these values. */
+  readonly isWanted?: (groupValue: string) => boolean
   /** Next offset by partition: only windows with a record at or beyond it. */
   readonly since?: readonly PositionPart[]
 }
@@ -176,9 +178,11 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
   if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
   if (plan.groupName === undefined && since === undefined && !gathered.groups.has("")) gathered.groups.set("", new Map())
   const groups: SeriesGroup[] = []
-  for (const [text, windows] of [...gathered.groups].sort(groupOrder).slice(0, plan.groupIndex < 0 ? 1 : plan.groupsMax)) {
+  const isWanted = plan.groupIndex < 0 ? undefined : reading.isWanted
+  const found = isWanted === undefined ? [...gathered.groups] : [...gathered.groups].filter(([text]) => isWanted(text))
+  for (const [text, windows] of found.sort(groupOrder).slice(0, plan.groupIndex < 0 ? 1 : plan.groupsMax)) {
     const only = since === undefined ? undefined : (gathered.changed.get(text) ?? new Set<number>())
-    const points = startsOf(plan, windows, only).map((startMs) =>
+    const points = startsOf(plan, reading, windows, only).map((startMs) =>
       pointOf(model, plan, startMs, windows.get(startMs) ?? new MergedPartials(plan.wanted), !gathered.incomplete.has(startMs)))
     if (points.length === 0 && (since !== undefined || plan.groupName !== undefined)) continue
     groups.push({ key: plan.groupName === undefined ? [] : [{ name: plan.groupName, value: text }], points })

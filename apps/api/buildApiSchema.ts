@@ -1,0 +1,13 @@
+import "reflect-metadata"
+import { lexicographicSortSchema, printSchema } from "graphql"
+import type { GraphQLSchema } from "graphql"
+import { buildSchemaSync } from "type-graphql"
+import { LiveResolver } from "./resolvers/LiveResolver.ts"
+import { LogResolver } from "./resolvers/LogResolver.ts"
+import { ModelResolver } from "./resolvers/ModelResolver.ts"
+
+/** The executable schema. Arguments are checked by their types and the questions themselves. */
+export const buildApiSchema = (): GraphQLSchema => buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver], validate: false })
+
+/** The schema as committed in `schema.graphql`. */
+export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`

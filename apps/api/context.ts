@@ -1,0 +1,81 @@
+/** What every resolver gets: who asks, and how a question is run. */
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PubSub } from "@tidemark/domain/ports/PubSub"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
+import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
+import { Effect, Stream } from "effect"
+import type { Context } from "effect"
+import { toGraphQLError } from "./errors.ts"
+
+/** Everything a question may need. */
+export type ApiPorts = ReadModelStore | EventLog | SearchIndex | RejectedLog | PubSub
+
+/** Whom a key belongs to. */
+export interface KeyHolder {
+  readonly tenantId: string
+  readonly kind: "write" | "read" | "admin"
+}
+
+/** Counts and times; no tenant or key among them. */
+export interface ApiMetrics {
+  readonly queryAnswered?: (operation: string, seconds: number) => void
+  readonly subscriptionClients?: (delta: 1 | -1) => void
+  /** A failure that clients see without its cause. */
+  readonly failed?: (operation: string, error: unknown) => void
+}
+
+/** What all requests share. */
+export interface ApiBase {
+  readonly services: Context.Context<ApiPorts>
+  readonly metrics: ApiMetrics
+}
+
+/** What one request's resolvers get. */
+export interface ApiContext extends ApiBase {
+  /** From the key; nothing a client sends can name another one. */
+  readonly tenantId: string
+}
+
+const ANSWER_MS_MAX = 10_000
+
+/** Answers one question within 10 s, measured, its failure mapped. */
+export const ask = async <A, E>(context: ApiContext, operation: string, question: Effect.Effect<A, E, ApiPorts>): Promise<A> => {
+  const startedMs = performance.now()
+  try {
+    return await Effect.runPromiseWith(context.services)(Effect.timeout(question, ANSWER_MS_MAX))
+  } catch (error) {
+    context.metrics.failed?.(operation, error)
+    throw toGraphQLError(error)
+  } finally {
+    context.metrics.queryAnswered?.(operation, (performance.now() - startedMs) / 1_000)
+  }
+}
+
+/** A live answer as GraphQL wants it. `return` ends it at once, also while it waits for news. */
+export const follow = <A, B, E>(context: ApiContext, operation: string, stream: Stream.Stream<A, E, ApiPorts>, shape: (item: A) => B): AsyncIterableIterator<B> => {
+  const items = Stream.toAsyncIterableWith(stream, context.services)[Symbol.asyncIterator]()
+  const done = { done: true, value: undefined } as const
+  let ended = false
+  const live: AsyncIterableIterator<B> = {
+    [Symbol.asyncIterator]: () => live,
+    next: async () => {
+      if (ended) return done
+      try {
+        const item = await items.next()
+        return item.done === true ? done : { done: false, value: shape(item.value) }
+      } catch (error) {
+        if (ended) return done
+        ended = true
+        context.metrics.failed?.(operation, error)
+        throw toGraphQLError(error)
+      }
+    },
+    return: async () => {
+      ended = true
+      await items.return?.()
+      return done
+    }
+  }
+  return live
+}

@@ -1,0 +1,56 @@
+/** Errors as clients see them: a stable code, what to do, and no word of any engine. */
+import { GraphQLError } from "graphql"
+
+interface Told {
+  readonly code: string
+  readonly message: string
+  readonly status: number
+  readonly extra?: Readonly<Record<string, unknown>>
+}
+
+type Fields = Readonly<Record<string, unknown>> & { readonly _tag: string }
+
+const isTagged = (error: unknown): error is Fields => typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
+
+const unavailable: Told = { code: "UNAVAILABLE", message: "The data cannot be read at the moment. Try again.", status: 503 }
+
+const names = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "")
+
+const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
+  UnknownProjectionError: ({ projection, valid }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 200, extra: { valid } }),
+  UnknownDimensionError: ({ projection, dimension, valid }) => ({ code: "UNKNOWN_DIMENSION", message: `${String(projection)} has no dimension ${String(dimension)}. It has: ${names(valid)}.`, status: 200, extra: { valid } }),
+  UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 200, extra: { valid } }),
+  BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
+  LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: `At most ${String(max)} ${String(limit)}, asked for ${String(wanted)}.`, status: 400, extra: { limit, max } }),
+  CursorError: ({ detail }) => ({ code: "BAD_CURSOR", message: `The cursor is ${String(detail)}.`, status: 400 }),
+  LineageTooLargeError: ({ max }) => ({ code: "LIMIT_EXCEEDED", message: `The window's events lie among more than ${String(max)} records. Ask for a shorter window.`, status: 400 }),
+  LineageUnavailableError: () => ({ code: "GENERATION_GONE", message: "The generation of this window is gone. Ask for the window again.", status: 200 }),
+  OffsetOutOfRangeError: () => ({ code: "LOG_RETAINED", message: "A part of the log behind this answer is no longer stored.", status: 200 }),
+  LogCorruptError: () => ({ code: "LOG_CORRUPT", message: "A part of the log behind this answer fails its checksum. Run tidemark verify.", status: 500 }),
+  ModelUnreadableError: () => ({ code: "MODEL_UNREADABLE", message: "The stored read model cannot be read by this version.", status: 500 }),
+  TimeoutError: () => ({ code: "TIMEOUT", message: "The answer took more than 10 seconds. Ask for less.", status: 504 }),
+  StoreUnavailableError: () => unavailable,
+  LogUnavailableError: () => unavailable,
+  SearchUnavailableError: () => unavailable,
+  RejectedLogError: () => unavailable,
+  PubSubUnavailableError: () => unavailable
+}
+
+const internal: Told = { code: "INTERNAL", message: "Something failed inside. It was logged.", status: 500 }
+
+/** Any failure as a GraphQL error. Never carries the cause. */
+export const toGraphQLError = (error: unknown): GraphQLError => {
+  if (error instanceof GraphQLError && (error.originalError === undefined || error.originalError === null)) return error
+  const original = error instanceof GraphQLError ? error.originalError : error
+  const told = isTagged(original) ? (TOLD[original._tag]?.(original) ?? internal) : internal
+  const http = told.status === 200 ? {} : { http: { status: told.status } }
+  const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}
+  return new GraphQLError(told.message, { ...place, extensions: { code: told.code, ...told.extra, ...http } })
+}
+
+/** An error found before anything was executed, with its code and status 400. */
+export const toRequestError = (error: GraphQLError): GraphQLError => {
+  const { http: _http, ...known } = error.extensions
+  const code = known["code"] ?? (/limit of .* exceeded|exceeds/i.test(error.message) ? "LIMIT_EXCEEDED" : "BAD_REQUEST")
+  return new GraphQLError(error.message, { nodes: error.nodes ?? null, extensions: { ...known, code, http: { status: 400 } } })
+}

@@ -1,0 +1,99 @@
+/** Questions to the log and its ledgers. */
+import { deadLetters } from "@tidemark/queries/deadLetters"
+import { event } from "@tidemark/queries/event"
+import { events } from "@tidemark/queries/events"
+import { lateEvents } from "@tidemark/queries/lateEvents"
+import { rejectedEvents } from "@tidemark/queries/rejectedEvents"
+import { Effect } from "effect"
+import { Arg, Ctx, ID, Int, Query, Resolver } from "type-graphql"
+import type { ApiContext } from "../context.ts"
+import { ask } from "../context.ts"
+import { EventFilter } from "../schema/common.ts"
+import { DeadLetterConnection, EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
+import { EventOutcome, LateOutcome } from "../schema/scalars.ts"
+import { hashSeed } from "./hashSeed.ts"
+import { connection, eventShape, searchFilter, stateOf } from "./shapes.ts"
+
+const paging = (first: number | null | undefined, after: string | null | undefined) => ({
+  ...(typeof first === "number" ? { first } : {}),
+  ...(typeof after === "string" ? { after } : {})
+})
+
+@Resolver()
+export class LogResolver {
+  @Query(() => EventConnection, { description: "Events of the log, newest first." })
+  async events(
+    @Ctx() context: ApiContext,
+    @Arg("filter", () => EventFilter, { nullable: true }) filter?: EventFilter | null,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<EventConnection> {
+    const input = { ...(filter ? { filter: searchFilter(filter) } : {}), ...paging(first, after) }
+    return connection(await ask(context, "events", events(input, context.tenantId)), eventShape)
+  }
+
+  @Query(() => EventJourney, { nullable: true, description: "One event and what every projection made of it." })
+  async event(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<EventJourney | null> {
+    const journey = await ask(context, "event", Effect.flatMap(hashSeed, (seed) => event({ id, seed }, context.tenantId)))
+    if (journey === null) return null
+    return {
+      event: eventShape(journey),
+      windows: journey.windows.map(({ startMs, endMs, outcome, state, key, contribution, ...rest }) => ({
+        ...rest,
+        outcome: EventOutcome[outcome],
+        start: startMs,
+        end: endMs,
+        state: state === null ? null : stateOf(state),
+        key: [...key],
+        contribution: [...contribution]
+      })),
+      repetitions: journey.repetitions.map(eventShape)
+    }
+  }
+
+  @Query(() => LateEventConnection)
+  async lateEvents(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<LateEventConnection> {
+    const page = await ask(context, "lateEvents", lateEvents({ projection, ...paging(first, after) }, context.tenantId))
+    return connection(page, ({ entry, generation, key }) => ({
+      eventId: entry.eventId,
+      type: entry.eventType,
+      time: entry.eventTimeMs,
+      windowStart: entry.windowStartMs,
+      key: [...key],
+      lateByMs: entry.lateByMs,
+      outcome: entry.outcome === "held" ? LateOutcome.HELD : LateOutcome.APPLIED,
+      contribution: Object.entries(entry.contribution).map(([name, text]) => ({ name, text })),
+      generation,
+      partition: entry.partition,
+      offset: entry.offset.toString()
+    }))
+  }
+
+  @Query(() => DeadLetterConnection)
+  async deadLetters(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<DeadLetterConnection> {
+    const page = await ask(context, "deadLetters", deadLetters({ projection, ...paging(first, after) }, context.tenantId))
+    return connection(page, ({ partition, offset, code, pointer }) => ({ partition, offset: offset.toString(), code, pointer }))
+  }
+
+  @Query(() => RejectedEventConnection, { description: "Events that ingest refused, newest first." })
+  async rejectedEvents(
+    @Ctx() context: ApiContext,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<RejectedEventConnection> {
+    const page = await ask(context, "rejectedEvents", rejectedEvents(paging(first, after), context.tenantId))
+    return connection(page, ({ entryId, receivedAtMs, eventId, eventType, code, pointer, detail, origin, body }) => ({
+      id: entryId, receivedAt: receivedAtMs, eventId, type: eventType, code, pointer, detail, origin, body
+    }))
+  }
+}

@@ -1,0 +1,167 @@
+/** Questions to read models. */
+import { RESOLUTIONS } from "@tidemark/domain/time/window"
+import { freshness } from "@tidemark/queries/freshness"
+import { pageSize, PAGE_DEFAULT } from "@tidemark/queries/limits"
+import { readPositionCursor } from "@tidemark/queries/cursor"
+import { projections } from "@tidemark/queries/projections"
+import type { ProjectionStatus } from "@tidemark/queries/projections"
+import { series } from "@tidemark/queries/series"
+import { top } from "@tidemark/queries/top"
+import { window } from "@tidemark/queries/window"
+import { why } from "@tidemark/replay/lineage"
+import { Effect } from "effect"
+import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql"
+import type { ApiContext } from "../context.ts"
+import { ask } from "../context.ts"
+import { DimensionFilter, DimensionValue } from "../schema/common.ts"
+import { WindowLineage } from "../schema/log.ts"
+import { PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
+import { DateTime, ProjectionState, Resolution } from "../schema/scalars.ts"
+import { hashSeed } from "./hashSeed.ts"
+import { freshnessShape, offsetsOf, placedEvents, provenance, seriesGroups, stateOf } from "./shapes.ts"
+
+const projectionShape = (status: ProjectionStatus): Projection => ({
+  name: status.projection,
+  version: status.version,
+  generation: status.generation,
+  pointerVersion: status.pointerVersion,
+  status: ProjectionState[status.status],
+  halts: status.halts.map(({ code, detail, lane, atMs }) => ({ code, detail, lane, at: atMs })),
+  dimensions: [...status.dimensions],
+  measures: [...status.measures],
+  position: offsetsOf(status.position),
+  lagEvents: status.lagEvents.toString(),
+  watermark: status.watermarkMs,
+  lateEvents: String(status.lateEvents),
+  deadLetters: String(status.deadLetters),
+  outOfOrdernessMs: status.outOfOrdernessMs,
+  reviseWithinMs: String(status.reviseWithinMs),
+  definition: status.definition,
+  definitionHash: status.definitionHash
+})
+
+/** Arguments of `series` in the question's shape. */
+export const seriesInput = (
+  projection: string, measures: readonly string[], range: { readonly from: number; readonly to: number }, resolution: Resolution,
+  more: { readonly where?: readonly DimensionFilter[] | null | undefined; readonly breakdownBy?: string | null | undefined; readonly first?: number | null | undefined; readonly fill?: boolean | null | undefined }
+) => ({
+  projection,
+  measures,
+  fromMs: range.from,
+  toMs: range.to,
+  resolution,
+  ...(more.where ? { where: more.where } : {}),
+  ...(typeof more.breakdownBy === "string" ? { breakdownBy: more.breakdownBy } : {}),
+  ...(typeof more.first === "number" ? { first: more.first } : {}),
+  fill: more.fill === true
+})
+
+@Resolver(() => Window)
+export class ModelResolver {
+  @Query(() => [Projection])
+  async projections(@Ctx() context: ApiContext): Promise<Projection[]> {
+    return (await ask(context, "projections", projections({}, context.tenantId))).map(projectionShape)
+  }
+
+  @Query(() => Projection, { nullable: true })
+  async projection(@Ctx() context: ApiContext, @Arg("name", () => String) name: string): Promise<Projection | null> {
+    const found = (await ask(context, "projection", projections({}, context.tenantId))).find(({ projection }) => projection === name)
+    return found === undefined ? null : projectionShape(found)
+  }
+
+  @Query(() => Series, { description: "Windows of one projection over time, filtered or broken down by its dimensions." })
+  async series(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("measures", () => [String]) measures: string[],
+    @Arg("from", () => DateTime) from: number,
+    @Arg("to", () => DateTime) to: number,
+    @Arg("resolution", () => Resolution) resolution: Resolution,
+    @Arg("where", () => [DimensionFilter], { nullable: true }) where?: DimensionFilter[] | null,
+    @Arg("breakdownBy", () => String, { nullable: true }) breakdownBy?: string | null,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("fill", () => Boolean, { nullable: true, defaultValue: false }) fill?: boolean | null
+  ): Promise<Series> {
+    const input = seriesInput(projection, measures, { from, to }, resolution, { where, breakdownBy, first, fill })
+    const answer = await ask(context, "series", series(input, context.tenantId))
+    return { ...provenance(answer), groups: seriesGroups(answer.groups) }
+  }
+
+  @Query(() => Top, { description: "The keys with the largest value of a measure." })
+  async top(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("measure", () => String) measure: string,
+    @Arg("by", () => String) by: string,
+    @Arg("from", () => DateTime) from: number,
+    @Arg("to", () => DateTime) to: number,
+    @Arg("where", () => [DimensionFilter], { nullable: true }) where?: DimensionFilter[] | null,
+    @Arg("first", () => Int, { nullable: true, defaultValue: 10 }) first?: number | null
+  ): Promise<Top> {
+    const more = { ...(where ? { where } : {}), ...(typeof first === "number" ? { first } : {}) }
+    const answer = await ask(context, "top", top({ projection, measure, by, fromMs: from, toMs: to, ...more }, context.tenantId))
+    return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })) }
+  }
+
+  @Query(() => Window, { nullable: true })
+  async window(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("key", () => [DimensionValue]) key: DimensionValue[],
+    @Arg("start", () => DateTime) start: number,
+    @Arg("resolution", () => Resolution) resolution: Resolution
+  ): Promise<Window | null> {
+    const answer = await ask(context, "window", window({ projection, key, startMs: start, resolution }, context.tenantId))
+    if (answer === null) return null
+    return {
+      ...provenance(answer),
+      key: [...answer.key],
+      start: answer.startMs,
+      end: answer.endMs,
+      resolution,
+      measures: [...answer.measures],
+      state: stateOf(answer.state),
+      revision: answer.revision.toString(),
+      corrections: answer.corrections.toString(),
+      events: answer.events.toString(),
+      fingerprint: answer.fingerprint.toString(16).padStart(16, "0")
+    }
+  }
+
+  @FieldResolver(() => WindowLineage, { description: "The events behind the number, verified." })
+  async why(
+    @Root() root: Window,
+    @Ctx() context: ApiContext,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<WindowLineage> {
+    const question = Effect.gen(function* () {
+      const limit = yield* pageSize(first ?? undefined, PAGE_DEFAULT)
+      const place = typeof after === "string" ? (yield* readPositionCursor(after))[0] : undefined
+      return yield* why({
+        projection: root.projection,
+        generation: root.generation,
+        tenantId: context.tenantId,
+        key: root.key.map(({ value }) => value),
+        resolution: RESOLUTIONS.find(({ name }) => name === root.resolution)?.code ?? 0,
+        startMs: root.start,
+        seed: yield* hashSeed,
+        limit,
+        ...(place === undefined ? {} : { after: { partition: place.partition, offset: place.nextOffset } })
+      })
+    })
+    const lineage = await ask(context, "why", question)
+    return {
+      expectedEvents: lineage.expectedEvents.toString(),
+      foundEvents: lineage.foundEvents.toString(),
+      fingerprintMatches: lineage.fingerprintMatches,
+      events: placedEvents(lineage.events, lineage.hasNextPage)
+    }
+  }
+
+  @Query(() => [PartitionFreshness])
+  async freshness(@Ctx() context: ApiContext): Promise<PartitionFreshness[]> {
+    const answer = await ask(context, "freshness", freshness({}, context.tenantId))
+    return answer.map(freshnessShape)
+  }
+}

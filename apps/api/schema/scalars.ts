@@ -1,0 +1,70 @@
+/** Scalars and enums of the schema. */
+import { formatRfc3339, parseRfc3339 } from "@tidemark/domain/time/rfc3339"
+import { GraphQLError, GraphQLScalarType, Kind } from "graphql"
+import { registerEnumType } from "type-graphql"
+
+const readTime = (value: unknown): number => {
+  const ms = typeof value === "string" ? parseRfc3339(value) : undefined
+  if (ms === undefined) throw new GraphQLError("DateTime takes RFC 3339 text, such as 2026-01-31T12:00:00.000Z", { extensions: { code: "BAD_ARGUMENT" } })
+  return ms
+}
+
+/** Inside the program: Unix ms. */
+export const DateTime = new GraphQLScalarType<number, string>({
+  name: "DateTime",
+  description: "RFC 3339, UTC, with milliseconds.",
+  serialize: (value) => formatRfc3339(Number(value)),
+  parseValue: readTime,
+  parseLiteral: (node) => readTime(node.kind === Kind.STRING ? node.value : undefined)
+})
+
+export const Json = new GraphQLScalarType<unknown, unknown>({
+  name: "JSON",
+  description: "Any JSON value.",
+  serialize: (value) => value,
+  parseValue: (value) => value
+})
+
+export enum Resolution {
+  MINUTE = "minute",
+  HOUR = "hour",
+  DAY = "day"
+}
+
+export enum WindowState {
+  PROVISIONAL = "PROVISIONAL",
+  FINAL = "FINAL",
+  REVISED = "REVISED"
+}
+
+export enum ProjectionState {
+  LIVE = "LIVE",
+  HALTED = "HALTED"
+}
+
+export enum SeriesChangeKind {
+  RESYNC = "RESYNC",
+  UPSERT = "UPSERT"
+}
+
+export enum EventOutcome {
+  FOLDED = "FOLDED",
+  APPLIED = "APPLIED",
+  HELD = "HELD",
+  DUPLICATE = "DUPLICATE",
+  DEAD_LETTER = "DEAD_LETTER",
+  FILTERED = "FILTERED",
+  PENDING = "PENDING"
+}
+
+export enum LateOutcome {
+  APPLIED = "applied",
+  HELD = "held"
+}
+
+registerEnumType(Resolution, { name: "Resolution", description: "Length of a window." })
+registerEnumType(WindowState, { name: "WindowState", description: "Provisional until the watermark passes the end of the window; revised when late or imported events changed it." })
+registerEnumType(ProjectionState, { name: "ProjectionState", description: "Halted projections stop at a record and say why; they skip nothing." })
+registerEnumType(SeriesChangeKind, { name: "SeriesChangeKind", description: "RESYNC replaces the whole series; UPSERT holds the changed points." })
+registerEnumType(EventOutcome, { name: "EventOutcome", description: "What a projection made of an event." })
+registerEnumType(LateOutcome, { name: "LateOutcome", description: "Counted as a correction, or kept aside." })

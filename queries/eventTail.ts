@@ -1,0 +1,38 @@
+/** Events as they are stored. */
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import { Effect, Stream } from "effect"
+import type { QueryError } from "./errors.ts"
+import type { EventFilter } from "./events.ts"
+import { loggedEvent } from "./loggedEvent.ts"
+import type { LoggedEvent } from "./loggedEvent.ts"
+import { logEnds } from "./projections.ts"
+import { compileFilter } from "./tailFilter.ts"
+
+const TAIL_BYTES_MAX = 1 << 20
+/** How long one read waits for an append, which ends it at once. */
+const TAIL_WAIT_MS = 30_000
+/** Events one read passes on; the rest of it is left out, so that a slow reader stays at the end of the log. */
+const TAIL_EVENTS_MAX = 200
+
+/** Events of the tenant as they become readable, from now on. A sample when more than some hundred a second match. */
+export const eventTail = (filter: EventFilter | undefined, tenantId: string): Stream.Stream<LoggedEvent, QueryError, EventLog> =>
+  Stream.unwrap(Effect.gen(function* () {
+    const matches = compileFilter(filter ?? {})
+    const log = yield* EventLog
+    const next = new Map(yield* logEnds)
+    const read = Effect.gen(function* () {
+      const from = [...next].map(([partition, nextOffset]): PartitionPosition => ({ partition, nextOffset }))
+      const matched: LoggedEvent[] = []
+      for (const { partition, firstOffset, bytes, ends } of yield* log.read(from, { bytesMax: TAIL_BYTES_MAX, waitMaxMs: TAIL_WAIT_MS })) {
+        next.set(partition, firstOffset + BigInt(ends.length))
+        for (let at = 0; at < ends.length && matched.length < TAIL_EVENTS_MAX; at++) {
+          const record = bytes.subarray(at === 0 ? 0 : ends[at - 1], ends[at])
+          const logged = loggedEvent(partition, firstOffset + BigInt(at), record)
+          if (logged !== undefined && logged.event.tenantId === tenantId && matches(logged.event, record)) matched.push(logged)
+        }
+      }
+      return matched
+    })
+    return Stream.flatMap(Stream.fromEffectRepeat(read), (matched) => Stream.fromIterable(matched))
+  }))
