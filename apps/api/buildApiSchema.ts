@@ -1,13 +1,18 @@
 import "reflect-metadata"
 import { lexicographicSortSchema, printSchema } from "graphql"
 import type { GraphQLSchema } from "graphql"
+import { createPubSub } from "graphql-yoga"
 import { buildSchemaSync } from "type-graphql"
 import { LiveResolver } from "./resolvers/LiveResolver.ts"
 import { LogResolver } from "./resolvers/LogResolver.ts"
 import { ModelResolver } from "./resolvers/ModelResolver.ts"
 
-/** The executable schema. Arguments are checked by their types and the questions themselves. */
-export const buildApiSchema = (): GraphQLSchema => buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver], validate: false })
+/**
+ * The executable schema. Arguments are checked by their types and the questions themselves. The schema builder wants a
+ * pub/sub although every subscription brings its own source; nothing is ever published on this one.
+ */
+export const buildApiSchema = (): GraphQLSchema =>
+  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver], validate: false, pubSub: createPubSub() })
 
 /** The schema as committed in `schema.graphql`. */
 export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`
