@@ -1,7 +1,7 @@
 /** The event log in memory: dense offsets, whole appends, waiting readers. What is stored outlives the layer. */
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
-import { AppendRejectedError, EventLog, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape, LogBatch, LogIdentity, LogRecord, PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import { AppendRejectedError, AppendUnknownError, EventLog, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogBatch, LogIdentity, LogReadError, LogRecord, PartitionPosition, StoredAt } from "@tidemark/domain/ports/EventLog"
 import { Effect, Layer, Option } from "effect"
 
 interface StoredPartition {
@@ -10,14 +10,28 @@ interface StoredPartition {
   records: Uint8Array[]
 }
 
-/** What is stored. Open to the simulation, which truncates, expires and replaces records. */
+/** What an append ends as, when the simulation decides: rejected with nothing stored, or unknown with or without effect. */
+export type AppendFault = "rejected" | "unknown, stored" | "unknown, not stored"
+
+/**
+ * What is stored. Open to the simulation, which truncates, expires and replaces records.
+ *
+ * `appendFault` is asked before each append, `onAppend` told after each that stored something (also one whose
+ * outcome is unknown to the caller). `isReadable` false: reads, bounds and verification end in `LogUnavailableError`.
+ */
 export interface MemoryLogDisk {
   identity: LogIdentity | undefined
   readonly partitions: StoredPartition[]
   readonly listeners: Set<() => void>
+  appendFault: (batch: readonly LogRecord[]) => AppendFault | undefined
+  onAppend: (stored: readonly StoredAt[]) => void
+  isReadable: () => boolean
 }
 
-export const createMemoryLogDisk = (): MemoryLogDisk => ({ identity: undefined, partitions: [], listeners: new Set() })
+/** An empty disk without faults. */
+export const createMemoryLogDisk = (): MemoryLogDisk => ({
+  identity: undefined, partitions: [], listeners: new Set(), appendFault: () => undefined, onAppend: () => {}, isReadable: () => true
+})
 
 const create = (disk: MemoryLogDisk, identity: LogIdentity): LogIdentity => {
   disk.identity = identity
@@ -69,19 +83,30 @@ const wakeAll = (listeners: ReadonlySet<() => void>): void => {
   for (const wake of Array.from(listeners)) wake()
 }
 
-const append = (disk: MemoryLogDisk, batch: readonly LogRecord[]) => {
-  const stranger = batch.find(({ partition }) => disk.partitions[partition] === undefined)
-  if (stranger !== undefined) return Effect.fail(new AppendRejectedError({ reason: `no partition ${stranger.partition}` }))
+const store = (disk: MemoryLogDisk, batch: readonly LogRecord[]): readonly StoredAt[] => {
   const stored = batch.map(({ partition, value }) => {
     const target = disk.partitions[partition] ?? { start: 0n, records: [] }
     target.records.push(value.slice())
     return { partition, offset: endOf(target) - 1n }
   })
+  disk.onAppend(stored)
   wakeAll(disk.listeners)
-  return Effect.succeed(stored)
+  return stored
 }
 
-/** Ends when something is appended; the listener is set at once. */
+const append = (disk: MemoryLogDisk, batch: readonly LogRecord[]): Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError> => {
+  const stranger = batch.find(({ partition }) => disk.partitions[partition] === undefined)
+  if (stranger !== undefined) return Effect.fail(new AppendRejectedError({ reason: `no partition ${stranger.partition}` }))
+  const fault = disk.appendFault(batch)
+  if (fault === "rejected") return Effect.fail(new AppendRejectedError({ reason: "simulated" }))
+  if (fault !== "unknown, not stored") {
+    const stored = store(disk, batch)
+    if (fault === undefined) return Effect.succeed(stored)
+  }
+  return Effect.fail(new AppendUnknownError({ reason: "simulated" }))
+}
+
+/** Ends when something is appended; the listener is set at once. The scheduler, not the writer, runs who waited. */
 const appended = (disk: MemoryLogDisk): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const wake = () => {
@@ -90,27 +115,33 @@ const appended = (disk: MemoryLogDisk): Effect.Effect<void> =>
     }
     disk.listeners.add(wake)
     return Effect.sync(() => void disk.listeners.delete(wake))
-  })
+  }).pipe(Effect.andThen(Effect.yieldNow))
+
+const whenReadable = <A, E>(disk: MemoryLogDisk, effect: Effect.Effect<A, E>): Effect.Effect<A, E | LogUnavailableError> =>
+  Effect.suspend((): Effect.Effect<A, E | LogUnavailableError> => (disk.isReadable() ? effect : Effect.fail(new LogUnavailableError({ cause: new Error("simulated") }))))
 
 const makeLog = (disk: MemoryLogDisk, identity: LogIdentity): EventLogShape => ({
   identity,
   append: (batch) => Effect.suspend(() => append(disk, batch)),
-  read: (from, { bytesMax, waitMaxMs }) =>
-    Effect.gen(function* () {
+  read: (from, { bytesMax, waitMaxMs }) => {
+    const look: Effect.Effect<readonly LogBatch[], LogReadError> = whenReadable(disk, Effect.suspend(() => readNow(disk, from, bytesMax)))
+    if (waitMaxMs <= 0) return look
+    return Effect.gen(function* () {
       for (;;) {
-        const found = yield* readNow(disk, from, bytesMax)
-        if (found.length > 0 || waitMaxMs <= 0) return found
+        const found = yield* look
+        if (found.length > 0) return found
         yield* appended(disk)
       }
     }).pipe(
-      Effect.timeoutOption(Math.max(1, waitMaxMs)),
+      Effect.timeoutOption(waitMaxMs),
       Effect.map(Option.getOrElse((): readonly LogBatch[] => []))
-    ),
-  bounds: (partition) => Effect.sync(() => {
+    )
+  },
+  bounds: (partition) => whenReadable(disk, Effect.sync(() => {
     const stored = disk.partitions[partition] ?? { start: 0n, records: [] }
     return { start: stored.start, end: endOf(stored) }
-  }),
-  verify: (partition) => Effect.sync(() => ({ records: BigInt(disk.partitions[partition]?.records.length ?? 0), blocks: 1 }))
+  })),
+  verify: (partition) => whenReadable(disk, Effect.sync(() => ({ records: BigInt(disk.partitions[partition]?.records.length ?? 0), blocks: 1 })))
 })
 
 /** The log on `disk`, created with `identity` unless there is one already. */

@@ -43,7 +43,7 @@ const save = (disk: MemoryIndexDisk, whole: PartitionSegment): Effect.Effect<voi
     const key = importKey(segment.partition, hi[i] ?? 0, lo[i] ?? 0)
     disk.imports.set(key, Math.min(disk.imports.get(key) ?? Infinity, offset[i] ?? 0))
   }
-  disk.segments.set(segment.partition, [...stored, { ...segment, imports: NO_IMPORTS }])
+  disk.segments.set(segment.partition, [...stored, { ...segment, tenantMaxMs: new Map(segment.tenantMaxMs), imports: NO_IMPORTS }])
   return Effect.void
 }
 

@@ -24,4 +24,4 @@ partitionIndexContract("memory", () => {
   return { open: () => memoryPartitionIndex(disk), dispose }
 })
 
-pubSubContract("memory", () => ({ open: () => memoryPubSub, dispose }))
+pubSubContract("memory", () => ({ open: () => memoryPubSub(), dispose }))

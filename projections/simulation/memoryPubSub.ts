@@ -1,5 +1,5 @@
 /** Pub/sub in memory. A slow subscription keeps its newest notifications and learns that it lost some. */
-import { PubSub } from "@tidemark/domain/ports/PubSub"
+import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { Notification, PubSubShape, Subscription } from "@tidemark/domain/ports/PubSub"
 import { Effect, Layer } from "effect"
 
@@ -13,6 +13,7 @@ const makeReceiver = (bufferMax: number): Receiver => {
   let overflowed = false
   let ended = false
   const waiting = new Set<() => void>()
+  /** Wakes who waits now: who takes again at once waits anew. */
   const wake = () => {
     const woken = Array.from(waiting)
     waiting.clear()
@@ -22,7 +23,7 @@ const makeReceiver = (bufferMax: number): Receiver => {
     const ready = () => resume(Effect.void)
     waiting.add(ready)
     return Effect.sync(() => void waiting.delete(ready))
-  })
+  }).pipe(Effect.andThen(Effect.yieldNow))
   const take = Effect.gen(function* () {
     while (kept.length === 0) {
       if (ended) return yield* Effect.interrupt
@@ -49,18 +50,30 @@ const makeReceiver = (bufferMax: number): Receiver => {
   }
 }
 
-const makePubSub = (): PubSubShape => {
+/** What the simulation decides. `isDown` true: `publish` and `subscribe` end in `PubSubUnavailableError`; `isLost` true: nobody gets the notifications. */
+export interface PubSubFaults {
+  isDown: () => boolean
+  isLost: (topic: string, notifications: readonly Notification[]) => boolean
+}
+
+const unavailable = new PubSubUnavailableError({ cause: new Error("simulated") })
+
+const makePubSub = (faults: PubSubFaults): PubSubShape => {
   const receivers = new Set<{ readonly topic: string; readonly receiver: Receiver }>()
   return {
-    publish: (topic, notifications) => Effect.sync(() => {
-      for (const entry of receivers) if (entry.topic === topic) entry.receiver.receive(notifications)
+    publish: (topic, notifications) => Effect.suspend(() => {
+      if (faults.isDown()) return Effect.fail(unavailable)
+      if (faults.isLost(topic, notifications)) return Effect.void
+      for (const entry of Array.from(receivers)) if (entry.topic === topic) entry.receiver.receive(notifications)
+      return Effect.void
     }),
     subscribe: (topic, bufferMax) =>
       Effect.acquireRelease(
-        Effect.sync(() => {
+        Effect.suspend(() => {
+          if (faults.isDown()) return Effect.fail(unavailable)
           const entry = { topic, receiver: makeReceiver(bufferMax) }
           receivers.add(entry)
-          return entry
+          return Effect.succeed(entry)
         }),
         (entry) => Effect.sync(() => {
           receivers.delete(entry)
@@ -70,5 +83,6 @@ const makePubSub = (): PubSubShape => {
   }
 }
 
-/** One bus for whoever shares the layer. */
-export const memoryPubSub: Layer.Layer<PubSub> = Layer.effect(PubSub, Effect.sync(makePubSub))
+/** One bus for whoever shares the layer; nothing of it is stored. */
+export const memoryPubSub = (faults: PubSubFaults = { isDown: () => false, isLost: () => false }): Layer.Layer<PubSub> =>
+  Layer.effect(PubSub, Effect.sync(() => makePubSub(faults)))

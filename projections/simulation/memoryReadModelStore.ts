@@ -11,19 +11,29 @@ import { Effect, Layer } from "effect"
 import { copyState, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
-/** What a commit ends as, when the simulation decides: nothing changed, or unknown with or without effect. */
-export type CommitFault = "unavailable" | "unknown, stored" | "unknown, not stored"
+/**
+ * What a commit ends as, when the simulation decides: nothing changed, unknown with or without effect, or fenced
+ * because another owner takes over the first lane just before it.
+ */
+export type CommitFault = "unavailable" | "unknown, stored" | "unknown, not stored" | "fenced"
 
-/** What is stored. `commitFault` is asked before each commit, `onCommit` told after each that took effect. */
+/**
+ * What is stored. `commitFault` is asked before each commit, `onCommit` told after each that took effect.
+ * `isDown` true: everything but commits ends in `StoreUnavailableError`, with nothing changed.
+ */
 export interface MemoryModelDisk {
   state: ModelState
   /** True while a snapshot may hold `state`. */
   shared: boolean
   commitFault: (commits: readonly LaneCommit[]) => CommitFault | undefined
   onCommit: (commits: readonly LaneCommit[]) => void
+  isDown: () => boolean
 }
 
-export const createMemoryModelDisk = (): MemoryModelDisk => ({ state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {} })
+/** An empty disk without faults. */
+export const createMemoryModelDisk = (): MemoryModelDisk => ({
+  state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {}, isDown: () => false
+})
 
 /** The state to write to. */
 const writable = (disk: MemoryModelDisk): ModelState => {
@@ -67,9 +77,14 @@ const holds = (state: ModelState, { lane, epoch, expected }: LaneCommit): boolea
 const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
 const countId = (lane: LaneId, { tenantId, windowStartMs }: { readonly tenantId: string; readonly windowStartMs: number }): string => `${laneKey(lane)}/${windowStartMs}/${tenantId}`
 
+/** What is stored shares nothing with its writer, who may go on changing it; no more does what is read. */
+const copyBytes = (values: readonly Uint8Array[]): readonly Uint8Array[] => values.map((value) => value.slice())
+const copyPartitions = (partitions: readonly PartitionCheckpoint[]): readonly PartitionCheckpoint[] =>
+  partitions.map((partition) => ({ ...partition, counters: { ...partition.counters }, tenantMaxMs: new Map(partition.tenantMaxMs) }))
+
 const write = (state: ModelState, commit: LaneCommit): void => {
   const { lane, epoch, next, digest, hints } = commit
-  for (const row of commit.rows) state.rows.set(rowId(lane, row), { lane, row: { ...row, lane: lane.lane } })
+  for (const row of commit.rows) state.rows.set(rowId(lane, row), { lane, row: { ...row, measures: copyBytes(row.measures), lane: lane.lane } })
   for (const entry of commit.late) state.late.set(ledgerKey(lane, entry), { lane, entry })
   for (const entry of commit.duplicates) state.duplicates.set(ledgerKey(lane, entry), { lane, entry })
   for (const entry of commit.deadLetters) state.deadLetters.set(ledgerKey(lane, entry), { lane, entry })
@@ -81,7 +96,7 @@ const write = (state: ModelState, commit: LaneCommit): void => {
     state.sequence += 1n
     state.outbox.set(state.sequence, { sequence: state.sequence, lane, hints })
   }
-  state.checkpoints.set(laneKey(lane), { lane, epoch, partitions: next, digest: digest.slice() })
+  state.checkpoints.set(laneKey(lane), { lane, epoch, partitions: copyPartitions(next), digest: digest.slice() })
 }
 
 const commitNow = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.Effect<void, FencedError> => {
@@ -93,21 +108,24 @@ const commitNow = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effec
   return Effect.void
 }
 
-const commit = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.Effect<void, FencedError | StoreUnavailableError | CommitUnknownError> => {
-  const fault = disk.commitFault(commits)
-  const named = { store: "memory", cause: new Error("simulated") }
-  if (fault === undefined) return commitNow(disk, commits)
-  if (fault === "unavailable") return Effect.fail(new StoreUnavailableError(named))
-  const effect = fault === "unknown, stored" ? commitNow(disk, commits) : Effect.void
-  return Effect.andThen(effect, Effect.fail(new CommitUnknownError(named)))
-}
-
 const takeOver = (disk: MemoryModelDisk, lane: LaneId): Effect.Effect<LaneCheckpoint, GenerationMissingError> => {
   const stored = disk.state.checkpoints.get(laneKey(lane))
   if (stored === undefined) return Effect.fail(new GenerationMissingError({ projection: lane.projection, generation: lane.generation }))
   const checkpoint = { ...stored, epoch: stored.epoch + 1n }
   writable(disk).checkpoints.set(laneKey(lane), checkpoint)
-  return Effect.succeed({ ...checkpoint, digest: checkpoint.digest.slice() })
+  return Effect.succeed({ ...checkpoint, partitions: copyPartitions(checkpoint.partitions), digest: checkpoint.digest.slice() })
+}
+
+const named = { store: "memory", cause: new Error("simulated") }
+
+const commit = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.Effect<void, FencedError | StoreUnavailableError | CommitUnknownError> => {
+  const fault = disk.commitFault(commits)
+  if (fault === undefined) return commitNow(disk, commits)
+  if (fault === "unavailable") return Effect.fail(new StoreUnavailableError(named))
+  const [first] = commits
+  if (fault === "fenced") return first === undefined ? Effect.void : takeOver(disk, first.lane).pipe(Effect.ignore, Effect.andThen(commitNow(disk, commits)))
+  const effect = fault === "unknown, stored" ? commitNow(disk, commits) : Effect.void
+  return Effect.andThen(effect, Effect.fail(new CommitUnknownError(named)))
 }
 
 const flip = (disk: MemoryModelDisk, projection: string, generation: number, expectedVersion: number): Effect.Effect<Pointer, PointerConflictError> => {
@@ -118,31 +136,36 @@ const flip = (disk: MemoryModelDisk, projection: string, generation: number, exp
   return Effect.succeed(pointer)
 }
 
-const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => ({
-  createGeneration: (record, lanes) => Effect.sync(() => createGeneration(writable(disk), record, lanes)),
-  takeOver: (lane) => Effect.suspend(() => takeOver(disk, lane)),
-  readRows: (lane, keys) => Effect.sync(() => keys.map((key) => {
-    const found = disk.state.rows.get(rowId(lane, key))
-    if (found === undefined) return undefined
-    const { lane: _lane, ...row } = found.row
-    return row
-  })),
-  readKeyCounts: (lane, windows) => Effect.sync(() => windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>
-    [...(disk.state.keyCounts.get(countId(lane, { tenantId, windowStartMs })) ?? [])].map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys })))),
-  commit: (commits) => Effect.suspend(() => commit(disk, commits)),
-  snapshot: Effect.sync(() => {
-    disk.shared = true
-    return makeSnapshot(disk.state)
-  }),
-  flip: (projection, generation, expectedVersion) => Effect.suspend(() => flip(disk, projection, generation, expectedVersion)),
-  recordHalt: (halt) => Effect.sync(() => void writable(disk).halts.set(laneKey(halt), halt)),
-  clearHalt: (lane) => Effect.sync(() => void writable(disk).halts.delete(laneKey(lane))),
-  readOutbox: (after, limit) => Effect.sync(() => [...disk.state.outbox.values()].filter(({ sequence }) => sequence > after).slice(0, limit)),
-  trimOutbox: (upTo) => Effect.sync(() => {
-    const { outbox } = writable(disk)
-    for (const sequence of outbox.keys()) if (sequence <= upTo) outbox.delete(sequence)
-  })
-})
+const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
+  const up = <A, E = never>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailableError> =>
+    Effect.suspend((): Effect.Effect<A, E | StoreUnavailableError> => (disk.isDown() ? Effect.fail(new StoreUnavailableError(named)) : effect()))
+  const upSync = <A>(act: () => A): Effect.Effect<A, StoreUnavailableError> => up(() => Effect.sync(act))
+  return {
+    createGeneration: (record, lanes) => upSync(() => createGeneration(writable(disk), record, lanes)),
+    takeOver: (lane) => up(() => takeOver(disk, lane)),
+    readRows: (lane, keys) => upSync(() => keys.map((key) => {
+      const found = disk.state.rows.get(rowId(lane, key))
+      if (found === undefined) return undefined
+      const { lane: _lane, ...row } = found.row
+      return { ...row, measures: copyBytes(row.measures) }
+    })),
+    readKeyCounts: (lane, windows) => upSync(() => windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>
+      [...(disk.state.keyCounts.get(countId(lane, { tenantId, windowStartMs })) ?? [])].map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys })))),
+    commit: (commits) => Effect.suspend(() => commit(disk, commits)),
+    snapshot: upSync(() => {
+      disk.shared = true
+      return makeSnapshot(disk.state)
+    }),
+    flip: (projection, generation, expectedVersion) => up(() => flip(disk, projection, generation, expectedVersion)),
+    recordHalt: (halt) => upSync(() => void writable(disk).halts.set(laneKey(halt), halt)),
+    clearHalt: (lane) => upSync(() => void writable(disk).halts.delete(laneKey(lane))),
+    readOutbox: (after, limit) => upSync(() => [...disk.state.outbox.values()].filter(({ sequence }) => sequence > after).slice(0, limit)),
+    trimOutbox: (upTo) => upSync(() => {
+      const { outbox } = writable(disk)
+      for (const sequence of outbox.keys()) if (sequence <= upTo) outbox.delete(sequence)
+    })
+  }
+}
 
 /** The store on `disk`. */
 export const memoryReadModelStore = (disk: MemoryModelDisk): Layer.Layer<ReadModelStore> =>
