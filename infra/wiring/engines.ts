@@ -25,26 +25,43 @@ import type { Configuration } from "./configuration.ts"
 /** Every port of the product. */
 export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex
 
+const nowMs = () => Date.now()
+
+const below = (configuration: Configuration) => (name: string): string => join(configuration.dataDir.value, name)
+
+const logOptions = (configuration: Configuration) => ({
+  directory: below(configuration)("log"),
+  partitions: configuration.partitions.value,
+  lanes: configuration.lanes.value,
+  nowMs,
+  newLogId: randomUUID
+})
+
+/** The index belongs to one log: another log id empties it. */
+const partitionIndex = (configuration: Configuration) =>
+  Layer.unwrap(
+    Effect.map(Effect.gen(function* () { return yield* EventLog }), ({ identity }) =>
+      partitionIndexLmdb({ directory: below(configuration)("index"), logId: identity.logId }))
+  )
+
 /** Opens all engines; they close with the scope. Any error says what could not be opened. */
 export const engines = (configuration: Configuration) => {
-  const directory = (name: string) => join(configuration.dataDir.value, name)
-  const nowMs = () => Date.now()
-  const log = eventLogLmdb({
-    directory: directory("log"),
-    role: "writer",
-    partitions: configuration.partitions.value,
-    lanes: configuration.lanes.value,
-    nowMs,
-    newLogId: randomUUID
-  })
-  // The index belongs to one log: another log id empties it.
-  const index = Layer.unwrap(Effect.map(Effect.gen(function* () { return yield* EventLog }), ({ identity }) => partitionIndexLmdb({ directory: directory("index"), logId: identity.logId })))
+  const directory = below(configuration)
   return Layer.mergeAll(
-    index,
+    partitionIndex(configuration),
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
     eventStoreLmdb({ directory: directory("settings"), nowMs }),
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess
-  ).pipe(Layer.provideMerge(log))
+  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer" })))
 }
+
+/**
+ * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
+ * the index and the read models. `onWake` tells of appends.
+ */
+export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void) =>
+  Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
+    Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "reader", onWake }))
+  )
