@@ -1,4 +1,8 @@
+import { readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
+import { decodeRecord, encodeEvent } from "../envelope.ts"
+import { partitionKeyOf } from "../partitioning.ts"
+import { upcast } from "../upcasters.ts"
 import { eventTypes } from "./catalogue.ts"
 import type { JsonSchema } from "./eventType.ts"
 
@@ -63,5 +67,38 @@ describe("event types", () => {
     ["order.paid", 1, { orderId: "1", amount: 1, currency: "euro" }, "/currency pattern"]
   ])("%s v%i refuses %j", (type, version, data, fault) => {
     expect(faults(schemaOf(type, version), data)).toEqual([fault])
+  })
+})
+
+/** Records of one schema version as logs hold them, and what each payload reads as in the newest version. Never edited, only added to. */
+interface RecordedEvent {
+  readonly record: Readonly<Record<string, unknown>>
+  readonly newest: unknown
+}
+
+const folder = new URL("./fixtures/", import.meta.url)
+const recordedOf = (file: string): readonly RecordedEvent[] => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as readonly RecordedEvent[]
+const newestOf = (type: string): number => Math.max(...eventTypes.filter((entry) => entry.type === type).map(({ version }) => version))
+
+describe("recorded events", () => {
+  it("are one file for each schema version", () => {
+    expect(readdirSync(folder).sort()).toEqual(eventTypes.map(({ type, version }) => `${type}.${version}.json`).sort())
+  })
+
+  it.each(eventTypes.map(({ type, version }) => [type, version] as const))("%s v%i still decode, match their schema and read as before in the newest version", (type, version) => {
+    const recorded = recordedOf(`${type}.${version}.json`)
+    expect(recorded.length).toBeGreaterThan(1)
+    for (const { record, newest } of recorded) {
+      const bytes = new TextEncoder().encode(JSON.stringify(record))
+      const decoded = decodeRecord(bytes)
+      if (decoded.kind !== "event") throw new RangeError(`${String(record["id"])} is ${decoded.kind}`)
+      const { event } = decoded
+      expect([event.type, event.schemaVersion]).toEqual([type, version])
+      expect(encodeEvent(event, JSON.stringify(event.data))).toEqual(bytes)
+      expect(partitionKeyOf(event.tenantId, event)).toBe(event.partitionKey)
+      expect(faults(schemaOf(type, version), event.data)).toEqual([])
+      expect(upcast(type, event.data, version, newestOf(type))).toEqual(newest)
+      expect(faults(schemaOf(type, newestOf(type)), newest)).toEqual([])
+    }
   })
 })
