@@ -23,6 +23,7 @@ describe("revenue", () => {
     expect(fold("order.paid", { amount: "0.0000001", currency: "EUR" })).toBe("dead")
     expect(out.code).toBe("DECIMAL_SCALE")
     expect(accumulators.map((accumulator) => accumulator.encode())).toEqual(before)
-    expect(accumulators.map((accumulator) => (accumulator as { value(): bigint }).value())).toEqual([1n, 10_250_000n, 250_000n])
+    expect(compiled.measureNames).toEqual(["amount", "orders", "refunds"])
+    expect(accumulators.map((accumulator) => (accumulator as { value(): bigint }).value())).toEqual([10_250_000n, 1n, 250_000n])
   })
 })
