@@ -1,0 +1,122 @@
+/**
+ * What was folded since the last flush, by partition, tenant, base window and key.
+ *
+ * Kept per partition and not per lane: which keys a window admits is decided by each partition's offset order alone,
+ * and it can be decided at the flush because a key's first offset is known here. Rules: docs/semantics.md §4, §5.
+ */
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
+import type { Accumulator } from "@tidemark/domain/measures/measure"
+import { mergeAccumulators } from "@tidemark/domain/measures/measure"
+
+/** Sums since the last flush. Offsets and counts are safe integers; hash halves are summed apart, exact below 2^21 events. */
+export interface Delta {
+  readonly keyId: string
+  readonly key: readonly string[]
+  readonly accumulators: readonly Accumulator[]
+  events: number
+  lateEvents: number
+  backfillEvents: number
+  hashHiSum: number
+  hashLoSum: number
+  minOffset: number
+  maxOffset: number
+}
+
+/** Deltas of one base window, by the text of their key. */
+export interface WindowDeltas {
+  readonly tenantId: string
+  readonly windowStartMs: number
+  readonly keys: Map<string, Delta>
+}
+
+/** An event counted at an offset (its own, or that of the record that released it). */
+export interface Counted {
+  readonly offset: number
+  readonly hashHi: number
+  readonly hashLo: number
+  readonly late: boolean
+  readonly backfill: boolean
+}
+
+/** The fingerprint of a delta's events: sum of their id hashes mod 2^64. */
+export const deltaFingerprint = (delta: Delta): bigint => BigInt.asUintN(64, (BigInt(delta.hashHiSum) << 32n) + BigInt(delta.hashLoSum))
+
+export const createDelta = (tenantId: string, key: readonly string[], accumulators: readonly Accumulator[]): Delta => ({
+  keyId: keyIdOf(tenantId, key), key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hashHiSum: 0, hashLoSum: 0, minOffset: Infinity, maxOffset: -Infinity
+})
+
+/** Adds `from` to `into`, whose key stays. */
+export const mergeDelta = (into: Delta, from: Delta): void => {
+  into.events += from.events
+  into.lateEvents += from.lateEvents
+  into.backfillEvents += from.backfillEvents
+  into.hashHiSum += from.hashHiSum
+  into.hashLoSum += from.hashLoSum
+  into.minOffset = Math.min(into.minOffset, from.minOffset)
+  into.maxOffset = Math.max(into.maxOffset, from.maxOffset)
+  for (const [at, accumulator] of into.accumulators.entries()) {
+    const other = from.accumulators[at]
+    if (other !== undefined) mergeAccumulators(accumulator, other)
+  }
+}
+
+/** One text per key: parts are length-prefixed where there are several. */
+const keyText = (key: readonly string[]): string => {
+  if (key.length === 1) return key[0] ?? ""
+  let text = ""
+  for (const part of key) text += `${part.length}:${part}`
+  return text
+}
+
+/** Deltas of one partition of one generation. */
+export class DeltaTable {
+  /** Number of deltas: rows of the base resolution that a flush would write at most. */
+  size = 0
+  private readonly tenants = new Map<string, Map<number, WindowDeltas>>()
+  private last: WindowDeltas | undefined
+  private readonly createAccumulators: () => Accumulator[]
+
+  constructor(createAccumulators: () => Accumulator[]) {
+    this.createAccumulators = createAccumulators
+  }
+
+  /** Counts an event; answers the accumulators its measures go to. `key` is copied when it is new. */
+  count(tenantId: string, windowStartMs: number, key: readonly string[], counted: Counted): readonly Accumulator[] {
+    const { keys } = this.window(tenantId, windowStartMs)
+    const text = keyText(key)
+    let delta = keys.get(text)
+    if (delta === undefined) {
+      delta = createDelta(tenantId, [...key], this.createAccumulators())
+      keys.set(text, delta)
+      this.size += 1
+    }
+    delta.events += 1
+    if (counted.late) delta.lateEvents += 1
+    if (counted.backfill) delta.backfillEvents += 1
+    delta.hashHiSum += counted.hashHi
+    delta.hashLoSum += counted.hashLo
+    if (counted.offset < delta.minOffset) delta.minOffset = counted.offset
+    if (counted.offset > delta.maxOffset) delta.maxOffset = counted.offset
+    return delta.accumulators
+  }
+
+  windows(): readonly WindowDeltas[] {
+    return [...this.tenants.values()].flatMap((windows) => [...windows.values()])
+  }
+
+  clear(): void {
+    this.tenants.clear()
+    this.last = undefined
+    this.size = 0
+  }
+
+  private window(tenantId: string, windowStartMs: number): WindowDeltas {
+    if (this.last?.windowStartMs === windowStartMs && this.last.tenantId === tenantId) return this.last
+    let windows = this.tenants.get(tenantId)
+    if (windows === undefined) this.tenants.set(tenantId, (windows = new Map()))
+    let window = windows.get(windowStartMs)
+    if (window === undefined) windows.set(windowStartMs, (window = { tenantId, windowStartMs, keys: new Map() }))
+    this.last = window
+    return window
+  }
+}

@@ -1,0 +1,58 @@
+/** May this program fold this generation from this log? If not, the generation halts. Rules: docs/semantics.md §2, §6. */
+import { compileDefinition } from "@tidemark/domain/definitions/compile"
+import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
+import { definitionHash, parseDefinition } from "@tidemark/domain/definitions/definition"
+import { DefinitionMissingError } from "@tidemark/domain/definitions/expressionSyntax"
+import { hashHex } from "@tidemark/domain/measures/hash"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import type { GenerationRecord, LaneCheckpoint, PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { HaltError } from "./halt.ts"
+import { readLog } from "./readLog.ts"
+
+/** Partitions of a lane: partition mod lanes. */
+export const lanePartitions = (lane: number, partitions: number, lanes: number): readonly number[] =>
+  Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % lanes === lane)
+
+/** Compiles the pinned definition; it must be the one the generation was made with. */
+export const compilePinned = (record: GenerationRecord, seed: number): Effect.Effect<CompiledProjection, HaltError> =>
+  Effect.try({
+    try: () => {
+      const definition = parseDefinition(record.definition)
+      const hash = definitionHash(definition)
+      if (hash !== record.definitionHash) {
+        throw new HaltError({ code: "DEFINITION_CHANGED", detail: `made with definition ${record.definitionHash}, this program reads it as ${hash}; rebuild into a new generation` })
+      }
+      return compileDefinition(definition, seed)
+    },
+    catch: (cause) => {
+      if (cause instanceof HaltError) return cause
+      return new HaltError({ code: cause instanceof DefinitionMissingError ? "DEFINITION_MISSING" : "DEFINITION_CHANGED", detail: String(cause) })
+    }
+  })
+
+/** The generation and its checkpoint must belong to this log and these partitions. */
+export const checkIdentity = (record: GenerationRecord, checkpoint: LaneCheckpoint, log: EventLogShape): Effect.Effect<void, HaltError> => {
+  const { logId, partitions, lanes } = log.identity
+  if (record.logId !== logId) return Effect.fail(new HaltError({ code: "LOG_IDENTITY", detail: `built from log ${record.logId}, this is log ${logId}` }))
+  const expected = lanePartitions(checkpoint.lane.lane, partitions, lanes)
+  const found = checkpoint.partitions.map(({ partition }) => partition).sort((a, b) => a - b)
+  if (expected.join() === found.join()) return Effect.void
+  return Effect.fail(new HaltError({ code: "LOG_IDENTITY", detail: `lane ${checkpoint.lane.lane} was built over partitions ${found.join(", ")}, the log gives it ${expected.join(", ")}` }))
+}
+
+/** The record before the checkpoint must be the one that was folded, and the next one must be stored or still to come. */
+export const checkContinuity = Effect.fn("checkContinuity")(function* (log: EventLogShape, { partition, nextOffset, lastRecordHash }: PartitionCheckpoint) {
+  const { start, end } = yield* log.bounds(partition)
+  if (nextOffset < start) {
+    return yield* new HaltError({ code: "LOG_GAP", detail: `partition ${partition}: checkpoint at ${nextOffset}, the log now starts at ${start}` })
+  }
+  if (nextOffset > end) {
+    return yield* new HaltError({ code: "LOG_DIVERGED", detail: `partition ${partition}: checkpoint at ${nextOffset}, the log ends at ${end}` })
+  }
+  if (lastRecordHash === "" || nextOffset <= start) return
+  const [batch] = yield* readLog(log, [{ partition, nextOffset: nextOffset - 1n }], { bytesMax: 1, waitMaxMs: 0 })
+  const hash = batch === undefined ? "none" : hashHex(batch.bytes.subarray(0, batch.ends[0]), 0)
+  if (hash === lastRecordHash) return
+  return yield* new HaltError({ code: "LOG_DIVERGED", detail: `partition ${partition}: the record at ${nextOffset - 1n} has hash ${hash}, folded was ${lastRecordHash}` })
+})

@@ -1,0 +1,123 @@
+/** Taking a lane over: every active generation from its checkpoint, and one reader per partition from the lowest of them. */
+import { PartitionState } from "@tidemark/domain/events/partitionState"
+import { decodeRecord } from "@tidemark/domain/events/envelope"
+import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationRecord } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { createGenerationLane } from "./generationLane.ts"
+import type { GenerationLane } from "./generationLane.ts"
+import { checkContinuity, checkIdentity, compilePinned, lanePartitions } from "./generationCheck.ts"
+import { HaltError } from "./halt.ts"
+import { readLog } from "./readLog.ts"
+
+/** Bytes of one read of the log. */
+export const READ_BYTES_MAX = 1 << 20
+
+/** The one reader of a partition, feeding all generations of the lane. */
+export interface PartitionReader {
+  readonly partition: number
+  readonly state: PartitionState
+  /** Bytes of the last record read; undefined before the first. */
+  lastRecord: Uint8Array | undefined
+  /** Taken from the state and not yet saved, oldest first. */
+  unsaved: PartitionSegment[]
+}
+
+/** A generation that could not be taken over. */
+export interface HaltedGeneration {
+  readonly record: GenerationRecord
+  readonly error: HaltError
+}
+
+export interface OpenLane {
+  readonly lane: number
+  readonly readers: ReadonlyMap<number, PartitionReader>
+  readonly generations: readonly GenerationLane[]
+  readonly halted: readonly HaltedGeneration[]
+}
+
+/** Active generations, by projection. */
+const activeGenerations = Effect.scoped(
+  Effect.gen(function* () {
+    const snapshot = yield* (yield* ReadModelStore).snapshot
+    const records: GenerationRecord[] = []
+    for (const { projection, generation } of yield* snapshot.pointers) {
+      const record = yield* snapshot.generation(projection, generation)
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  })
+)
+
+const takeOver = Effect.fn("takeOver")(function* (record: GenerationRecord, lane: number, log: EventLogShape, seed: number) {
+  const store = yield* ReadModelStore
+  const compiled = yield* compilePinned(record, seed)
+  const checkpoint = yield* store.takeOver({ projection: record.projection, generation: record.generation, lane })
+  yield* checkIdentity(record, checkpoint, log)
+  for (const part of checkpoint.partitions) yield* checkContinuity(log, part)
+  yield* store.clearHalt(checkpoint.lane)
+  return createGenerationLane(record, compiled, checkpoint, seed)
+})
+
+/** Observes the records between the stored prefix and `to`, folding nothing. */
+const catchUp = Effect.fn("catchUp")(function* (log: EventLogShape, partition: number, state: PartitionState, to: bigint) {
+  while (state.nextOffset < to) {
+    const [batch] = yield* readLog(log, [{ partition, nextOffset: state.nextOffset }], { bytesMax: READ_BYTES_MAX, waitMaxMs: 0 })
+    if (batch === undefined || batch.firstOffset !== state.nextOffset) {
+      return yield* new HaltError({ code: "LOG_GAP", detail: `partition ${partition}: no record at ${state.nextOffset}, needed to know duplicates` })
+    }
+    for (let at = 0; at < batch.ends.length && state.nextOffset < to; at++) {
+      state.observe(decodeRecord(batch.bytes.subarray(at === 0 ? 0 : batch.ends[at - 1], batch.ends[at])))
+    }
+  }
+})
+
+const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly GenerationLane[]) {
+  const index = yield* PartitionIndex
+  const from = generations.reduce<bigint | undefined>((lowest, { checkpoints }) => {
+    const next = checkpoints.get(partition)?.nextOffset ?? 0n
+    return lowest === undefined || next < lowest ? next : lowest
+  }, undefined) ?? 0n
+  const prefix = yield* index.load(partition, from)
+  const state = PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports)
+  yield* catchUp(log, partition, state, from)
+  const reader: PartitionReader = { partition, state, lastRecord: undefined, unsaved: [] }
+  return reader
+})
+
+/**
+ * Takes over every active generation in the lane. One that may not go on is answered as halted; the others do. Fails with
+ * `HaltError` when no reader can be opened for a partition.
+ */
+export const openLane = Effect.fn("openLane")(function* (lane: number) {
+  const log = yield* EventLog
+  const seed = hashSeedOf(log.identity.logId)
+  const generations: GenerationLane[] = []
+  const halted: HaltedGeneration[] = []
+  for (const record of yield* activeGenerations) {
+    yield* takeOver(record, lane, log, seed).pipe(
+      Effect.match({
+        onSuccess: (generation) => ({ generation }),
+        onFailure: (error) => ({ error })
+      }),
+      Effect.flatMap((outcome) => {
+        if ("generation" in outcome) return Effect.sync(() => void generations.push(outcome.generation))
+        if (outcome.error._tag === "HaltError") {
+          const { error } = outcome
+          return Effect.sync(() => void halted.push({ record, error }))
+        }
+        return Effect.fail(outcome.error)
+      })
+    )
+  }
+  const readers = new Map<number, PartitionReader>()
+  const { partitions, lanes } = log.identity
+  for (const partition of lanePartitions(lane, partitions, lanes)) readers.set(partition, yield* openReader(log, partition, seed, generations))
+  const opened: OpenLane = { lane, readers, generations, halted }
+  return opened
+})

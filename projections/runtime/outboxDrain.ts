@@ -1,0 +1,97 @@
+/**
+ * Feeds the bus from the outbox after the commit: a hint per changed row, and a notice per projection whose checkpoint
+ * moved. At least once, in order; what is lost is repaired by a query. Rules: docs/semantics.md §7.
+ */
+import { checkpointTopic, checkpointVersion, hintKey, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { PubSub } from "@tidemark/domain/ports/PubSub"
+import type { Notification } from "@tidemark/domain/ports/PubSub"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { Clock, Effect, Queue } from "effect"
+
+const OUTBOX_PAGE = 200
+/** Notices of a projection are at least this far apart, ms. */
+const NOTICE_EVERY_MS = 100
+const RETRY_MS = 1_000
+
+export interface OutboxDrain {
+  /** Something was committed. Cheap; many calls before the next round count as one. */
+  readonly wake: () => void
+  /** Drains until interrupted; begins with what an earlier run left. */
+  readonly run: Effect.Effect<never, never, ReadModelStore | PubSub>
+}
+
+/** Publishes all entries, then forgets them. */
+const drainHints = Effect.gen(function* () {
+  const store = yield* ReadModelStore
+  const bus = yield* PubSub
+  let after = 0n
+  for (;;) {
+    const entries = yield* store.readOutbox(after, OUTBOX_PAGE)
+    const last = entries.at(-1)
+    if (last === undefined) return
+    const topics = new Map<string, Notification[]>()
+    for (const { lane, hints } of entries) {
+      for (const hint of hints) {
+        const topic = modelTopic(hint.tenantId, lane.projection)
+        const notification: Notification = { key: hintKey(hint), version: hint.revision.toString() }
+        const others = topics.get(topic)
+        if (others === undefined) topics.set(topic, [notification])
+        else others.push(notification)
+      }
+    }
+    for (const [topic, notifications] of topics) yield* bus.publish(topic, notifications)
+    yield* store.trimOutbox(last.sequence)
+    after = last.sequence
+  }
+})
+
+/** Checkpoint version of each active generation, by projection. */
+const readPositions = Effect.scoped(
+  Effect.gen(function* () {
+    const snapshot = yield* (yield* ReadModelStore).snapshot
+    const positions = new Map<string, string>()
+    for (const { projection, generation } of yield* snapshot.pointers) {
+      const checkpoints = yield* snapshot.checkpoints(projection, generation)
+      positions.set(projection, checkpointVersion(checkpoints.flatMap(({ partitions }) => partitions)))
+    }
+    return positions
+  })
+)
+
+const publishMoves = Effect.fn("publishMoves")(function* (known: Map<string, string>) {
+  const bus = yield* PubSub
+  for (const [projection, version] of yield* readPositions) {
+    if (known.get(projection) === version) continue
+    yield* bus.publish(checkpointTopic(projection), [{ key: projection, version }])
+    known.set(projection, version)
+  }
+})
+
+/** One drain per read-model store. */
+export const makeOutboxDrain = (): OutboxDrain => {
+  const bell = Effect.runSync(Queue.sliding<true>(1))
+  const known = new Map<string, string>()
+  /** When the notices were published last, and whether something was committed since. */
+  let noticedMs = -Infinity
+  let owed = true
+  const dueInMs = Effect.map(Clock.currentTimeMillis, (nowMs) => noticedMs + NOTICE_EVERY_MS - nowMs)
+  const round = Effect.gen(function* () {
+    yield* drainHints
+    if (!owed || (yield* dueInMs) > 0) return
+    owed = false
+    noticedMs = yield* Clock.currentTimeMillis
+    yield* publishMoves(known)
+  })
+  const rest = Effect.gen(function* () {
+    const ring = Effect.map(Queue.take(bell), () => {
+      owed = true
+    })
+    if (owed) yield* Effect.raceFirst(ring, Effect.sleep(Math.max(0, yield* dueInMs)))
+    else yield* ring
+  })
+  const retry = Effect.andThen(Effect.sync(() => {
+    owed = true
+  }), Effect.sleep(RETRY_MS))
+  const run = Effect.forever(Effect.andThen(Effect.catchTags(round, { StoreUnavailableError: () => retry, PubSubUnavailableError: () => retry }), rest))
+  return { wake: () => void Queue.offerUnsafe(bell, true), run }
+}

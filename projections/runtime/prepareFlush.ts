@@ -1,0 +1,175 @@
+/** What one flush of one generation changes: deltas merged into the absolute state of minute, hour and day. */
+import type { KeyCount, LaneCommit, PartitionCheckpoint, ReadModelStoreShape, ResolutionCode, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
+import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
+import { hashHex } from "@tidemark/domain/measures/hash"
+import type { PartitionState } from "@tidemark/domain/events/partitionState"
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
+import { OTHER } from "@tidemark/domain/definitions/dimensionText"
+import { Effect } from "effect"
+import { admitKeys } from "./admitKeys.ts"
+import { addTally, conservationFault } from "./conservation.ts"
+import type { Delta, WindowDeltas } from "./deltas.ts"
+import type { GenerationLane } from "./generationLane.ts"
+import { HaltError } from "./halt.ts"
+import type { PartitionFold } from "./partitionFold.ts"
+import { mergeIntoRow, rowKeyText } from "./rowStates.ts"
+import type { RowState } from "./rowStates.ts"
+
+/** A partition as its reader stands at the flush. */
+export interface ReaderState {
+  readonly state: PartitionState
+  /** Bytes of the last record read; undefined before the first. */
+  readonly lastRecord: Uint8Array | undefined
+}
+
+interface WindowOf {
+  readonly partition: number
+  readonly window: WindowDeltas
+}
+
+const baseCode: ResolutionCode = RESOLUTIONS[0].code
+
+/** Every row key a delta of the window may touch, at each resolution. */
+const rowKeysOf = (tenantId: string, windowStartMs: number, keyId: string): readonly RowKey[] =>
+  RESOLUTIONS.map(({ code, sizeMs }) => ({ tenantId, resolution: code, windowStartMs: code === baseCode ? windowStartMs : windowStart(windowStartMs, sizeMs), keyId }))
+
+/** Reads the committed rows of these keys that are not cached. */
+const loadRows = Effect.fn("loadRows")(function* (store: ReadModelStoreShape, lane: GenerationLane, keys: Iterable<RowKey>) {
+  const missing = new Map<string, RowKey>()
+  for (const key of keys) {
+    const text = rowKeyText(key)
+    if (lane.rows.get(text) === undefined) missing.set(text, key)
+  }
+  if (missing.size === 0) return
+  for (const row of yield* store.readRows(lane.id, [...missing.values()])) if (row !== undefined) lane.rows.addCommitted(row)
+})
+
+/** Loads the committed rows and key counts this flush builds on; the overflow row only where a cap may be reached. */
+const loadCommitted = Effect.fn("loadCommitted")(function* (store: ReadModelStoreShape, lane: GenerationLane, windows: readonly WindowOf[]) {
+  const missing = lane.keyCounts.missing(windows.map(({ window }) => window))
+  if (missing.length > 0) lane.keyCounts.load(missing, yield* store.readKeyCounts(lane.id, missing))
+  const { keyMax } = lane.compiled.definition
+  const keys: RowKey[] = []
+  for (const { partition, window } of windows) {
+    const { tenantId, windowStartMs } = window
+    for (const { keyId } of window.keys.values()) keys.push(...rowKeysOf(tenantId, windowStartMs, keyId))
+    const mayOverflow = lane.keyCounts.get(window, partition) + window.keys.size > keyMax
+    if (mayOverflow) keys.push(...rowKeysOf(tenantId, windowStartMs, keyIdOf(tenantId, lane.compiled.dimensionNames.map(() => OTHER))))
+  }
+  yield* loadRows(store, lane, keys)
+})
+
+/** Rows changed by this flush. */
+type Changed = Map<string, RowState>
+
+const mergeDelta = (lane: GenerationLane, changed: Changed, { partition, window }: WindowOf, delta: Delta): void => {
+  for (const rowKey of rowKeysOf(window.tenantId, window.windowStartMs, delta.keyId)) {
+    const text = rowKeyText(rowKey)
+    const state = lane.rows.get(text) ?? lane.rows.addNew(rowKey.tenantId, rowKey.resolution, rowKey.windowStartMs, rowKey.keyId, delta.key)
+    mergeIntoRow(state, delta, partition)
+    changed.set(text, state)
+  }
+}
+
+/** Merges all deltas; answers the key counts that rose. Events merged must be the events folded. */
+const mergeDeltas = (lane: GenerationLane, windows: readonly WindowOf[], changed: Changed): readonly KeyCount[] => {
+  const keyCounts: KeyCount[] = []
+  let merged = 0
+  for (const from of windows) {
+    const { partition, window } = from
+    const admitted = lane.keyCounts.get(window, partition)
+    const hasRange = (keyId: string): boolean =>
+      lane.rows.get(rowKeyText({ tenantId: window.tenantId, resolution: baseCode, windowStartMs: window.windowStartMs, keyId }))?.offsets.has(partition) === true
+    const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, hasRange)
+    for (const delta of deltas) {
+      mergeDelta(lane, changed, from, delta)
+      merged += delta.events
+    }
+    if (newKeys === 0) continue
+    const keys = admitted + newKeys
+    lane.keyCounts.set(window, partition, keys)
+    keyCounts.push({ tenantId: window.tenantId, windowStartMs: window.windowStartMs, partition, keys })
+  }
+  let folded = 0
+  for (const { tally } of lane.folds.values()) folded += tally.folded
+  if (merged !== folded) throw new HaltError({ code: "CONSERVATION", detail: `${folded} events folded, ${merged} in the rows of this flush` })
+  return keyCounts
+}
+
+/** Ledger entries must be as many as were counted. */
+const ledgerFault = ({ tally, late, releasedCommitted, duplicates, deadLetters, partition }: PartitionFold): string | undefined => {
+  if (late.size - releasedCommitted !== tally.late) return `partition ${partition}: ${tally.late} late events counted, ${late.size - releasedCommitted} entered`
+  if (duplicates.length !== tally.duplicate) return `partition ${partition}: ${tally.duplicate} duplicates counted, ${duplicates.length} entered`
+  if (deadLetters.length !== tally.deadLettered) return `partition ${partition}: ${tally.deadLettered} dead letters counted, ${deadLetters.length} entered`
+  return undefined
+}
+
+const finiteOrNull = (ms: number): number | null => (Number.isFinite(ms) ? ms : null)
+
+/** The partition's checkpoint after this flush. Throws `HaltError` when the counters do not add up. */
+const nextCheckpoint = (lane: GenerationLane, before: PartitionCheckpoint, fold: PartitionFold, reader: ReaderState): PartitionCheckpoint => {
+  const { partition } = before
+  if (fold.tally.records === 0) return before
+  const nextOffset = BigInt(fold.next)
+  if (reader.state.nextOffset !== nextOffset) throw new HaltError({ code: "CONSERVATION", detail: `partition ${partition}: folded to ${nextOffset}, read to ${reader.state.nextOffset}` })
+  const counters = addTally(before.counters, fold.tally)
+  const fault = ledgerFault(fold) ?? conservationFault(counters, nextOffset - (lane.coverage.get(partition) ?? 0n))
+  if (fault !== undefined) throw new HaltError({ code: "CONSERVATION", detail: `partition ${partition} at ${nextOffset}: ${fault}` })
+  return {
+    partition,
+    nextOffset,
+    lastRecordHash: reader.lastRecord === undefined ? before.lastRecordHash : hashHex(reader.lastRecord, 0),
+    counters,
+    receivedMaxMs: finiteOrNull(reader.state.receivedMaxMs),
+    heartbeatMaxMs: finiteOrNull(reader.state.heartbeatMaxMs),
+    tenantMaxMs: reader.state.tenantMaxMs()
+  }
+}
+
+const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: ReadonlyMap<number, ReaderState>): LaneCommit => {
+  const before = [...lane.checkpoints.values()].sort((a, b) => a.partition - b.partition)
+  const next: PartitionCheckpoint[] = []
+  for (const checkpoint of before) {
+    const fold = lane.folds.get(checkpoint.partition)
+    const reader = readers.get(checkpoint.partition)
+    next.push(fold === undefined || reader === undefined ? checkpoint : nextCheckpoint(lane, checkpoint, fold, reader))
+  }
+  const changed: Changed = new Map()
+  const keyCounts = mergeDeltas(lane, windows, changed)
+  const rows: Row[] = [...changed.values()].map((state) => lane.rows.encode(state, lane.digest))
+  const folds = [...lane.folds.values()]
+  return {
+    lane: lane.id,
+    epoch: lane.epoch,
+    expected: before.map(({ partition, nextOffset }) => ({ partition, nextOffset })),
+    next,
+    digest: lane.digest.encode(),
+    rows,
+    late: folds.flatMap(({ late }) => [...late.values()]),
+    duplicates: folds.flatMap(({ duplicates }) => duplicates),
+    deadLetters: folds.flatMap(({ deadLetters }) => deadLetters),
+    keyCounts,
+    hints: rows.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => ({ tenantId, resolution, windowStartMs, keyId, revision }))
+  }
+}
+
+/**
+ * The commit of everything folded since the last flush. The states it merges into are changed by it: after a commit that
+ * fails, the lane's memory has to go. Fails with `HaltError` when anything does not add up.
+ */
+export const prepareFlush = Effect.fn("prepareFlush")(function* (store: ReadModelStoreShape, lane: GenerationLane, readers: ReadonlyMap<number, ReaderState>) {
+  const windows = [...lane.folds.values()].flatMap(({ partition, deltas }) => deltas.windows().map((window): WindowOf => ({ partition, window })))
+  yield* loadCommitted(store, lane, windows)
+  return yield* Effect.try({
+    try: () => assemble(lane, windows, readers),
+    catch: (cause) => (cause instanceof HaltError ? cause : new HaltError({ code: "FLUSH_FAILED", detail: String(cause) }))
+  })
+})
+
+/** Takes over what the commit stored: it is the new checkpoint, and nothing is pending. */
+export const flushCommitted = (lane: GenerationLane, commit: LaneCommit): void => {
+  lane.checkpoints = new Map(commit.next.map((checkpoint) => [checkpoint.partition, checkpoint]))
+  for (const fold of lane.folds.values()) fold.clear()
+  lane.rows.trim()
+  lane.keyCounts.trim()
+}
