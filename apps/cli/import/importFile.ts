@@ -18,6 +18,8 @@ export interface ImportReport {
 
 const BATCH_EVENTS_MAX = 500
 const BATCH_BYTES_MAX = 2 * 1024 * 1024
+/** Lines of the file one batch may span. */
+const BATCH_SPAN_MAX = 10_000
 const PROBLEMS_MAX = 100
 const ATTEMPTS_MAX = 8
 const PROGRESS_EVERY_MS = 5_000
@@ -31,10 +33,21 @@ interface Answer {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
+/** The lines as NDJSON, each as far below the first as in the file: ingest counts on from the first one's number. */
+const bodyOf = (lines: readonly ImportLine[]): string => {
+  let at = lines[0]?.number ?? 1
+  let body = ""
+  for (const { number, body: line } of lines) {
+    body += "\n".repeat(number - at) + line
+    at = number
+  }
+  return body
+}
+
 /** Sends one batch; waits and repeats on 429 and 503, which is safe because every line has an id. */
 const send = async (client: Client, name: string, lines: readonly ImportLine[]): Promise<Answer> => {
-  const headers = { authorization: `Bearer ${client.keyFor("admin")}`, "content-type": "application/x-ndjson", "tidemark-backfill": name }
-  const body = lines.map((line) => line.body).join("\n")
+  const headers = { authorization: `Bearer ${client.keyFor("admin")}`, "content-type": "application/x-ndjson", "tidemark-backfill": encodeURIComponent(name), "tidemark-backfill-line": String(lines[0]?.number ?? 1) }
+  const body = bodyOf(lines)
   for (let attempt = 1; ; attempt++) {
     const response = await client.request("/v1/events", { method: "POST", headers, body })
     if (response.ok) return (await response.json()) as Answer
@@ -43,6 +56,20 @@ const send = async (client: Client, name: string, lines: readonly ImportLine[]):
     const again = response.status === 429 || response.status === 503
     if (!again || attempt === ATTEMPTS_MAX) throw new CliError(`Lines ${lines[0]?.number}–${lines.at(-1)?.number}: ${response.status} ${problem.code ?? ""} ${problem.detail ?? ""}. What was accepted stays; run the same import again to go on.`)
     await pause(Number(response.headers.get("retry-after") ?? "1") * 1_000)
+  }
+}
+
+/** The lines; a file that cannot be read to its end is an error that says what was reached. */
+async function* readable(path: string, lines: AsyncIterable<ImportLine>): AsyncGenerator<ImportLine> {
+  let last = 0
+  const iterator = lines[Symbol.asyncIterator]()
+  for (;;) {
+    const step = await iterator.next().catch((error: Error) => {
+      throw new CliError(`${path} cannot be read beyond line ${last}: ${error.message}. What was accepted stays; repair the file and run the same import again to go on.`)
+    })
+    if (step.done === true) return
+    last = step.value.number
+    yield step.value
   }
 }
 
@@ -78,11 +105,16 @@ export const importFile = async (client: Client, path: string, options: ImportOp
     }
   }
 
-  for await (const line of toEvents(path, options, (bytes) => (readBytes += bytes))) {
+  const fits = (line: ImportLine, bytes: number): boolean => {
+    const gap = line.number - (batch.at(-1)?.number ?? line.number - 1)
+    return batch.length < BATCH_EVENTS_MAX && batchBytes + bytes <= BATCH_BYTES_MAX && gap > 0 && line.number - (batch[0]?.number ?? line.number) < BATCH_SPAN_MAX
+  }
+  for await (const line of readable(path, toEvents(path, options, (bytes) => (readBytes += bytes)))) {
     report.lines += 1
-    if (batch.length >= BATCH_EVENTS_MAX || batchBytes + line.body.length > BATCH_BYTES_MAX) await flush()
+    const bytes = Buffer.byteLength(line.body)
+    if (!fits(line, bytes)) await flush()
     batch.push(line)
-    batchBytes += line.body.length
+    batchBytes += bytes
   }
   await flush()
   return { ...report, seconds: Math.round(performance.now() - startedMs) / 1_000 }

@@ -58,7 +58,7 @@ describe("an import", () => {
   it("reads gzip by its first bytes and reports an unreadable line by number without losing the others", async () => {
     const result = await lines(gzipSync('{"v":1}\nnot json\n\n{"v":2}\n'), { type: "x.y" })
     expect(result.map((line) => line.number)).toEqual([1, 2, 4])
-    expect(result[1]).toMatchObject({ body: "not json" })
+    expect(JSON.parse(result[1]?.body ?? "")).toEqual({ unreadable: "not json", reason: result[1]?.problem })
     expect(result[1]?.problem).toMatch(/not JSON/)
   })
 
