@@ -37,6 +37,14 @@ export const pubSubContract = (name: string, makeHarness: () => PubSubHarness): 
   }
 
   describe(`PubSub on ${name}`, () => {
+    it("serves a reader that takes again at once", session((bus) => Effect.gen(function* () {
+      const subscription = yield* bus.subscribe("a", 10)
+      const taking = yield* Effect.forkChild(collect(subscription, 2), { startImmediately: true })
+      yield* bus.publish("a", hints(0, 1))
+      yield* bus.publish("a", hints(1, 1))
+      expect((yield* Fiber.join(taking)).notifications).toEqual(hints(0, 2))
+    })))
+
     it("is live when subscribe returns and delivers in the order published", session((bus) => Effect.gen(function* () {
       const subscription = yield* bus.subscribe("a", 100)
       yield* bus.publish("a", hints(0, 3))

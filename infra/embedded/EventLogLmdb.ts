@@ -105,7 +105,8 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
     return () => void listeners.delete(listener)
   }
   const wake = () => {
-    for (const listener of listeners) listener()
+    // A woken reader may run at once and listen again: it is not part of this round.
+    for (const listener of Array.from(listeners)) listener()
   }
   const stopWaking = options.onWake?.(wake)
   const appender = makeAppender({ blocks, partitions: identity.partitions, onDurable: wake })

@@ -19,8 +19,10 @@ const makeReceiver = (bufferMax: number): Receiver => {
   const waiting = new Set<() => void>()
   const hasNews = () => kept.length > 0 || overflowed
   const wake = () => {
-    for (const resume of waiting) resume()
+    // A reader that is resumed may run at once and wait again: it is not part of this round.
+    const woken = [...waiting]
     waiting.clear()
+    for (const resume of woken) resume()
   }
   const drain = () => {
     const drained = { notifications: kept, overflowed }

@@ -5,9 +5,9 @@
  * position reached. What cannot be folded (RESYNC, a new generation) makes the question be asked again.
  */
 import { CloseCode, createClient } from "graphql-ws"
-import { applyChange } from "../model/order.ts"
-import { EVENT_TAIL, oldestStartOf, SERIES_CHANGED, seriesOptions, seriesVariables, TOP_PAGES } from "./questions.ts"
-import type { QueryClient } from "@tanstack/react-query"
+import { applyChange, outdated } from "../model/order.ts"
+import { AHEAD_WINDOWS, EVENT_TAIL, oldestStartOf, SERIES_CHANGED, seriesOptions, seriesVariables, TOP_PAGES } from "./questions.ts"
+import type { QueryClient, QueryKey } from "@tanstack/react-query"
 import type { Client } from "graphql-ws"
 import type { LoggedEvent, PartitionOffset, Series, SeriesChange } from "../model/answer.ts"
 import type { Connection } from "../model/freshness.ts"
@@ -38,7 +38,6 @@ const UNFOCUSED_COMMIT_MS = 1_000
 const TOP_REFRESH_MS = 5_000
 const RETRY_MS = 5_000
 const BACK_OFF_MS_MAX = 15_000
-const AHEAD_WINDOWS = 1_440
 const EVENTS_PENDING_MAX = 500
 const CHANGES_PENDING_MAX = 500
 const NORMAL_CLOSURE = 1000
@@ -78,6 +77,12 @@ interface Pending {
   readonly changes: SeriesChange[]
 }
 
+/** The next answer replaces what is on screen as a whole; a question already on its way is not asked twice. */
+const askAgain = (queryClient: QueryClient, queryKey: QueryKey, series: Series | undefined): void => {
+  if (series !== undefined) queryClient.setQueryData(queryKey, outdated(series))
+  void queryClient.invalidateQueries({ queryKey }, { cancelRefetch: false })
+}
+
 const foldInto = (options: LiveFeedOptions, pending: Pending): void => {
   const { queryClient, api } = options
   const { queryKey } = seriesOptions(api, pending.question)
@@ -86,8 +91,8 @@ const foldInto = (options: LiveFeedOptions, pending: Pending): void => {
   for (const change of pending.changes) {
     const result = applyChange(series, change, oldestStart)
     if (result === "resync") {
-      void queryClient.invalidateQueries({ queryKey })
-      continue
+      askAgain(queryClient, queryKey, series)
+      return
     }
     series = result
   }

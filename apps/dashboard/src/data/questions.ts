@@ -22,16 +22,21 @@ export interface SeriesQuestion {
 const STAMP = "projection generation pointerVersion watermark position { partition offset }"
 const GROUPS = "groups { key { name value } points { start end state revision corrections events measures { name value text exact errorBound } } }"
 const EVENT = "id type time receivedAt partition offset userId anonymousId backfill data"
+/** Groups of a breakdown; the same in query and subscription, so that both speak of the same ones. */
+const GROUPS_MAX = 20
 const iso = (atMs: number): string => new Date(atMs).toISOString()
 
-const SERIES = `query Series($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String) {
-  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy) { ${STAMP} ${GROUPS} }
+const SERIES = `query Series($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $first: Int) {
+  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, first: $first) { ${STAMP} ${GROUPS} }
 }`
 
 /** Subscription document of the same question; `since` is the position of the answer it continues. */
-export const SERIES_CHANGED = `subscription SeriesChanged($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $since: [PartitionOffsetInput!]) {
-  seriesChanged(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, since: $since) { kind ${STAMP} ${GROUPS} }
+export const SERIES_CHANGED = `subscription SeriesChanged($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $first: Int, $since: [PartitionOffsetInput!]) {
+  seriesChanged(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, first: $first, since: $since) { kind ${STAMP} ${GROUPS} }
 }`
+
+/** Windows beyond now that a subscription covers; it is renewed when half of them are used up. */
+export const AHEAD_WINDOWS = 120
 
 export const EVENT_TAIL = `subscription Tail { eventTail { ${EVENT} } }`
 
@@ -54,7 +59,8 @@ export const seriesVariables = (question: SeriesQuestion, nowMs: number, aheadWi
     to: iso(toMs + aheadWindows * stepMs),
     resolution,
     where: question.where?.map((dimension) => ({ name: dimension.name, in: [dimension.value] })) ?? null,
-    breakdownBy: question.breakdownBy ?? null
+    breakdownBy: question.breakdownBy ?? null,
+    first: question.breakdownBy === undefined ? null : GROUPS_MAX
   }
 }
 
@@ -80,28 +86,31 @@ export const topPagesOptions = (api: Api, range: RangeName) =>
     queryKey: [...TOP_PAGES, api.tenant, range] as const,
     queryFn: async ({ signal }): Promise<Top> => {
       const { fromMs, toMs } = spanAt(RANGES[range], Date.now())
-      const variables = { projection: "page-views", measure: "views", by: "page", from: iso(fromMs), to: iso(toMs), first: 8 }
+      const variables = { projection: "page-views", measure: "views", by: "page", from: iso(fromMs), to: iso(toMs), first: 9 }
       return (await ask<{ top: Top }>(api, TOP, variables, signal)).top
     }
   })
 
-const EVENTS = `query Events($filter: EventFilter, $first: Int) { events(filter: $filter, first: $first) { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }`
-const LOOKBACKS_MS = [10_000, 600_000, 86_400_000, 366 * 86_400_000]
+const EVENTS = `query Events($first: Int) { events(first: $first) { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }`
+const LATEST_EVENTS = 50
 
-/** The latest events, oldest first, from the shortest look back that finds some; empty when the tenant has none. */
+/** The latest events, oldest first; empty when the tenant has none. */
 export const latestEventsOptions = (api: Api) =>
   queryOptions({
     queryKey: ["latest-events", api.tenant] as const,
     queryFn: async ({ signal }): Promise<readonly LoggedEvent[]> => {
-      for (const lookBackMs of LOOKBACKS_MS) {
-        const variables = { filter: { from: iso(Date.now() - lookBackMs) }, first: 200 }
-        const { events } = await ask<{ events: EventPage }>(api, EVENTS, variables, signal)
-        if (events.edges.length > 0) {
-          return events.edges.map((edge) => edge.node).toSorted((a, b) => Date.parse(a.receivedAt) - Date.parse(b.receivedAt)).slice(-50)
-        }
-      }
-      return []
+      const { events } = await ask<{ events: EventPage }>(api, EVENTS, { first: LATEST_EVENTS }, signal)
+      return events.edges.map((edge) => edge.node).toSorted((a, b) => Date.parse(a.receivedAt) - Date.parse(b.receivedAt))
     }
+  })
+
+/** The largest keys of one window, by the projection's first dimension. */
+export const windowKeysOptions = (api: Api, projection: string, measure: string, by: string, startMs: number, endMs: number) =>
+  queryOptions({
+    queryKey: ["window-keys", api.tenant, projection, measure, by, startMs, endMs] as const,
+    queryFn: async ({ signal }): Promise<Top> =>
+      (await ask<{ top: Top }>(api, TOP, { projection, measure, by, from: iso(startMs), to: iso(endMs), first: 50 }, signal)).top,
+    gcTime: 30_000
   })
 
 export interface WindowQuestion {

@@ -63,6 +63,9 @@ export const applyChange = (current: Series | undefined, change: SeriesChange, o
   return newest(current, change, oldestStart)
 }
 
+/** The same answer, older than any other: whatever is answered next replaces it. */
+export const outdated = (series: Series): Series => ({ ...series, pointerVersion: -1 })
+
 /** State of a window at `watermark`: a provisional one becomes final (or revised) as soon as the watermark reaches its end. */
 export const stateAt = (point: SeriesPoint, watermark: string | null): WindowState => {
   if (point.state !== "PROVISIONAL") return point.state

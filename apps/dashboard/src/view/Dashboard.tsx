@@ -97,7 +97,7 @@ export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProp
   return (
     <ProvenanceContext value={explain}>
       <a className="skip" href="#content">Skip to the numbers</a>
-      <TopBar tenants={session.tenants} tenant={tenant.name} range={range} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
+      <TopBar tenants={session.tenants} tenant={tenant.name} range={range} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} nowMs={wallMs} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
       <main id="content" className={lost ? "page lost" : "page"}>
         {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
         {firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null}

@@ -9,7 +9,7 @@ import { chartPoints, measureOf } from "../model/segments.ts"
 import { completenessText } from "../model/figures.ts"
 import { Failure } from "./Panel.tsx"
 import { stateText } from "./stateText.ts"
-import { WindowEvents } from "./WindowEvents.tsx"
+import { MergedWindow, WindowEvents } from "./WindowEvents.tsx"
 import type { Api } from "../data/graphql.ts"
 import type { Series } from "../model/answer.ts"
 import type { ChartPoint } from "../model/segments.ts"
@@ -63,6 +63,10 @@ const Windows = ({ points, measure, watermark, chosenMs, choose }: WindowsProps)
   </>
 )
 
+/** Merged windows have no row of their own: their parts have. */
+const Proof = (props: Parameters<typeof MergedWindow>[0]) =>
+  props.question.key.length === 0 ? <MergedWindow key={props.question.start} {...props} /> : <WindowEvents {...props} />
+
 const Body = ({ api, subject, openedAtMs }: Omit<DialogProps, "close">) => {
   const { question, measure, key } = subject
   const query = useQuery(seriesOptions(api, question))
@@ -83,7 +87,7 @@ const Body = ({ api, subject, openedAtMs }: Omit<DialogProps, "close">) => {
     <>
       <Facts series={series} points={about} />
       {subject.startMs === undefined && points.length > 1 ? <Windows points={points} measure={measure} watermark={series.watermark} chosenMs={chosenMs} choose={setPicked} /> : null}
-      {chosen === undefined ? <p className="note">No window has data yet.</p> : <WindowEvents api={api} question={{ projection: question.projection, key, start: chosen.point.start, resolution }} point={chosen} />}
+      {chosen === undefined ? <p className="note">No window has data yet.</p> : <Proof api={api} question={{ projection: question.projection, key, start: chosen.point.start, resolution }} measure={measure} point={chosen} />}
     </>
   )
 }

@@ -39,8 +39,9 @@ const Tile = ({ label, scope, figure, asked, measure, spark, span, colour, detai
       <button type="button" className="figure" onClick={ask} data-why aria-label={`${label}: ${figure.text} ${figure.bound}. Why?`}>
         {figure.text}
         {figure.bound === "" ? null : <small> {figure.bound}</small>}
+        {detail === undefined ? null : <small> {detail}</small>}
       </button>
-      <p className="tile-note">{detail === undefined ? completenessText(figure.points) : `${detail} · ${completenessText(figure.points)}`}</p>
+      <p className="tile-note">{completenessText(figure.points)}</p>
       <div className={`tile-spark series-${colour}`}><Sparkline points={spark} span={span} /></div>
       {query.error === null ? null : <Failure error={query.error} retry={query.refetch} />}
     </article>
@@ -77,8 +78,8 @@ export const Tiles = ({ views, visitors, revenue, events, range, span, wideSpan 
       <Tile label="Page views" scope={scope} figure={viewFigure} asked={views} measure="views" spark={viewFigure.points} span={span} colour={1} />
       <Tile label="Visitors" scope={`${range.wideLabel}, distinct`} figure={visitorFigure} asked={visitors} measure="visitors" spark={visitorSpark} span={span} colour={4} />
       <Tile label="Orders" scope={scope} figure={orderFigure} asked={revenue} measure="orders" spark={orderFigure.points} span={span} colour={2} />
-      <Tile label="Revenue" scope={scope} figure={moneyFigure} asked={moneyAsked} measure="amount" spark={moneySpark} span={span} colour={5} {...(others === "" ? {} : { detail: `also ${others}` })} />
       <Tile label="Events" scope={scope} figure={eventFigure} asked={events} measure="events" spark={eventFigure.points} span={span} colour={3} />
+      <Tile label="Revenue" scope={scope} figure={moneyFigure} asked={moneyAsked} measure="amount" spark={moneySpark} span={span} colour={5} {...(others === "" ? {} : { detail: `+ ${others}` })} />
     </div>
   )
 }

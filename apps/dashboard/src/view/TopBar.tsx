@@ -1,6 +1,6 @@
 /** Who, when, how fresh: tenant, range, freshness, pause and theme. */
 import { useId } from "react"
-import { formatClockSeconds } from "../model/format.ts"
+import { formatClockSeconds, formatDuration } from "../model/format.ts"
 import { RANGES } from "../model/range.ts"
 import { toggleTheme } from "./theme.ts"
 import type { Tenant } from "../data/session.ts"
@@ -13,6 +13,7 @@ export interface TopBarProps {
   readonly range: RangeName
   readonly freshness: Freshness
   readonly watermark: string | null
+  readonly nowMs: number
   readonly paused: boolean
   readonly go: (state: PageState) => void
   readonly togglePause: () => void
@@ -26,20 +27,20 @@ const Brand = () => (
   </span>
 )
 
-const FreshnessPill = ({ freshness, watermark }: { readonly freshness: Freshness; readonly watermark: string | null }) => (
+const FreshnessPill = ({ freshness, watermark, nowMs }: Pick<TopBarProps, "freshness" | "watermark" | "nowMs">) => (
   <div className={`pill ${freshness.kind}`} title={freshness.detail} role="group" aria-label={`Freshness: ${freshness.label}. ${freshness.detail}`}>
     <span className="pill-icon" aria-hidden="true" />
     <span className="pill-label">{freshness.label}</span>
-    {watermark === null ? null : <span className="pill-mark">complete to {formatClockSeconds(Date.parse(watermark))} UTC</span>}
+    {watermark === null ? null : <span className="pill-mark">gap {formatDuration(nowMs - Date.parse(watermark))}<span className="pill-more"> · complete to {formatClockSeconds(Date.parse(watermark))} UTC</span></span>}
   </div>
 )
 
-export const TopBar = ({ tenants, tenant, range, freshness, watermark, paused, go, togglePause, signOut }: TopBarProps) => {
+export const TopBar = ({ tenants, tenant, range, freshness, watermark, nowMs, paused, go, togglePause, signOut }: TopBarProps) => {
   const id = useId()
   return (
     <header className="top-bar">
       <Brand />
-      <FreshnessPill freshness={freshness} watermark={watermark} />
+      <FreshnessPill freshness={freshness} watermark={watermark} nowMs={nowMs} />
       <div className="controls">
         {tenants.length < 2 ? null : (
           <label className="field" htmlFor={id}>

@@ -1,7 +1,8 @@
 /** The events behind one window, counted and fingerprinted again by the server. */
 import { useQuery } from "@tanstack/react-query"
-import { whyOptions } from "../data/questions.ts"
-import { formatClockSeconds, formatDecimal, formatPayload, formatWindow } from "../model/format.ts"
+import { useState } from "react"
+import { whyOptions, windowKeysOptions } from "../data/questions.ts"
+import { formatClockSeconds, formatDecimal, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
 import { Failure } from "./Panel.tsx"
 import type { Api } from "../data/graphql.ts"
 import type { WindowQuestion } from "../data/questions.ts"
@@ -33,12 +34,48 @@ const Events = ({ proof }: { readonly proof: WindowProof }) => (
   </ol>
 )
 
+const DIMENSION: Readonly<Record<string, string>> = { "page-views": "page", "event-counts": "type", revenue: "currency" }
+
+interface MergedProps {
+  readonly api: Api
+  readonly question: WindowQuestion
+  readonly measure: string
+  readonly point: ChartPoint
+}
+
+/** A window over all keys: its parts first, then the events of the chosen part. */
+export const MergedWindow = ({ api, question, measure, point }: MergedProps) => {
+  const by = DIMENSION[question.projection] ?? "key"
+  const query = useQuery(windowKeysOptions(api, question.projection, measure, by, point.startMs, point.endMs))
+  const [picked, setPicked] = useState<string>()
+  const rows = query.data?.rows ?? []
+  const value = rows.find((row) => row.value === picked)?.value ?? rows[0]?.value
+  return (
+    <>
+      <h3>Made of these parts, by {by}</h3>
+      {query.isPending ? <div className="skeleton proof-skeleton" role="status" aria-label="Loading" /> : null}
+      {query.error === null ? null : <Failure error={query.error} retry={query.refetch} />}
+      {rows.length === 0 ? null : (
+        <div className="window-list parts" role="group" aria-label={`Parts by ${by}`}>
+          {rows.map((row) => (
+            <button key={row.value} type="button" aria-pressed={row.value === value} onClick={() => setPicked(row.value)}>
+              <span className="bar-name"><bdi>{row.value}</bdi></span>
+              <strong>{row.measure.exact ? "" : "≈ "}{row.measure.text === null ? formatNumber(row.measure.value ?? 0) : formatDecimal(row.measure.text)}</strong>
+            </button>
+          ))}
+        </div>
+      )}
+      {value === undefined ? null : <WindowEvents api={api} question={{ ...question, key: [{ name: by, value }] }} point={point} />}
+    </>
+  )
+}
+
 export const WindowEvents = ({ api, question, point }: { readonly api: Api; readonly question: WindowQuestion; readonly point: ChartPoint }) => {
   const query = useQuery(whyOptions(api, question))
   const proof = query.data
   return (
     <>
-      <h3>Events of {formatWindow(point.startMs, point.endMs)}</h3>
+      <h3>Events of {question.key.map((dimension) => dimension.value).join(", ")}, {formatWindow(point.startMs, point.endMs)}</h3>
       {query.isPending ? <div className="skeleton proof-skeleton" role="status" aria-label="Reading the log" /> : null}
       {query.error === null ? null : <Failure error={query.error} retry={query.refetch} />}
       {proof === null ? <p className="note">This window has no row of its own.</p> : null}

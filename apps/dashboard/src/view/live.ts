@@ -2,8 +2,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { openLiveFeed } from "../data/liveFeed.ts"
-import { latestEventsOptions, seriesOptions } from "../data/questions.ts"
+import { AHEAD_WINDOWS, latestEventsOptions, seriesOptions } from "../data/questions.ts"
 import { EMPTY_TAIL, hold, receive, release } from "../model/tail.ts"
+import { RANGES } from "../model/range.ts"
 import { useWatched } from "./clock.ts"
 import type { UseQueryResult } from "@tanstack/react-query"
 import type { Api } from "../data/graphql.ts"
@@ -78,10 +79,16 @@ export const useLiveSeries = (api: Api, feed: LiveFeed | undefined, question: Se
   const queryClient = useQueryClient()
   const result = useQuery(seriesOptions(api, question))
   const answered = result.data !== undefined
+  const [renewals, setRenewals] = useState(0)
   useEffect(() => {
     if (!answered || feed === undefined) return undefined
     const position = queryClient.getQueryData(seriesOptions(api, question).queryKey)?.position ?? []
-    return feed.follow(question, position)
-  }, [answered, api, feed, question, queryClient])
+    const stop = feed.follow(question, position)
+    const timer = setTimeout(() => setRenewals((count) => count + 1), (AHEAD_WINDOWS / 2) * RANGES[question.range].stepMs)
+    return () => {
+      clearTimeout(timer)
+      stop()
+    }
+  }, [answered, api, feed, question, queryClient, renewals])
   return result
 }

@@ -88,10 +88,9 @@ export const WatermarkBand = ({ watermarkMs, nowMs, scales }: WatermarkProps) =>
   )
 }
 
-/** The word "filling" beside the newest window that is not complete. */
+/** The word "filling" beside the windows that are not complete. */
 export const FillingLabel = ({ points, scales }: Pick<RunsProps, "points" | "scales">) => {
-  const newest = points.at(-1)
-  if (newest === undefined || newest.state !== "PROVISIONAL") return null
-  const x = scales.x(middleOf(newest))
-  return <text className="filling-label" x={x - 8} y={Math.min(scales.heightPx - 8, Math.max(10, scales.y(newest.value) + 4))} textAnchor="end" aria-hidden="true">filling</text>
+  const first = points.find((point) => point.state === "PROVISIONAL")
+  if (first === undefined) return null
+  return <text className="filling-label" x={scales.x(first.startMs) - 12} y={scales.heightPx - 8} textAnchor="end" aria-hidden="true">filling</text>
 }
