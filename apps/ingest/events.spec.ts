@@ -1,5 +1,7 @@
 import { gzipSync } from "node:zlib"
+import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import { ADMIN, READ, WRITE, startIngest } from "./harness.ts"
 import type { TestIngest } from "./harness.ts"
 
@@ -128,5 +130,27 @@ describe("POST /v1/events", () => {
     expect(answer).toMatchObject({ failed: 1, rejected: 1, results: [{ status: "failed", id: "1" }, { status: "rejected" }] })
     expect(await ingest.post(json(event("1")))).toMatchObject({ status: 503, answer: { code: "outcome-unknown" } })
     expect(await ingest.post(json(event("1")))).toMatchObject({ status: 200 })
+  })
+
+  it("answers 503 when a refused event cannot be kept, and appends nothing of its batch", async () => {
+    Object.assign(ingest.rejected.shape, { put: () => Effect.fail(new RejectedLogError({ cause: "disk full at /secret" })) })
+    const { status, answer, headers } = await ingest.post(json([event("1"), {}]))
+    expect([status, answer["code"], headers.get("retry-after")]).toEqual([503, "log-not-writable", "2"])
+    expect(JSON.stringify(answer)).not.toContain("secret")
+    expect([ingest.events(), ingest.failures]).toMatchObject([[], [{ _tag: "RejectedLogError" }]])
+  })
+
+  it("answers 500 without the cause when something fails inside, and serves on", async () => {
+    let broken = true
+    const other = await startIngest({ resolveKey: async () => (broken ? Promise.reject(new Error("secret")) : { tenantId: "t", kind: "write", keyPrefix: "p" }) })
+    try {
+      const { status, answer } = await other.post(json(event("1")))
+      expect([status, answer["code"], JSON.stringify(answer).includes("secret")]).toEqual([500, "internal", false])
+      expect(other.failures).toHaveLength(1)
+      broken = false
+      expect((await other.post(json(event("1")))).status).toBe(200)
+    } finally {
+      await other.close()
+    }
   })
 })
