@@ -93,7 +93,10 @@ const logOf = (world: World): EventLogShape => {
       return values.length === 0 ? [] : [batchOf(partition, nextOffset, values)]
     })
   const appended = Effect.callback<void>((resume) => {
-    const wake = () => resume(Effect.void)
+    const wake = () => {
+      world.appendListeners.delete(wake)
+      resume(Effect.void)
+    }
     world.appendListeners.add(wake)
     return Effect.sync(() => void world.appendListeners.delete(wake))
   })
@@ -154,7 +157,7 @@ const busOf = (world: World): PubSubShape => ({
         kept.push(...notifications)
         overflowed ||= kept.length > bufferMax
         kept = kept.slice(-bufferMax)
-        for (const wake of waiting) wake()
+        for (const wake of [...waiting]) wake()
       }
       const listeners = world.listeners.get(topic) ?? new Set()
       world.listeners.set(topic, listeners.add(listener))
