@@ -1,7 +1,11 @@
+import { createRequire } from "node:module"
 import { defineConfig } from "vitest/config"
 
+/** One copy of graphql for sources and libraries, the one Node itself takes: its classes are compared by identity. */
+const graphql = createRequire(import.meta.url).resolve("graphql")
+
 export default defineConfig({
-  resolve: { conditions: ["tidemark-source", "module", "node", "import", "default"] },
+  resolve: { conditions: ["tidemark-source", "module", "node", "import", "default"], alias: [{ find: /^graphql$/, replacement: graphql }] },
   ssr: { resolve: { conditions: ["tidemark-source", "module", "node", "import", "default"] } },
   test: {
     include: ["**/*.spec.ts", "**/*.spec.tsx"],

@@ -157,7 +157,7 @@ const busOf = (world: World): PubSubShape => ({
         kept.push(...notifications)
         overflowed ||= kept.length > bufferMax
         kept = kept.slice(-bufferMax)
-        for (const wake of [...waiting]) wake()
+        for (const wake of new Set(waiting)) wake()
       }
       const listeners = world.listeners.get(topic) ?? new Set()
       world.listeners.set(topic, listeners.add(listener))

@@ -109,7 +109,7 @@ export class World {
   /** Appends without folding. */
   append(partition: number, value: Uint8Array): bigint {
     const offset = BigInt((this.records[partition] ?? []).push(value) - 1)
-    for (const wake of [...this.appendListeners]) wake()
+    for (const wake of new Set(this.appendListeners)) wake()
     return offset
   }
 

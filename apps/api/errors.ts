@@ -42,15 +42,22 @@ const internal: Told = { code: "INTERNAL", message: "Something failed inside. It
 export const toGraphQLError = (error: unknown): GraphQLError => {
   if (error instanceof GraphQLError && (error.originalError === undefined || error.originalError === null)) return error
   const original = error instanceof GraphQLError ? error.originalError : error
+  if (error instanceof GraphQLError && original instanceof GraphQLError) {
+    return new GraphQLError(original.message, { nodes: error.nodes ?? null, path: error.path ?? null, extensions: original.extensions })
+  }
   const told = isTagged(original) ? (TOLD[original._tag]?.(original) ?? internal) : internal
   const http = told.status === 200 ? {} : { http: { status: told.status } }
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}
   return new GraphQLError(told.message, { ...place, extensions: { code: told.code, ...told.extra, ...http } })
 }
 
+const LIMIT_MESSAGE = /limit of .* exceeded|exceeds/i
+/** Codes of the query engine for texts that cannot be parsed or do not fit the schema. */
+const ENGINE_CODES: readonly unknown[] = [undefined, "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"]
+
 /** An error found before anything was executed, with its code and status 400. */
 export const toRequestError = (error: GraphQLError): GraphQLError => {
-  const { http: _http, ...known } = error.extensions
-  const code = known["code"] ?? (/limit of .* exceeded|exceeds/i.test(error.message) ? "LIMIT_EXCEEDED" : "BAD_REQUEST")
-  return new GraphQLError(error.message, { nodes: error.nodes ?? null, extensions: { ...known, code, http: { status: 400 } } })
+  const { code, http: _http, ...known } = error.extensions
+  const own = ENGINE_CODES.includes(code) ? (LIMIT_MESSAGE.test(error.message) ? "LIMIT_EXCEEDED" : "BAD_REQUEST") : code
+  return new GraphQLError(error.message, { nodes: error.nodes ?? null, extensions: { ...known, code: own, http: { status: 400 } } })
 }

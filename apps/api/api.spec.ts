@@ -1,0 +1,185 @@
+/** The API on a real node:http server: keys, answers, limits, sockets. */
+import { createServer } from "node:http"
+import { readFileSync } from "node:fs"
+import type { AddressInfo } from "node:net"
+import { portsOf } from "@tidemark/queries/fakePorts"
+import { World } from "@tidemark/queries/fakes"
+import { createClient } from "graphql-ws"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { WebSocket } from "ws"
+import { schemaText } from "./buildApiSchema.ts"
+import type { KeyHolder } from "./context.ts"
+import { isApiPath, makeApiHandlers } from "./makeApiHandlers.ts"
+
+const START = Date.parse("2026-03-01T00:00:00Z")
+const KEYS: Readonly<Record<string, KeyHolder>> = {
+  reader: { tenantId: "acme", kind: "read" },
+  admin: { tenantId: "acme", kind: "admin" },
+  writer: { tenantId: "acme", kind: "write" },
+  stranger: { tenantId: "other", kind: "read" }
+}
+
+const world = new World()
+const failures: unknown[] = []
+const api = makeApiHandlers({ services: portsOf(world), resolveKey: (text) => KEYS[text], metrics: { failed: (_operation, error) => failures.push(error) } })
+const server = createServer((req, res) => void (isApiPath(req.url) ? api.handleGraphql(req, res) : res.writeHead(404).end()))
+server.on("upgrade", api.handleUpgrade)
+let url = ""
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`
+  world.fold(0, { id: "one", timeMs: START + 1_000, page: "/", user: "ann" })
+  world.fold(1, { id: "two", timeMs: START + 2_000, page: "/", user: "bob" })
+})
+
+afterAll(async () => {
+  await api.close()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+interface Answer {
+  readonly data?: Record<string, unknown> | null
+  readonly errors?: readonly { readonly message: string; readonly extensions: { readonly code: string } }[]
+}
+
+const post = async (query: string, variables: object = {}, headers: Record<string, string> = { authorization: "Bearer reader" }) => {
+  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify({ query, variables }) })
+  return { status: response.status, answer: (await response.json()) as Answer }
+}
+
+const codeOf = ({ status, answer }: Awaited<ReturnType<typeof post>>) => [status, answer.errors?.[0]?.extensions.code]
+
+const RANGE = 'from: "2026-03-01T00:00:00Z", to: "2026-03-01T01:00:00.000Z"'
+
+describe("the key", () => {
+  it("decides who asks: none or a wrong one 401, a write key 403, read and admin keys an answer", async () => {
+    const query = "{ projections { name } }"
+    expect(codeOf(await post(query, {}, {}))).toEqual([401, "UNAUTHENTICATED"])
+    expect(codeOf(await post(query, {}, { authorization: "Bearer wrong" }))).toEqual([401, "UNAUTHENTICATED"])
+    expect(codeOf(await post(query, {}, { authorization: "Bearer writer" }))).toEqual([403, "FORBIDDEN"])
+    for (const key of ["reader", "admin"]) expect(await post(query, {}, { authorization: `Bearer ${key}` })).toMatchObject({ status: 200, answer: { data: { projections: [{ name: "page-views" }] } } })
+    expect((await post(query, {}, { authorization: `Basic ${btoa("reader:")}` })).status).toBe(200)
+  })
+
+  it("decides the tenant", async () => {
+    const query = '{ events { edges { node { id } } } event(id: "one") { event { id } } }'
+    expect((await post(query, {}, { authorization: "Bearer stranger" })).answer.data).toEqual({ events: { edges: [] }, event: null })
+  })
+})
+
+describe("answers", () => {
+  it("carry figures, state and provenance in a series and a top", async () => {
+    const { answer } = await post(`{ series(projection: "page-views", measures: ["views", "visitors"], ${RANGE}, resolution: HOUR) { generation pointerVersion watermark position { partition offset } groups { key { name } points { start end state events revision corrections measures { name value text exact errorBound } } } }
+      top(projection: "page-views", measure: "views", by: "page", ${RANGE}) { rows { value events measure { text } } } }`)
+    expect(answer.data).toEqual({
+      series: {
+        generation: 1, pointerVersion: 1, watermark: "2026-02-28T23:59:51.000Z", position: [{ partition: 0, offset: "1" }, { partition: 1, offset: "1" }],
+        groups: [{ key: [], points: [{ start: "2026-03-01T00:00:00.000Z", end: "2026-03-01T01:00:00.000Z", state: "PROVISIONAL", events: "2", revision: "2", corrections: "0", measures: [{ name: "views", value: 2, text: "2", exact: true, errorBound: null }, { name: "visitors", value: 2, text: "2", exact: true, errorBound: null }] }] }]
+      },
+      top: { rows: [{ value: "/", events: "2", measure: { text: "2" } }] }
+    })
+  })
+
+  it("prove a window by its events, page by page", async () => {
+    const query = `query ($after: String) { window(projection: "page-views", key: [{ name: "page", value: "/" }, { name: "country", value: "DE" }], start: "2026-03-01T00:00:00Z", resolution: MINUTE) { fingerprint why(first: 1, after: $after) { expectedEvents foundEvents fingerprintMatches events { edges { node { id data } } pageInfo { hasNextPage endCursor } } } } }`
+    interface Proof { readonly window: { readonly fingerprint: string; readonly why: { readonly events: { readonly pageInfo: { readonly endCursor: string } } } } }
+    const first = (await post(query)).answer.data as unknown as Proof
+    expect(first.window.fingerprint).toMatch(/^[0-9a-f]{16}$/)
+    expect(first).toMatchObject({ window: { why: { expectedEvents: "2", foundEvents: "2", fingerprintMatches: true, events: { edges: [{ node: { id: "one" } }], pageInfo: { hasNextPage: true } } } } })
+    const second = (await post(query, { after: first.window.why.events.pageInfo.endCursor })).answer.data
+    expect(second).toMatchObject({ window: { why: { events: { edges: [{ node: { id: "two", data: { page: "/", country: "DE", durationMs: 100 } } }], pageInfo: { hasNextPage: false } } } } })
+  })
+
+  it("tell what became of an event, and how fresh every partition is", async () => {
+    const { answer } = await post('{ event(id: "one") { event { id partition offset } windows { projection generation start key { name value } outcome } } freshness { projection partition offset lagEvents } projection(name: "page-views") { dimensions status lagEvents deadLetters } nothing: projection(name: "nope") { name } }')
+    expect(answer.data).toEqual({
+      event: { event: { id: "one", partition: 0, offset: "0" }, windows: [{ projection: "page-views", generation: 1, start: "2026-03-01T00:00:00.000Z", key: [{ name: "country", value: "DE" }, { name: "page", value: "/" }], outcome: "FOLDED" }] },
+      freshness: [{ projection: "page-views", partition: 0, offset: "1", lagEvents: "0" }, { projection: "page-views", partition: 1, offset: "1", lagEvents: "0" }],
+      projection: { dimensions: ["country", "page"], status: "LIVE", lagEvents: "0", deadLetters: "0" },
+      nothing: null
+    })
+  })
+})
+
+describe("a bad request", () => {
+  it("gets a code that stays, before anything is executed", async () => {
+    const snapshots = world.snapshots
+    expect(codeOf(await post("{ nonsense }"))).toEqual([400, "BAD_REQUEST"])
+    expect(codeOf(await post("{ projections {"))).toEqual([400, "BAD_REQUEST"])
+    expect(codeOf(await post(`{ ${Array.from({ length: 16 }, (_, index) => `a${index}: freshness { offset }`).join(" ")} }`))).toEqual([400, "LIMIT_EXCEEDED"])
+    expect(codeOf(await post(`{ freshness { ${"offset ".repeat(1_000)} } }`))).toEqual([400, "LIMIT_EXCEEDED"])
+    const deep = await post(`{ ${"a { ".repeat(9)} b ${"} ".repeat(9)} }`)
+    expect([deep.status, deep.answer.errors?.some(({ extensions }) => extensions.code === "LIMIT_EXCEEDED")]).toEqual([400, true])
+    const window = `window(projection: "page-views", key: [], start: "2026-03-01T00:00:00Z", resolution: DAY) { why { events { edges { node { id type time offset data } } } } }`
+    const dear = `{ ${Array.from({ length: 14 }, (_, index) => `a${index}: ${window}`).join(" ")} }`
+    expect(codeOf(await post(dear))).toEqual([400, "LIMIT_EXCEEDED"])
+    expect(codeOf(await post('{ series(projection: "page-views", measures: ["views"], from: "yesterday", to: "2026-03-01T00:00:00Z", resolution: HOUR) { generation } }'))[0]).toBe(400)
+    expect(world.snapshots).toBe(snapshots)
+  })
+
+  it("gets the question's own refusal with its code", async () => {
+    expect(codeOf(await post("{ events(first: 1001) { edges { cursor } } }"))[1]).toBe("LIMIT_EXCEEDED")
+    expect(codeOf(await post('{ events(after: "x") { edges { cursor } } }'))[1]).toBe("BAD_CURSOR")
+    expect(codeOf(await post(`{ series(projection: "nope", measures: ["views"], ${RANGE}, resolution: HOUR) { generation } }`))[1]).toBe("UNKNOWN_PROJECTION")
+  })
+
+  it("that is none gets its status", async () => {
+    const headers = { authorization: "Bearer reader" }
+    expect((await fetch(url, { headers })).status).toBe(405)
+    expect((await fetch(url, { method: "POST", headers, body: "{}" })).status).toBe(415)
+    expect((await fetch(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: "[]" })).status).toBe(400)
+    expect((await fetch(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: " ".repeat(300_000) })).status).toBe(413)
+  })
+})
+
+const socket = (key: string) => createClient({ url: url.replace("http", "ws"), webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${key}` }, retryAttempts: 0 })
+
+describe("a socket", () => {
+  it("follows a series, the tail and freshness, and ends what it began", async () => {
+    const client = socket("reader")
+    const series = client.iterate<{ seriesChanged: { kind: string; groups: { points: { events: string }[] }[] } }>({ query: `subscription { seriesChanged(projection: "page-views", measures: ["views"], ${RANGE}, resolution: MINUTE) { kind groups { points { events } } } }` })
+    const tail = client.iterate<{ eventTail: { id: string } }>({ query: "subscription { eventTail { id } }" })
+    const fresh = client.iterate<{ freshnessChanged: { offset: string }[] }>({ query: "subscription { freshnessChanged { offset } }" })
+    expect((await series.next()).value).toMatchObject({ data: { seriesChanged: { kind: "RESYNC", groups: [{ points: [{ events: "2" }] }] } } })
+    expect((await fresh.next()).value).toMatchObject({ data: { freshnessChanged: [{ offset: "1" }, { offset: "1" }] } })
+    const [nextSeries, nextTail, nextFresh] = [series.next(), tail.next(), fresh.next()]
+    while (world.appendListeners.size === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    world.fold(0, { id: "three", timeMs: START + 3_000, page: "/" })
+    expect((await nextSeries).value).toMatchObject({ data: { seriesChanged: { kind: "UPSERT", groups: [{ points: [{ events: "3" }] }] } } })
+    expect((await nextTail).value).toMatchObject({ data: { eventTail: { id: "three" } } })
+    expect((await nextFresh).value).toMatchObject({ data: { freshnessChanged: [{ offset: "2" }, { offset: "1" }] } })
+    await client.dispose()
+    const listening = () => [...world.listeners.values()].reduce((sum, { size }) => sum + size, world.appendListeners.size)
+    const deadline = performance.now() + 2_000
+    while (listening() > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(listening()).toBe(0)
+  })
+
+  it("is closed with 4401 without a valid key and 4403 with a write key", async () => {
+    for (const [key, code] of [["wrong", 4401], ["writer", 4403]] as const) {
+      const client = socket(key)
+      await expect(client.iterate({ query: "subscription { eventTail { id } }" }).next()).rejects.toMatchObject({ code })
+      await client.dispose()
+    }
+  })
+
+  it("refuses a page of another origin", async () => {
+    const foreign = new WebSocket(url.replace("http", "ws"), "graphql-transport-ws", { origin: "https://elsewhere.example" })
+    expect(await new Promise((resolve) => foreign.on("unexpected-response", (_req, res) => resolve(res.statusCode)).on("error", () => undefined))).toBe(403)
+  })
+
+  it("tells a failed subscription by its code", async () => {
+    const client = socket("reader")
+    const failed = client.iterate({ query: `subscription { seriesChanged(projection: "nope", measures: ["views"], ${RANGE}, resolution: MINUTE) { kind } }` }).next()
+    await expect(failed).rejects.toMatchObject([{ extensions: { code: "UNKNOWN_PROJECTION" } }])
+    await expect(client.iterate({ query: "subscription { nonsense }" }).next()).rejects.toMatchObject([{ extensions: { code: "BAD_REQUEST" } }])
+    await client.dispose()
+  })
+})
+
+describe("schema.graphql", () => {
+  it("is what the code generates: npm run build, then node apps/api/dist/printSchema.js apps/api/schema.graphql", () => {
+    expect(readFileSync(new URL("schema.graphql", import.meta.url), "utf8")).toBe(schemaText())
+  })
+})
