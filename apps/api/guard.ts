@@ -7,7 +7,7 @@ import type { ApiContext } from "./context.ts"
 import { toGraphQLError, toRequestError } from "./errors.ts"
 
 /** Limits of one request. */
-export const REQUEST_LIMITS = { depth: 8, aliases: 15, tokens: 1_000, directives: 50, cost: 1_000 } as const
+export const REQUEST_LIMITS = { depth: 8, aliases: 15, tokens: 1_000, directives: 50, cost: 500 } as const
 
 const armor = () =>
   new EnvelopArmor({
