@@ -1,0 +1,24 @@
+/** What the command line and the dashboard send fits the schema. Their texts are read from their sources. */
+import { readFileSync } from "node:fs"
+import { buildSchema, parse, validate } from "graphql"
+import { describe, expect, it } from "vitest"
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8")
+const schema = buildSchema(read("schema.graphql"))
+
+/** Query texts of a source, with the plain constants they embed filled in. */
+const queriesOf = (source: string): readonly string[] => {
+  const constants = new Map([...source.matchAll(/const (\w+) = "([^"]*)"/g)].map(([, name = "", text = ""]) => [name, text] as const))
+  const texts = [...source.matchAll(/[`"]((?:query|subscription)\b[^`"]*\{[^`"]*|\{ \w+ \{[^`"]*)[`"]/g)].map(([, text = ""]) => text)
+  return texts.map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => constants.get(name) ?? `unknown constant ${name}`))
+}
+
+const CLIENTS: readonly (readonly [string, number])[] = [["../cli/verbs/models.ts", 4], ["../cli/verbs/events.ts", 3], ["../dashboard/src/data/questions.ts", 7]]
+
+describe("a client's queries", () => {
+  it.each(CLIENTS)("of %s, at least %i, are valid", (path, least) => {
+    const queries = queriesOf(read(path))
+    expect(queries.length).toBeGreaterThanOrEqual(least)
+    for (const query of queries) expect([query, validate(schema, parse(query)).map(({ message }) => message)]).toEqual([query, []])
+  })
+})
