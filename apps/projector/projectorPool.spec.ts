@@ -1,0 +1,100 @@
+import { Effect, Exit, Scope } from "effect"
+import { describe, expect, it } from "vitest"
+import { laneShares } from "./laneShares.ts"
+import type { ToWorker } from "./messages.ts"
+import { makeProjectorPool } from "./projectorPool.ts"
+import type { PoolOptions, ThreadEvents } from "./projectorPool.ts"
+
+interface FakeThread {
+  readonly lanes: readonly number[]
+  readonly posted: ToWorker[]
+  readonly events: ThreadEvents
+}
+
+const open = async (overrides: Partial<PoolOptions> = {}) => {
+  const threads: FakeThread[] = []
+  const told: string[] = []
+  const clock = { nowMs: 0 }
+  const scope = await Effect.runPromise(Scope.make())
+  const pool = await Effect.runPromise(
+    Scope.provide(
+      makeProjectorPool({
+        lanes: 2,
+        processors: 3,
+        startThread: (lanes, events) => {
+          const thread: FakeThread = { lanes, posted: [], events }
+          threads.push(thread)
+          return {
+            post: (message) => {
+              thread.posted.push(message)
+              if (message.kind === "stop") queueMicrotask(() => events.exit("exit code 0"))
+            },
+            terminate: async () => undefined
+          }
+        },
+        nowMs: () => clock.nowMs,
+        onCommitted: (reports) => void told.push(`committed ${reports.length}`),
+        onHalted: ({ code }) => void told.push(`halted ${code}`),
+        onRetrying: ({ lane }) => void told.push(`retrying ${lane}`),
+        onRestarted: (lanes, cause) => void told.push(`restarted ${lanes.join(",")}: ${cause}`),
+        onGivenUp: (sentence) => void told.push(sentence),
+        ...overrides
+      }),
+      scope
+    )
+  )
+  return { pool, threads, told, clock, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}
+
+describe("lanes", () => {
+  it("are shared among at most as many threads as leave one processor free, each lane once", () => {
+    expect(laneShares(4, 2)).toEqual([[0, 1, 2, 3]])
+    expect(laneShares(4, 3)).toEqual([[0, 2], [1, 3]])
+    expect(laneShares(2, 16)).toEqual([[0], [1]])
+    expect(laneShares(3, 1)).toEqual([[0, 1, 2]])
+  })
+})
+
+describe("a projector pool", () => {
+  it("passes on what its threads report", async () => {
+    const { threads, told, close } = await open()
+    const lane = { projection: "p", generation: 1, lane: 0 }
+    threads[0]?.events.message({ kind: "committed", reports: [{ lane, durationMs: 1, records: 1, rows: 1, lateEvents: 0, deadLetters: 0 }] })
+    threads[1]?.events.message({ kind: "halted", halt: { ...lane, code: "LOG_GAP", detail: "", atMs: 0 } })
+    threads[1]?.events.message({ kind: "retrying", failure: { lane: 1, cause: "", retryInMs: 1 } })
+    expect(told).toEqual(["committed 1", "halted LOG_GAP", "retrying 1"])
+    await close()
+  })
+
+  it("wakes every thread at once, then at most once per 5 ms, and never loses the last call", async () => {
+    const { pool, threads, close } = await open()
+    for (let i = 0; i < 1_000; i++) pool.appended()
+    expect(threads.map(({ posted }) => posted.length)).toEqual([1, 1])
+    await expect.poll(() => threads.map(({ posted }) => posted.length)).toEqual([2, 2])
+    await close()
+  })
+
+  it("starts a dead thread again with the same lanes, and gives up at the third death within a minute", async () => {
+    const { threads, told, clock, close } = await open()
+    threads[0]?.events.exit("first")
+    clock.nowMs = 30_000
+    threads[1]?.events.exit("second")
+    clock.nowMs = 60_000
+    threads[2]?.events.exit("a minute after the first")
+    expect(threads.map(({ lanes }) => lanes)).toEqual([[0], [1], [0], [1], [0]])
+    expect(told).toEqual(["restarted 0: first", "restarted 1: second", "restarted 0: a minute after the first"])
+    clock.nowMs = 89_999
+    threads[4]?.events.exit("once more")
+    expect(told.at(-1)).toBe("Projector threads died 3 times within a minute, last the one of lanes 0: once more")
+    expect(threads).toHaveLength(5)
+    await close()
+  })
+
+  it("tells every thread to stop, waits for its end and starts none again", async () => {
+    const { pool, threads, told, close } = await open()
+    await Effect.runPromise(pool.stop)
+    expect(threads.map(({ posted }) => posted)).toEqual([[{ kind: "stop" }], [{ kind: "stop" }]])
+    expect(told).toEqual([])
+    await close()
+  })
+})

@@ -1,0 +1,41 @@
+/** What a projector thread does: opens its own readers of the engines and folds its lanes until it is told to stop. */
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { RuntimeObserver } from "@tidemark/projections/runtime/observer"
+import { runLanes } from "@tidemark/projections/runtime/runLanes"
+import type { MessagePort } from "node:worker_threads"
+import { Effect } from "effect"
+import type { Layer } from "effect"
+import type { FromWorker, ToWorker } from "./messages.ts"
+
+/** Registers a listener for "the log grew"; answers the way to stop listening. */
+export type OnWake = (listener: () => void) => () => void
+
+/** Ends when the lanes are flushed and checkpointed; rejects when they cannot go on. */
+export const runWorker = async <E>(
+  port: MessagePort,
+  lanes: readonly number[],
+  engines: (onWake: OnWake) => Layer.Layer<EventLog | PartitionIndex | ReadModelStore, E>
+): Promise<void> => {
+  const listeners = new Set<() => void>()
+  let onStop = () => {}
+  const stopped = new Promise<void>((resolve) => (onStop = resolve))
+  const tell = (message: FromWorker) => port.postMessage(message)
+  port.on("message", (message: ToWorker) => {
+    if (message.kind === "stop") onStop()
+    else for (const listener of listeners) listener()
+  })
+  const onWake: OnWake = (listener) => {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+  const observer: RuntimeObserver = {
+    committed: (reports) => tell({ kind: "committed", reports }),
+    halted: (halt) => tell({ kind: "halted", halt }),
+    retrying: (failure) => tell({ kind: "retrying", failure })
+  }
+  await Effect.runPromise(runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(Effect.provide(engines(onWake))))
+  tell({ kind: "stopped" })
+  port.close()
+}

@@ -1,0 +1,43 @@
+/** Metrics and log of one server, as plain calls: apps know neither Prometheus nor the logger. */
+import { makeLogger } from "@tidemark/infra-telemetry/log"
+import { makeMetrics } from "@tidemark/infra-telemetry/metrics"
+
+/** What is read from the stores when somebody scrapes. */
+export interface Figures {
+  readonly lag: readonly { readonly projection: string; readonly generation: number; readonly partition: number; readonly events: number }[]
+  readonly projections: readonly {
+    readonly projection: string
+    /** Now minus the lowest watermark; undefined while there is none. */
+    readonly watermarkGapSeconds: number | undefined
+    readonly lateEvents: number
+    readonly deadLetters: number
+  }[]
+  /** Partitions of generations whose counters do not add up. */
+  readonly conservationFaults: number
+}
+
+/** `level`: least severity that is logged. */
+export const makeTelemetry = (level: "info" | "warn" | "silent") => {
+  const metrics = makeMetrics()
+  return {
+    log: makeLogger(level),
+    ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number): void => {
+      for (const { type, status, count } of counts) metrics.ingestEvents.inc({ type, status }, count)
+      metrics.ingestAckSeconds.observe(ackSeconds)
+    },
+    queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
+    sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
+    flushed: (durationMs: number): void => metrics.projectionFlushSeconds.observe(durationMs / 1_000),
+    observe: ({ lag, projections, conservationFaults }: Figures): void => {
+      for (const gauge of [metrics.projectionLagEvents, metrics.projectionWatermarkGapSeconds]) gauge.reset()
+      for (const { projection, generation, partition, events } of lag) metrics.projectionLagEvents.set({ projection, generation: String(generation), partition: String(partition) }, events)
+      for (const { projection, watermarkGapSeconds, lateEvents, deadLetters } of projections) {
+        if (watermarkGapSeconds !== undefined) metrics.projectionWatermarkGapSeconds.set({ projection }, watermarkGapSeconds)
+        metrics.projectionLateEvents.set({ projection }, lateEvents)
+        metrics.projectionDeadLetters.set({ projection }, deadLetters)
+      }
+      metrics.conservationError.set(conservationFaults)
+    },
+    expose: metrics.expose
+  }
+}
