@@ -2,10 +2,11 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
+/** Key texts by role; only generated ones are in the file. */
 export interface TenantKeys {
-  readonly write: string
-  readonly read: string
-  readonly admin: string
+  readonly write?: string
+  readonly read?: string
+  readonly admin?: string
 }
 
 export type KeyFile = Readonly<Record<string, TenantKeys>>

@@ -1,0 +1,40 @@
+/** What the server is given by its entry: settings, telemetry, surroundings. */
+
+/** Settings with their defaults filled in. */
+export interface ServerSettings {
+  readonly host: string
+  /** 0 = any free one. */
+  readonly port: number
+  readonly dataDir: string
+  readonly demo: boolean
+  /** Keys of tenant `default` given by hand. */
+  readonly keys: { readonly write: string | undefined; readonly read: string | undefined; readonly admin: string | undefined }
+}
+
+type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void
+
+/** Figures read from the stores for a scrape. */
+export interface Figures {
+  readonly lag: readonly { readonly projection: string; readonly generation: number; readonly partition: number; readonly events: number }[]
+  readonly projections: readonly {
+    readonly projection: string
+    readonly watermarkGapSeconds: number | undefined
+    readonly lateEvents: number
+    readonly deadLetters: number
+  }[]
+  readonly conservationFaults: number
+}
+
+export interface Telemetry {
+  readonly log: { readonly info: LogLine; readonly warn: LogLine; readonly error: LogLine }
+  readonly ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number) => void
+  readonly queried: (operation: string, seconds: number) => void
+  readonly sockets: (delta: 1 | -1) => void
+  readonly flushed: (durationMs: number) => void
+  readonly observe: (figures: Figures) => void
+  readonly expose: () => Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "::1"])
+
+export const isLoopback = (host: string): boolean => LOOPBACK.has(host)

@@ -1,0 +1,22 @@
+import { fileURLToPath } from "node:url"
+import { readConfiguration } from "@tidemark/infra-wiring/configuration"
+import { engines } from "@tidemark/infra-wiring/engines"
+import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
+import { threadsOf } from "@tidemark/projector/projectorPool"
+import { runServer } from "./runServer.ts"
+import { flagsOf, settingsOf } from "./settings.ts"
+
+const terminal = process.stdout.isTTY === true
+
+await runServer(() => {
+  const configuration = readConfiguration({ flags: flagsOf(process.argv.slice(2)), environment: process.env, workingDirectory: process.cwd(), terminal })
+  return {
+    terminal,
+    settings: settingsOf(configuration),
+    engines: engines(configuration),
+    telemetry: makeTelemetry(terminal ? "warn" : "info"),
+    startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
+    dashboardDirectory: fileURLToPath(new URL("../../dashboard/dist", import.meta.url)),
+    version: "0.1.0"
+  }
+})

@@ -1,0 +1,77 @@
+/** Routes for operators and for the dashboard's sign-in on loopback. */
+import type { IncomingMessage } from "node:http"
+import type { SettingsModel } from "@tidemark/commands/settingsModel"
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { jsonAnswer, problemAnswer } from "@tidemark/ingest/problem"
+import type { Answer } from "@tidemark/ingest/problem"
+import { Effect } from "effect"
+import type { Telemetry } from "./context.ts"
+import { readFigures } from "./figures.ts"
+import type { KeyFile } from "./keyFile.ts"
+import { describeLog, readiness, verifyAll } from "./operations.ts"
+
+export interface Route {
+  readonly method: "GET" | "POST"
+  readonly answer: (request: IncomingMessage) => Promise<Answer>
+}
+
+export interface OperatorOptions {
+  readonly run: <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
+  readonly telemetry: Telemetry
+  readonly model: SettingsModel
+  /** Key texts handed to the dashboard; undefined when the server listens beyond loopback. */
+  readonly signIn: KeyFile | undefined
+  readonly version: string
+}
+
+const bearer = (request: IncomingMessage): string | undefined => /^Bearer +(\S{1,512}) *$/i.exec(request.headers.authorization ?? "")?.[1]
+
+/** Answers only an admin key's request. */
+const forAdmin = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => {
+  const keyText = bearer(request)
+  const key = keyText === undefined ? undefined : model.verifyKey(keyText)
+  if (key === undefined) return problemAnswer({ status: 401, code: "key", detail: "no valid key was sent", hint: "send an admin key: Authorization: Bearer <key>", headers: { "www-authenticate": 'Bearer realm="tidemark"' } })
+  if (key.role !== "admin") return problemAnswer({ status: 403, code: "key-kind", detail: `a ${key.role} key may not do this`, hint: "use an admin key" })
+  return answer()
+}
+
+const notReady = async ({ run, model }: OperatorOptions) => {
+  const { corrupt } = model.health()
+  const settings = { name: "settings", ready: corrupt === undefined, detail: corrupt === undefined ? "followed" : `event ${corrupt.type} of ${corrupt.stream} cannot be read` }
+  const parts = await run(readiness).catch((error: unknown) => [{ name: "stores", ready: false, detail: String((error as { readonly _tag?: string })._tag ?? error) }])
+  return [settings, ...parts]
+}
+
+const loopbackAddresses = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+
+/** Keys for the page that this server itself serves, to a browser on this machine. */
+const sessionAnswer = ({ signIn, version }: OperatorOptions) => async (request: IncomingMessage): Promise<Answer> => {
+  const site = request.headers["sec-fetch-site"]
+  const local = loopbackAddresses.has(request.socket.remoteAddress ?? "") && (site === undefined || site === "same-origin" || site === "none")
+  if (signIn === undefined || !local) return problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })
+  const tenants = Object.entries(signIn).flatMap(([name, { read, write }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }) }]))
+  if (tenants.length === 0) return problemAnswer({ status: 404, code: "not-found", detail: "no read key is known here", hint: "open the dashboard and give a read key" })
+  return jsonAnswer(200, { readKey: signIn["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: signIn["default"]?.write, version })
+}
+
+/** By path. */
+export const makeOperatorRoutes = (options: OperatorOptions): ReadonlyMap<string, Route> => {
+  const { run, telemetry, model } = options
+  return new Map<string, Route>([
+    ["/healthz", { method: "GET", answer: async () => jsonAnswer(200, { alive: true }) }],
+    ["/readyz", { method: "GET", answer: async () => {
+      const parts = await notReady(options)
+      const ready = parts.every((part) => part.ready)
+      return jsonAnswer(ready ? 200 : 503, { ready, parts })
+    } }],
+    ["/metrics", { method: "GET", answer: async () => {
+      telemetry.observe(await run(readFigures))
+      const { contentType, text } = await telemetry.expose()
+      return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body: text }
+    } }],
+    ["/v1/log", { method: "GET", answer: forAdmin(model, async () => jsonAnswer(200, (await run(describeLog)) as object)) }],
+    ["/v1/verify", { method: "POST", answer: forAdmin(model, async () => jsonAnswer(200, await run(verifyAll))) }],
+    ["/session.json", { method: "GET", answer: sessionAnswer(options) }]
+  ])
+}

@@ -1,0 +1,68 @@
+/** The life of the process: settings, engines, serving, signals, exit code. */
+import { accessSync, constants, mkdirSync } from "node:fs"
+import type { StartThread } from "@tidemark/projector/projectorPool"
+import { Cause, Deferred, Effect, Exit } from "effect"
+import type { Layer } from "effect"
+import { makeAnnouncer } from "./announce.ts"
+import type { ServerSettings, Telemetry } from "./context.ts"
+import { serve } from "./serve.ts"
+import { StartError, startSentence } from "./startError.ts"
+
+/** Everything acknowledged is durable, so a process that cannot end in time may be ended. */
+const END_MS_MAX = 9_000
+
+type ServedPorts = Effect.Services<ReturnType<typeof serve>>
+
+export interface ServerProcess<E> {
+  readonly terminal: boolean
+  readonly settings: ServerSettings
+  readonly engines: Layer.Layer<ServedPorts, E>
+  readonly telemetry: Telemetry
+  readonly startThread: StartThread
+  readonly dashboardDirectory: string
+  readonly version: string
+}
+
+const checkDataDir = (dataDir: string): void => {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new StartError(`The data directory ${dataDir} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)}): make it writable, or set TIDEMARK_DATA_DIR to another one.`)
+  }
+}
+
+const say = (line: string): void => void process.stdout.write(line + "\n")
+
+/** SIGTERM and SIGINT end the server; a second one ends the process at once. */
+const endOnSignal = (end: Deferred.Deferred<void, StartError>): void => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (!Deferred.doneUnsafe(end, Effect.void)) process.exit(1)
+      setTimeout(() => process.exit(0), END_MS_MAX).unref()
+    })
+  }
+}
+
+const fail = (sentence: string): void => {
+  process.stderr.write(sentence + "\n")
+  process.exitCode = 1
+}
+
+/** Runs `start` and turns whatever it throws into one sentence and exit code 1. */
+export const runServer = async <E>(start: () => ServerProcess<E>): Promise<void> => {
+  let place = { dataDir: "", host: "", port: 0 }
+  try {
+    const { settings, terminal, engines, ...rest } = start()
+    place = settings
+    checkDataDir(settings.dataDir)
+    const end = Deferred.makeUnsafe<void, StartError>()
+    endOnSignal(end)
+    const exit = await Effect.runPromiseExit(serve({ ...rest, settings, announcer: makeAnnouncer(terminal, say), end }).pipe(Effect.provide(engines)))
+    if (Exit.isFailure(exit)) fail(startSentence(Cause.squash(exit.cause), place))
+  } catch (error) {
+    fail(startSentence(error, place))
+  }
+  // Nothing may keep the process alive now, such as a client that holds its connection open.
+  process.exit()
+}

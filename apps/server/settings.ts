@@ -1,0 +1,35 @@
+/** Flags of the command line and the values of the configuration, as the server takes them. */
+import type { ServerSettings } from "./context.ts"
+
+interface Value<T> {
+  readonly value: T
+}
+
+/** The part of the configuration that the server itself reads. */
+export interface ConfiguredValues {
+  readonly host: Value<string>
+  readonly port: Value<number>
+  readonly dataDir: Value<string>
+  readonly demo: Value<boolean>
+  readonly writeKey: Value<string | undefined>
+  readonly readKey: Value<string | undefined>
+  readonly adminKey: Value<string | undefined>
+}
+
+export const settingsOf = ({ host, port, dataDir, demo, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+  host: host.value,
+  port: port.value,
+  dataDir: dataDir.value,
+  demo: demo.value,
+  keys: { write: writeKey.value, read: readKey.value, admin: adminKey.value }
+})
+
+/** `--name value` and `--name=value`, by name. */
+export const flagsOf = (argv: readonly string[]): ReadonlyMap<string, string> => {
+  const flags = new Map<string, string>()
+  argv.forEach((text, i) => {
+    const [, name, value] = /^--([a-z-]+)(?:=(.*))?$/.exec(text) ?? []
+    if (name !== undefined) flags.set(name, value ?? argv[i + 1] ?? "")
+  })
+  return flags
+}

@@ -1,0 +1,43 @@
+/** What went wrong at a start, as one sentence that says what to do. */
+
+/** Carries its sentence; ends the process with exit code 1. */
+export class StartError extends Error {
+  override readonly name = "StartError"
+}
+
+interface Place {
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+}
+
+const fieldsOf = (error: unknown): Readonly<Record<string, unknown>> => (typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>) : {})
+
+/** The deepest message of a chain of causes. */
+const reasonOf = (error: unknown): string => {
+  const { cause, message } = fieldsOf(error)
+  return cause === undefined ? (typeof message === "string" && message !== "" ? message : String(error)) : reasonOf(cause)
+}
+
+const listenSentence = (code: unknown, { host, port }: Place): string | undefined => {
+  if (code === "EADDRINUSE") return `Port ${port} on ${host} is in use: stop the program that uses it, or set TIDEMARK_PORT to another port.`
+  if (code === "EACCES") return `Port ${port} may not be opened by this user: set TIDEMARK_PORT to a port above 1023.`
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${host} is not an address of this machine: set TIDEMARK_HOST to one that is, or unset it.`
+  return undefined
+}
+
+const STORES = new Set(["LogOpenError", "StoreOpenError", "EnvironmentOpenError", "PartitionIndexError", "EventStoreUnavailableError", "RejectedLogError", "StoreUnavailableError", "LogUnavailableError"])
+
+/** `error`: whatever a start failed with. */
+export const startSentence = (error: unknown, place: Place): string => {
+  const { _tag: tag, name, message, pid, syscall, code, detail } = fieldsOf(error)
+  if (name === "ConfigurationError" || name === "StartError") return String(message)
+  if (tag === "LogLockedError") return `Tidemark already runs on ${place.dataDir} (process ${String(pid)}): stop it first, or set TIDEMARK_DATA_DIR to another directory.`
+  const listening = syscall === "listen" || syscall === "getaddrinfo" ? listenSentence(code, place) : undefined
+  if (listening !== undefined) return listening
+  if (tag === "InvalidSettingError") return `A key given in TIDEMARK_WRITE_KEY, TIDEMARK_READ_KEY or TIDEMARK_ADMIN_KEY cannot be taken (${String(detail)}): give another one.`
+  if (tag === "KeyExistsError") return "A key given in TIDEMARK_WRITE_KEY, TIDEMARK_READ_KEY or TIDEMARK_ADMIN_KEY is used already: give each role a key of its own."
+  if (tag === "SettingsCorruptError") return `The settings in ${place.dataDir} cannot be read: restore them from a backup.`
+  if (typeof tag === "string" && STORES.has(tag)) return `The data in ${place.dataDir} cannot be opened (${reasonOf(error)}): make the directory writable, or set TIDEMARK_DATA_DIR to another one.`
+  return `Tidemark cannot start: ${error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)}`
+}
