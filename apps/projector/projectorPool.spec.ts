@@ -2,7 +2,7 @@ import { Effect, Exit, Scope } from "effect"
 import { describe, expect, it } from "vitest"
 import { laneShares } from "./laneShares.ts"
 import type { ToWorker } from "./messages.ts"
-import { makeProjectorPool } from "./projectorPool.ts"
+import { makeProjectorPool, threadsOf } from "./projectorPool.ts"
 import type { PoolOptions, ThreadEvents } from "./projectorPool.ts"
 
 interface FakeThread {
@@ -87,6 +87,17 @@ describe("a projector pool", () => {
     threads[4]?.events.exit("once more")
     expect(told.at(-1)).toBe("Projector threads died 3 times within a minute, last the one of lanes 0: once more")
     expect(threads).toHaveLength(5)
+    await close()
+  })
+
+  it("sees a real thread die with its reason, each time it is started again", async () => {
+    const entry = new URL(`data:text/javascript,${encodeURIComponent('throw new Error("the disk is full")')}`)
+    const { told, close } = await open({ lanes: 1, startThread: threadsOf(entry, {}) })
+    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(3)
+    for (const [i, beginning] of ["restarted 0: ", "restarted 0: ", "Projector threads died 3 times within a minute"].entries()) {
+      expect(told[i]).toMatch(new RegExp(`^${beginning}`))
+      expect(told[i]).toMatch(/the disk is full/)
+    }
     await close()
   })
 
