@@ -74,7 +74,8 @@ const holds = (state: ModelState, { lane, epoch, expected }: LaneCommit): boolea
   return expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
 }
 
-const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
+/** Name of a stored row in `ModelState.rows`. */
+export const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
 const countId = (lane: LaneId, { tenantId, windowStartMs }: { readonly tenantId: string; readonly windowStartMs: number }): string => `${laneKey(lane)}/${windowStartMs}/${tenantId}`
 
 /** What is stored shares nothing with its writer, who may go on changing it; no more does what is read. */

@@ -1,0 +1,119 @@
+/** What is stored for a lane against what the oracle says must be. Everything is compared: rows, ledgers, counters, clocks, digest. */
+import type { LaneId, LateEntry, PartitionCheckpoint, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { laneKey, ledgerKey } from "./memoryModelState.ts"
+import type { ModelState } from "./memoryModelState.ts"
+import { oracleRowName } from "./oracle.ts"
+import type { Oracle, OracleLate, OraclePartition, OracleRow } from "./oracle.ts"
+import { oracleHash } from "./oracleHash.ts"
+
+/** One difference: where, what is stored, what must be. */
+export interface Difference {
+  readonly at: string
+  readonly stored: string
+  readonly expected: string
+}
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+
+/** A row in one line, without its revision. */
+const storedRowText = ({ tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: StoredRow): string =>
+  [tenantId, resolution, windowStartMs, keyId, JSON.stringify(key), events, lateEvents, backfillEvents, fingerprint,
+    offsets.map(({ partition, min, max }) => `${partition}:${min}-${max}`).join(), measures.map(hex).join()].join(" ")
+
+const expectedRowText = ({ tenant, resolution, startMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): string =>
+  [tenant, resolution, startMs, keyId, JSON.stringify(key), events, lateEvents, backfillEvents, fingerprint,
+    [...offsets].sort(([a], [b]) => a - b).map(([partition, { min, max }]) => `${partition}:${min}-${max}`).join(), measures.map((measure) => hex(measure.bytes())).join()].join(" ")
+
+const storedLateText = (entry: LateEntry): string =>
+  [entry.tenantId, entry.eventId, entry.eventType, entry.eventTimeMs, entry.windowStartMs, JSON.stringify(entry.key), entry.lateByMs, entry.outcome, sortedText(entry.contribution)].join(" ")
+const expectedLateText = (entry: OracleLate): string =>
+  [entry.tenant, entry.id, entry.type, entry.timeMs, entry.startMs, JSON.stringify(entry.key), entry.lateByMs, entry.outcome, sortedText(entry.contribution)].join(" ")
+const sortedText = (fields: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+const finite = (ms: number): string => (Number.isFinite(ms) ? String(ms) : "null")
+const clocksText = (tenants: ReadonlyMap<string, number>): string => JSON.stringify([...tenants].sort(([a], [b]) => (a < b ? -1 : 1)))
+const countersText = (counters: object): string => Object.entries(counters).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}=${String(value)}`).join()
+
+const storedPrefixText = ({ nextOffset, lastRecordHash, receivedMaxMs, heartbeatMaxMs, tenantMaxMs, counters }: PartitionCheckpoint): string =>
+  [nextOffset, lastRecordHash, receivedMaxMs ?? "null", heartbeatMaxMs ?? "null", clocksText(tenantMaxMs), countersText(counters)].join(" ")
+const expectedPrefixText = ({ nextOffset, lastRecord, receivedMs, heartbeatMs, tenantMs, counters }: OraclePartition): string =>
+  [nextOffset, nextOffset === 0n ? "" : oracleHash(lastRecord, 0), finite(receivedMs), finite(heartbeatMs), clocksText(tenantMs), countersText(counters)].join(" ")
+
+/** Collects differences between two tables of texts. */
+const compareTables = (what: string, stored: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>, found: Difference[]): void => {
+  for (const [name, text] of expected) {
+    const other = stored.get(name)
+    if (other !== text) found.push({ at: `${what} ${name}`, stored: other ?? "nothing", expected: text })
+  }
+  for (const [name, text] of stored) if (!expected.has(name)) found.push({ at: `${what} ${name}`, stored: text, expected: "nothing" })
+}
+
+const sameLane = (a: LaneId, b: LaneId): boolean => a.lane === b.lane && a.projection === b.projection && a.generation === b.generation
+
+const checkpointDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, found: Difference[]): void => {
+  const checkpoint = state.checkpoints.get(laneKey(lane))
+  const stored = new Map(checkpoint?.partitions.map((partition) => [String(partition.partition), storedPrefixText(partition)]))
+  compareTables("checkpoint of partition", stored, new Map([...oracle.partitions].map(([partition, prefix]) => [String(partition), expectedPrefixText(prefix)])), found)
+}
+
+const ledgerDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, found: Difference[]): void => {
+  const entriesOf = <A>(ledger: ReadonlyMap<string, { readonly lane: LaneId; readonly entry: A }>, text: (entry: A) => string): Map<string, string> => {
+    const texts = new Map<string, string>()
+    for (const [name, { lane: owner, entry }] of ledger) if (sameLane(owner, lane)) texts.set(name, text(entry))
+    return texts
+  }
+  const expectedOf = <A>(entries: (prefix: OraclePartition) => ReadonlyMap<bigint, A>, text: (entry: A) => string): Map<string, string> => {
+    const texts = new Map<string, string>()
+    for (const [partition, prefix] of oracle.partitions) for (const [offset, entry] of entries(prefix)) texts.set(ledgerKey(lane, { partition, offset }), text(entry))
+    return texts
+  }
+  compareTables("late", entriesOf(state.late, storedLateText), expectedOf(({ late }) => late, expectedLateText), found)
+  compareTables("duplicate", entriesOf(state.duplicates, ({ tenantId }) => tenantId), expectedOf(({ duplicates }) => duplicates, (tenant) => tenant), found)
+  compareTables("dead letter", entriesOf(state.deadLetters, ({ tenantId, code, pointer }) => `${tenantId} ${code} ${pointer}`),
+    expectedOf(({ deadLetters }) => deadLetters, ({ tenant, code, pointer }) => `${tenant} ${code} ${pointer}`), found)
+}
+
+/** 256 sums mod 2^128 of row hashes, by the first two hex characters of the key id. */
+const expectedDigest = (oracle: Oracle): string => {
+  const sums = Array.from({ length: 256 }, () => 0n)
+  for (const row of oracle.rows.values()) {
+    const measures = row.measures.map((measure) => measure.bytes())
+    const offsets = [...row.offsets].sort(([a], [b]) => a - b).flatMap(([partition, { min, max }]) => [String(partition), String(min), String(max)])
+    const numbers = [String(row.events), String(row.lateEvents), String(row.backfillEvents), String(row.fingerprint), ...offsets]
+    const head = new TextEncoder().encode(JSON.stringify([row.tenant, row.resolution, row.startMs, row.key, numbers, measures.map(({ length }) => length)]))
+    const bytes = Uint8Array.from([...head, ...measures.flatMap((measure) => [...measure])])
+    const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
+    sums[bucket] = ((sums[bucket] ?? 0n) + BigInt(`0x${oracleHash(bytes, 0)}`)) % 2n ** 128n
+  }
+  return sums.map((sum) => sum.toString(16).padStart(32, "0")).join("")
+}
+
+const rowNameOf = ({ resolution, windowStartMs, keyId }: StoredRow): string => oracleRowName(resolution, windowStartMs, keyId)
+
+/** Compares the checkpoint and the rows of these names only: what a commit wrote, and what it had to write. */
+export const touchedDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, names: ReadonlySet<string>, storedRow: (name: string) => StoredRow | undefined): readonly Difference[] => {
+  const found: Difference[] = []
+  checkpointDifferences(oracle, state, lane, found)
+  for (const name of names) {
+    const row = oracle.rows.get(name)
+    const stored = storedRow(name)
+    const expectedText = row === undefined ? "nothing" : expectedRowText(row)
+    const storedText = stored === undefined ? "nothing" : storedRowText(stored)
+    if (storedText !== expectedText) found.push({ at: `row ${name}`, stored: storedText, expected: expectedText })
+  }
+  return found
+}
+
+/** Compares everything that is stored for the lane. */
+export const laneDifferences = (oracle: Oracle, state: ModelState, lane: LaneId): readonly Difference[] => {
+  const found: Difference[] = []
+  checkpointDifferences(oracle, state, lane, found)
+  const rows = new Map<string, string>()
+  for (const { lane: owner, row } of state.rows.values()) if (sameLane(owner, lane)) rows.set(rowNameOf(row), storedRowText(row))
+  compareTables("row", rows, new Map([...oracle.rows].map(([name, row]) => [name, expectedRowText(row)])), found)
+  ledgerDifferences(oracle, state, lane, found)
+  const digest = hex(state.checkpoints.get(laneKey(lane))?.digest ?? new Uint8Array())
+  const expected = expectedDigest(oracle)
+  if (digest !== expected) found.push({ at: "digest", stored: digest, expected })
+  return found
+}
