@@ -1,5 +1,5 @@
 /** Dimensions of a projection's key: filters, break-downs, labels. */
-import { OTHER } from "@tidemark/domain/definitions/dimensionText"
+import { OTHER, shorten } from "@tidemark/domain/definitions/dimensionText"
 import { Effect } from "effect"
 import { UnknownDimensionError } from "./errors.ts"
 
@@ -20,13 +20,25 @@ export const dimensionIndex = (projection: string, dimensions: readonly string[]
   return index >= 0 ? Effect.succeed(index) : Effect.fail(new UnknownDimensionError({ projection, dimension: name, valid: dimensions }))
 }
 
+/** What the keys of a model depend on. */
+export interface KeyModel {
+  readonly projection: string
+  readonly dimensions: readonly string[]
+  readonly definition: { readonly textBytesMax: number }
+  readonly seed: number
+}
+
+/** The text a row holds for a value asked for: long ones are stored shortened, and are found by their whole text too. */
+export const storedText = ({ definition, seed }: KeyModel, text: string): string => shorten(text, definition.textBytesMax, seed)
+
 /** A test of a row's key: every filter must hold. */
 export const keyTest = (
-  projection: string, dimensions: readonly string[], where: readonly DimensionFilter[]
+  model: KeyModel, where: readonly DimensionFilter[]
 ): Effect.Effect<(key: readonly string[]) => boolean, UnknownDimensionError> =>
   Effect.gen(function* () {
+    const { projection, dimensions } = model
     const filters: { readonly index: number; readonly values: ReadonlySet<string> }[] = []
-    for (const filter of where) filters.push({ index: yield* dimensionIndex(projection, dimensions, filter.name), values: new Set(filter.in) })
+    for (const filter of where) filters.push({ index: yield* dimensionIndex(projection, dimensions, filter.name), values: new Set(filter.in.map((text) => storedText(model, text))) })
     return (key: readonly string[]) => filters.every(({ index, values }) => values.has(key[index] ?? ""))
   })
 

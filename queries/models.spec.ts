@@ -127,7 +127,7 @@ describe("series", () => {
     expect(await failure(ask.series(world, { where: [{ name: "city", in: [] }] }))).toMatchObject({ _tag: "UnknownDimensionError", dimension: "city" })
     expect(await failure(ask.series(world, { fromMs: at(5), toMs: at(5) }))).toMatchObject({ _tag: "BadArgumentError", argument: "to" })
     expect(await failure(ask.series(world, hours(0, 167)))).toMatchObject({ _tag: "LimitError", limit: "buckets", max: 10_000, wanted: 10_020 })
-    expect(await failure(ask.series(world, { ...hours(0, 24), breakdownBy: "page", first: 7 }))).toMatchObject({ _tag: "LimitError", wanted: 7 * 1_440 })
+    expect(await failure(ask.series(world, { ...hours(0, 24), breakdownBy: "page", first: 7, fill: true }))).toMatchObject({ _tag: "LimitError", wanted: 7 * 1_440 })
     expect(await failure(ask.series(world, { breakdownBy: "page", first: 1_001 }))).toMatchObject({ _tag: "LimitError", limit: "first", max: 1_000 })
   })
 })

@@ -1,6 +1,7 @@
 /** The read model a request answers from: one projection's active generation in one snapshot. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint, Pointer, ReadSnapshot, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
@@ -24,6 +25,8 @@ export interface OpenModel extends Provenance {
   readonly tenantId: string
   readonly definition: ProjectionDefinition
   readonly dimensions: readonly string[]
+  /** The log's hash seed. */
+  readonly seed: number
   readonly partitions: readonly PartitionCheckpoint[]
   /** Windows that start before this are hidden, Unix ms. */
   readonly retainedFromMs: number
@@ -57,6 +60,7 @@ export const openPointer = Effect.fn("openPointer")(function* (snapshot: ReadSna
     tenantId,
     definition,
     dimensions: Object.keys(definition.key),
+    seed: hashSeedOf(record.logId),
     partitions,
     retainedFromMs: retainedFromMs(partitions, definition.retentionDays)
   }

@@ -78,19 +78,21 @@ export const planSeries = Effect.fn("planSeries")(function* (model: OpenModel, i
   const windows = (range.toMs - range.fromMs) / resolution.sizeMs
   if (windows > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: windows }))
   const broken = input.breakdownBy
-  const groupsMax = yield* pageSize(input.first, Math.max(1, Math.min(GROUPS_DEFAULT, Math.floor(BUCKETS_MAX / windows))))
-  if (broken !== undefined && groupsMax * windows > BUCKETS_MAX) {
+  const filled = input.fill === true
+  const groupsMax = yield* pageSize(input.first, filled ? Math.max(1, Math.min(GROUPS_DEFAULT, Math.floor(BUCKETS_MAX / windows))) : GROUPS_DEFAULT)
+  // Without filling only windows with data are points: most are few of what the range would hold, so those are counted.
+  if (broken !== undefined && filled && groupsMax * windows > BUCKETS_MAX) {
     return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: groupsMax * windows }))
   }
   const plan: SeriesPlan = {
     wanted,
     resolution,
     ...range,
-    keep: yield* keyTest(projection, dimensions, input.where ?? []),
+    keep: yield* keyTest(model, input.where ?? []),
     groupName: broken,
     groupIndex: broken === undefined ? -1 : yield* dimensionIndex(projection, dimensions, broken),
     groupsMax,
-    fill: input.fill === true
+    fill: filled
   }
   return plan
 })
@@ -178,6 +180,7 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
   if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
   if (plan.groupName === undefined && since === undefined && !gathered.groups.has("")) gathered.groups.set("", new Map())
   const groups: SeriesGroup[] = []
+  let pointCount = 0
   const isWanted = plan.groupIndex < 0 ? undefined : reading.isWanted
   const found = isWanted === undefined ? [...gathered.groups] : [...gathered.groups].filter(([text]) => isWanted(text))
   for (const [text, windows] of found.sort(groupOrder).slice(0, plan.groupIndex < 0 ? 1 : plan.groupsMax)) {
@@ -185,6 +188,8 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
     const points = startsOf(plan, reading, windows, only).map((startMs) =>
       pointOf(model, plan, startMs, windows.get(startMs) ?? new MergedPartials(plan.wanted), !gathered.incomplete.has(startMs)))
     if (points.length === 0 && (since !== undefined || plan.groupName !== undefined)) continue
+    pointCount += points.length
+    if (pointCount > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: pointCount }))
     groups.push({ key: plan.groupName === undefined ? [] : [{ name: plan.groupName, value: text }], points })
   }
   return groups

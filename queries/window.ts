@@ -7,7 +7,7 @@ import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { windowStart } from "@tidemark/domain/time/window"
 import type { ResolutionName } from "@tidemark/domain/time/window"
 import { Effect } from "effect"
-import { dimensionIndex, isOther, labelled } from "./dimensions.ts"
+import { dimensionIndex, isOther, labelled, storedText } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
 import { BadArgumentError, ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
@@ -47,7 +47,7 @@ export const keyTexts = Effect.fn("keyTexts")(function* (model: OpenModel, key: 
   for (const { name, value } of key) {
     const index = yield* dimensionIndex(model.projection, model.dimensions, name)
     if (texts[index] !== undefined) return yield* Effect.fail(new BadArgumentError({ argument: "key", detail: `names ${name} twice` }))
-    texts[index] = value
+    texts[index] = storedText(model, value)
   }
   const complete: string[] = []
   for (const [index, text] of texts.entries()) {

@@ -115,7 +115,17 @@ describe("a bad request", () => {
     const dear = `{ ${Array.from({ length: 14 }, (_, index) => `a${index}: ${window}`).join(" ")} }`
     expect(codeOf(await post(dear))).toEqual([400, "LIMIT_EXCEEDED"])
     expect(codeOf(await post('{ series(projection: "page-views", measures: ["views"], from: "yesterday", to: "2026-03-01T00:00:00Z", resolution: HOUR) { generation } }'))[0]).toBe(400)
+    const bomb = `{ ...f0 } ${Array.from({ length: 12 }, (_, index) => `fragment f${index} on Query { ${index === 11 ? "freshness { offset }" : `a${index}: freshness { offset } ...f${index + 1} ...f${index + 1} ...f${index + 1}`} }`).join(" ")}`
+    expect(codeOf(await post(bomb))).toEqual([400, "LIMIT_EXCEEDED"])
+    expect(codeOf(await post("{ events(first: 1000000000) { edges { cursor } } }"))).toEqual([400, "LIMIT_EXCEEDED"])
     expect(world.snapshots).toBe(snapshots)
+  })
+
+  it("is not a full page of anything, with all its fields", async () => {
+    const fields = "edges { cursor node { id type time receivedAt partition offset userId anonymousId sessionId source schemaVersion backfill data } } pageInfo { endCursor hasNextPage }"
+    const { answer } = await post(`{ events(first: 1000) { ${fields} } top(projection: "page-views", measure: "views", by: "page", ${RANGE}, first: 1000) { rows { value events measure { name value text exact errorBound } } }
+      window(projection: "page-views", key: [{ name: "page", value: "/" }, { name: "country", value: "de" }], start: "2026-03-01T00:00:00Z", resolution: DAY) { why(first: 1000) { foundEvents events { ${fields} } } } }`)
+    expect(answer.errors).toBeUndefined()
   })
 
   it("gets the question's own refusal with its code", async () => {

@@ -42,8 +42,8 @@ export const startProcess = (dataDir: string, environment: Readonly<Record<strin
 }
 
 /** One GraphQL answer. */
-export const ask = async (graphql: string, key: string, query: string): Promise<unknown> => {
-  const response = await fetch(graphql, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify({ query }) })
+export const ask = async (graphql: string, key: string, query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<unknown> => {
+  const response = await fetch(graphql, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify({ query, variables }) })
   return response.json()
 }
 

@@ -12,7 +12,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 /** A client's own text is escaped with a backslash where it would read as a reserved one. */
 const escape = (text: string): string => (/^\\*(\(none\)|__other__)$/.test(text) ? `\\${text}` : text)
 
-const shorten = (text: string, bytesMax: number, seed: number): string => {
+/** `text` as it is stored when it is longer than `bytesMax` UTF-8 bytes: a prefix, `…` and a hash of all of it. */
+export const shorten = (text: string, bytesMax: number, seed: number): string => {
   if (text.length * 3 <= bytesMax) return text
   const bytes = encoder.encode(text)
   if (bytes.length <= bytesMax) return text
