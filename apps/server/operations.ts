@@ -4,6 +4,7 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import { conservationFault as countersFault } from "@tidemark/projections/runtime/conservation"
 import { Effect } from "effect"
 
 export interface ReadyPart {
@@ -54,15 +55,8 @@ export const describeLog: Effect.Effect<unknown, LogUnavailableError, EventLog> 
   }
 })
 
-/** What is wrong with the counters of one partition (semantics §4), or undefined. `start`: first offset folded. */
-export const conservationFault = ({ counters, nextOffset }: PartitionCheckpoint, start: bigint): string | undefined => {
-  const { records, system, events, folded, held, duplicate, deadLettered, filtered, late, applied } = counters
-  if (records !== nextOffset - start) return `${records} records counted, ${nextOffset - start} offsets passed`
-  if (records !== system + events) return `records ${records} ≠ system ${system} + events ${events}`
-  if (events !== folded + held + duplicate + deadLettered + filtered) return `events ${events} ≠ folded ${folded} + held ${held} + duplicate ${duplicate} + dead-lettered ${deadLettered} + filtered ${filtered}`
-  if (late !== applied + held || applied > folded) return `late ${late} ≠ applied ${applied} + held ${held}`
-  return undefined
-}
+/** What is wrong with the counters of one partition, or undefined. `start`: first offset folded. */
+export const conservationFault = ({ counters, nextOffset }: PartitionCheckpoint, start: bigint): string | undefined => countersFault(counters, nextOffset - start)
 
 const conservation = Effect.scoped(
   Effect.gen(function* () {
