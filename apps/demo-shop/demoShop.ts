@@ -1,7 +1,8 @@
 /** Sends the demo shop through the real ingest: a day of history as an import, then live events. */
-import { makeRandom } from "./random.ts"
-import { DUPLICATE_SHARE, dayCurve, makeShop } from "./shop.ts"
+import { DUPLICATE_SHARE } from "./shop.ts"
 import type { ShopEvent } from "./shop.ts"
+import type { Traffic } from "./traffic.ts"
+import type { Random } from "./random.ts"
 
 export interface DemoOptions {
   /** Where ingest listens, without a path. */
@@ -10,18 +11,15 @@ export interface DemoOptions {
   /** Imports need an admin key. */
   readonly adminKey: string
   readonly nowMs: () => number
-  readonly seed: number
-  /** Live events a second. */
-  readonly ratePerSecond: number
   /** One line on progress or trouble. */
   readonly report: (line: string) => void
 }
 
-const HOUR_MS = 3_600_000
-const HISTORY_HOURS = 24
-const BUSIEST_HOUR_EVENTS = 1_200
-const BATCH_EVENTS = 500
+export const HISTORY_MS = 86_400_000
+const BATCH_EVENTS = 1_000
 const LIVE_EVERY_MS = 250
+const RETRY_MS = 2_000
+const ATTEMPTS_MAX = 30
 
 const post = async (options: DemoOptions, events: readonly ShopEvent[], importName: string | undefined): Promise<boolean> => {
   const headers: Record<string, string> = { "content-type": "application/json", authorization: `Bearer ${importName === undefined ? options.writeKey : options.adminKey}` }
@@ -29,7 +27,7 @@ const post = async (options: DemoOptions, events: readonly ShopEvent[], importNa
   try {
     const response = await fetch(`${options.url}/v1/events`, { method: "POST", headers, body: JSON.stringify({ events }) })
     await response.arrayBuffer()
-    if (!response.ok && response.status !== 422) options.report(`demo: ingest answers ${response.status}`)
+    if (!response.ok) options.report(`demo: ingest answers ${response.status}`)
     return response.ok
   } catch (error) {
     options.report(`demo: ingest does not answer: ${(error as Error).message}`)
@@ -37,40 +35,51 @@ const post = async (options: DemoOptions, events: readonly ShopEvent[], importNa
   }
 }
 
-/** The day before `endMs`, rounded to the hour, so that a start within the same hour imports the same events. */
-export const historyOf = (seed: number, endMs: number): readonly ShopEvent[] => {
-  const untilMs = Math.floor(endMs / HOUR_MS) * HOUR_MS
-  const shop = makeShop(makeRandom(seed), `history-${untilMs / HOUR_MS}`)
-  const events: ShopEvent[] = []
-  for (let startMs = untilMs - HISTORY_HOURS * HOUR_MS; startMs < untilMs; startMs += HOUR_MS) {
-    const count = Math.round(BUSIEST_HOUR_EVENTS * dayCurve(new Date(startMs).getUTCHours()))
-    for (let i = 0; i < count; i++) events.push(shop.next(startMs + Math.floor((i / count) * HOUR_MS)))
+const pause = (durationMs: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", done)
+      resolve()
+    }
+    const timer = setTimeout(done, durationMs)
+    signal.addEventListener("abort", done)
+  })
+
+const postUntilTaken = async (options: DemoOptions, batch: readonly ShopEvent[], signal: AbortSignal): Promise<boolean> => {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX && !signal.aborted; attempt += 1) {
+    if (await post(options, batch, "demo-history")) return true
+    await pause(RETRY_MS, signal)
   }
-  return events
+  return false
 }
 
-/** Imports the history; the same import again adds nothing. */
-export const sendHistory = async (options: DemoOptions): Promise<void> => {
-  const events = historyOf(options.seed, options.nowMs())
-  for (let from = 0; from < events.length; from += BATCH_EVENTS) await post(options, events.slice(from, from + BATCH_EVENTS), "demo-history")
-  options.report(`demo: ${events.length} events of the last ${HISTORY_HOURS} h imported`)
+/**
+ * Imports the history, newest first, so that the shortest chart fills first. A batch that was not taken is sent again;
+ * what is in the log already is not added a second time. True when all of it is in the log.
+ */
+export const sendHistory = async (options: DemoOptions, events: readonly ShopEvent[], signal: AbortSignal): Promise<boolean> => {
+  for (let end = events.length; end > 0; end -= BATCH_EVENTS) {
+    if (!(await postUntilTaken(options, events.slice(Math.max(0, end - BATCH_EVENTS), end), signal))) return false
+  }
+  options.report(`demo: ${events.length} events of the last 24 h imported`)
+  return true
 }
 
-/** Sends live events until `stop` is called. Some are sent twice, as a client does that missed the answer. */
-export const startLive = (options: DemoOptions): { readonly stop: () => void } => {
-  const random = makeRandom(options.seed ^ options.nowMs())
-  const shop = makeShop(random, `live-${options.nowMs()}`)
-  let owed = 0
+/** Sends what the traffic brings until `stop` is called. Some events are sent twice, as a client does that missed the answer. */
+export const startLive = (options: DemoOptions, traffic: Traffic, random: Random): { readonly stop: () => void } => {
+  let unsent: readonly ShopEvent[] = []
   let busy = false
   const timer = setInterval(() => {
-    owed = Math.min(owed + (options.ratePerSecond * LIVE_EVERY_MS) / 1_000, BATCH_EVENTS)
-    if (busy || owed < 1) return
-    const events = Array.from({ length: Math.floor(owed) }, () => shop.next(options.nowMs()))
-    owed -= events.length
+    unsent = [...unsent, ...traffic.until(options.nowMs())].slice(-BATCH_EVENTS)
+    if (busy || unsent.length === 0) return
+    const events = unsent
+    unsent = []
     busy = true
     void post(options, events, undefined)
       .then(async (ok) => {
-        if (ok && random.chance(DUPLICATE_SHARE * events.length)) await post(options, events.slice(0, 1), undefined)
+        if (!ok) unsent = [...events, ...unsent]
+        else if (random.chance(DUPLICATE_SHARE * events.length)) await post(options, events.slice(0, 1), undefined)
       })
       .finally(() => (busy = false))
   }, LIVE_EVERY_MS)

@@ -20,6 +20,10 @@ export interface ShopEvent {
 export const LATE_SHARE = 0.02
 export const INVALID_SHARE = 0.005
 export const DUPLICATE_SHARE = 0.01
+/** Orders that are sent back, as a share. */
+export const REFUND_SHARE = 0.06
+/** From the payment to the refund, ms. */
+const REFUND_AFTER_MS = { min: 20 * 60_000, span: 180 * 60_000 }
 /** A late event is this much older than its neighbours, ms. */
 const LATE_BY_MS = { min: 90_000, span: 240_000 }
 
@@ -51,30 +55,39 @@ const newVisit = (random: Random, serial: number): Visit => ({
   cart: undefined
 })
 
+interface Made {
+  readonly type: string
+  readonly data: Readonly<Record<string, unknown>>
+  readonly schemaVersion?: number
+}
+
+interface Refund {
+  readonly dueMs: number
+  readonly visit: Visit
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+const INVALID: Made = { type: "page.viewed", data: { page: 404, durationMs: "slow" }, schemaVersion: 2 }
 const VISITS_AT_ONCE = 25
 
-/** The shop's next events, one a call. */
+/** The shop's next event, one a call; calls come in the order of time. */
 export const makeShop = (random: Random, idPrefix: string) => {
   const visits: Visit[] = []
-  const orders: { orderId: string; amount: string; currency: string; visit: Visit }[] = []
+  const refunds: Refund[] = []
   let serial = 0
 
-  const step = (visit: Visit): { readonly type: string; readonly data: Readonly<Record<string, unknown>>; readonly schemaVersion?: number } => {
+  const step = (visit: Visit, atMs: number): Made => {
     const chance = random.next()
     if (visit.cart !== undefined && chance < 0.35) {
       const [productId, amount] = visit.cart
-      const order = { orderId: `order-${idPrefix}-${serial}`, amount, currency: visit.currency, visit }
-      orders.push(order)
+      const order = { orderId: `order-${idPrefix}-${serial}`, amount, currency: visit.currency }
+      if (random.chance(REFUND_SHARE)) refunds.push({ dueMs: atMs + REFUND_AFTER_MS.min + random.below(REFUND_AFTER_MS.span), visit: { ...visit, cart: undefined }, data: order })
       visit.cart = undefined
-      return { type: "order.paid", data: { orderId: order.orderId, amount, currency: visit.currency, productId } }
-    }
-    if (orders.length > 20 && chance < 0.37) {
-      const order = orders.splice(random.below(orders.length), 1)[0]
-      if (order !== undefined) return { type: "order.refunded", data: { orderId: order.orderId, amount: order.amount, currency: order.currency } }
+      return { type: "order.paid", data: { ...order, productId } }
     }
     if (chance < 0.45) {
       const product = random.pick(PRODUCTS)
-      if (random.chance(0.4)) {
+      if (random.chance(0.2)) {
         visit.cart = product
         return { type: "cart.added", data: { productId: product[0], price: product[1], quantity: 1 } }
       }
@@ -85,15 +98,24 @@ export const makeShop = (random: Random, idPrefix: string) => {
     return { type: "page.viewed", data, schemaVersion: 2 }
   }
 
-  const next = (atMs: number): ShopEvent => {
-    serial += 1
+  const browse = (atMs: number): readonly [Visit, Made] => {
     if (visits.length < VISITS_AT_ONCE) visits.push(newVisit(random, serial))
     const index = random.below(visits.length)
     const visit = visits[index] ?? newVisit(random, serial)
-    const invalid = random.chance(INVALID_SHARE)
-    const made = invalid ? { type: "page.viewed", data: { page: 404, durationMs: "slow" }, schemaVersion: 2 } : step(visit)
     visit.stepsLeft -= 1
     if (visit.stepsLeft <= 0) visits.splice(index, 1)
+    return [visit, random.chance(INVALID_SHARE) ? INVALID : step(visit, atMs)]
+  }
+
+  const sendBack = (atMs: number): readonly [Visit, Made] | undefined => {
+    const index = refunds.findIndex(({ dueMs }) => dueMs <= atMs)
+    const [due] = index < 0 ? [] : refunds.splice(index, 1)
+    return due === undefined ? undefined : [due.visit, { type: "order.refunded", data: due.data }]
+  }
+
+  const next = (atMs: number): ShopEvent => {
+    serial += 1
+    const [visit, made] = sendBack(atMs) ?? browse(atMs)
     const lateMs = random.chance(LATE_SHARE) ? LATE_BY_MS.min + random.below(LATE_BY_MS.span) : 0
     return {
       id: `${idPrefix}-${serial}`,
@@ -108,6 +130,3 @@ export const makeShop = (random: Random, idPrefix: string) => {
   }
   return { next }
 }
-
-/** Share of the busiest hour's traffic at this hour of the day (UTC): a night, a morning and an evening. */
-export const dayCurve = (hour: number): number => 0.25 + 0.75 * Math.max(0, Math.sin(((hour - 6) / 18) * Math.PI))
