@@ -13,6 +13,7 @@ export interface Metrics {
   readonly conservationError: Gauge
   readonly querySeconds: Histogram<"operation">
   readonly subscriptionClients: Gauge
+  readonly outboxAgeSeconds: Gauge
   /** Text exposition of everything above and of the process. */
   readonly expose: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -40,6 +41,7 @@ export const makeMetrics = (): Metrics => {
     conservationError: gauge("tidemark_conservation_error", "Records not accounted for; must be 0"),
     querySeconds: histogram("tidemark_query_seconds", "Duration of a GraphQL operation", ["operation"]),
     subscriptionClients: gauge("tidemark_subscription_clients", "Open WebSocket connections"),
+    outboxAgeSeconds: gauge("tidemark_outbox_age_seconds", "How long the oldest commit has waited for its hints to be published"),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() })
   }
 }

@@ -16,13 +16,22 @@ export interface Figures {
   readonly conservationFaults: number
 }
 
+/** Event types that get a label of their own; clients name types, so their number has to be bounded. */
+const LABELLED_TYPES_MAX = 100
+
 /** `level`: least severity that is logged. */
 export const makeTelemetry = (level: "info" | "warn" | "silent") => {
   const metrics = makeMetrics()
+  let readOutboxAgeMs = (_nowMs: number): number => 0
+  const labelled = new Set<string>()
+  const labelOf = (type: string): string => {
+    if (labelled.size < LABELLED_TYPES_MAX) labelled.add(type)
+    return labelled.has(type) ? type : "other"
+  }
   return {
     log: makeLogger(level),
     ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number): void => {
-      for (const { type, status, count } of counts) metrics.ingestEvents.inc({ type, status }, count)
+      for (const { type, status, count } of counts) metrics.ingestEvents.inc({ type: labelOf(type), status }, count)
       metrics.ingestAckSeconds.observe(ackSeconds)
     },
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
@@ -38,6 +47,13 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
       }
       metrics.conservationError.set(conservationFaults)
     },
-    expose: metrics.expose
+    /** How the outbox's age is read for each scrape, ms. */
+    watchOutbox: (ageMs: (nowMs: number) => number): void => {
+      readOutboxAgeMs = ageMs
+    },
+    expose: () => {
+      metrics.outboxAgeSeconds.set(readOutboxAgeMs(Date.now()) / 1_000)
+      return metrics.expose()
+    }
   }
 }

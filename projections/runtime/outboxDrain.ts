@@ -18,6 +18,8 @@ export interface OutboxDrain {
   readonly wake: () => void
   /** Drains until interrupted; begins with what an earlier run left. */
   readonly run: Effect.Effect<never, never, ReadModelStore | PubSub>
+  /** How long the oldest commit has waited for its hints to be published, ms; 0 when all are. */
+  readonly ageMs: (nowMs: number) => number
 }
 
 /** Publishes all entries, then forgets them. */
@@ -74,9 +76,13 @@ export const makeOutboxDrain = (): OutboxDrain => {
   /** When the notices were published last, and whether something was committed since. */
   let noticedMs = -Infinity
   let owed = true
+  /** When the first wake came that no round has answered yet; the clock is read by the round, not by `wake`. */
+  let waitingSinceMs: number | undefined
   const dueInMs = Effect.map(Clock.currentTimeMillis, (nowMs) => noticedMs + NOTICE_EVERY_MS - nowMs)
   const round = Effect.gen(function* () {
+    waitingSinceMs ??= yield* Clock.currentTimeMillis
     yield* drainHints
+    waitingSinceMs = undefined
     if (!owed || (yield* dueInMs) > 0) return
     owed = false
     noticedMs = yield* Clock.currentTimeMillis
@@ -93,5 +99,9 @@ export const makeOutboxDrain = (): OutboxDrain => {
     owed = true
   }), Effect.sleep(RETRY_MS))
   const run = Effect.forever(Effect.andThen(Effect.catchTags(round, { StoreUnavailableError: () => retry, PubSubUnavailableError: () => retry }), rest))
-  return { wake: () => void Queue.offerUnsafe(bell, true), run }
+  return {
+    wake: () => void Queue.offerUnsafe(bell, true),
+    run,
+    ageMs: (nowMs) => (waitingSinceMs === undefined ? 0 : Math.max(0, nowMs - waitingSinceMs))
+  }
 }
