@@ -37,7 +37,7 @@ describe("files", () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     try {
       const page = await fetch(url + "/")
-      expect([page.status, await page.text(), page.headers.get("cache-control")]).toEqual([200, "<p>page</p>", "no-cache"])
+      expect([page.status, await page.text(), page.headers.get("cache-control")]).toEqual([200, "<p>page</p>", "no-store"])
       expect(page.headers.get("content-security-policy")).toMatch(/default-src 'self'/)
       expect((await fetch(url + "/assets/a.js")).headers.get("cache-control")).toMatch(/immutable/)
       for (const path of ["/%2e%2e/secret", "/..%2fsecret", "/missing", "/assets", "/%E0%A4%A", "/%00"]) expect((await fetch(url + path)).status).toBe(404)

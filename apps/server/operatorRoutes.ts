@@ -1,4 +1,5 @@
 /** Routes for operators and for the dashboard's sign-in on loopback. */
+import { timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -9,6 +10,7 @@ import { Effect } from "effect"
 import type { Telemetry } from "./context.ts"
 import { readFigures } from "./figures.ts"
 import type { KeyFile } from "./keyFile.ts"
+import { isOwnPage } from "./loopback.ts"
 import { describeLog, readiness, verifyAll } from "./operations.ts"
 
 export interface Route {
@@ -20,8 +22,8 @@ export interface OperatorOptions {
   readonly run: <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   readonly telemetry: Telemetry
   readonly model: SettingsModel
-  /** Key texts handed to the dashboard; undefined when the server listens beyond loopback. */
-  readonly signIn: KeyFile | undefined
+  /** Key texts handed to the dashboard for this start's token; undefined when the server listens beyond loopback. */
+  readonly signIn: { readonly keys: KeyFile; readonly token: string } | undefined
   readonly version: string
 }
 
@@ -43,16 +45,21 @@ const notReady = async ({ run, model }: OperatorOptions) => {
   return [settings, ...parts]
 }
 
-const loopbackAddresses = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+const noSignIn = problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })
 
-/** Keys for the page that this server itself serves, to a browser on this machine. */
+const sameText = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/** Keys for the page that this server itself served since its start, to a browser on this machine. Rule: docs/security.md §1. */
 const sessionAnswer = ({ signIn, version }: OperatorOptions) => async (request: IncomingMessage): Promise<Answer> => {
-  const site = request.headers["sec-fetch-site"]
-  const local = loopbackAddresses.has(request.socket.remoteAddress ?? "") && (site === undefined || site === "same-origin" || site === "none")
-  if (signIn === undefined || !local) return problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })
-  const tenants = Object.entries(signIn).flatMap(([name, { read, write }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }) }]))
+  const token = request.headers["tidemark-token"]
+  if (signIn === undefined || !isOwnPage(request) || typeof token !== "string" || !sameText(token, signIn.token)) return noSignIn
+  const { keys } = signIn
+  const tenants = Object.entries(keys).flatMap(([name, { read, write }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }) }]))
   if (tenants.length === 0) return problemAnswer({ status: 404, code: "not-found", detail: "no read key is known here", hint: "open the dashboard and give a read key" })
-  return jsonAnswer(200, { readKey: signIn["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: signIn["default"]?.write, version })
+  return jsonAnswer(200, { readKey: keys["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: keys["default"]?.write, version })
 }
 
 /** By path. */

@@ -1,4 +1,5 @@
 /** The whole platform in one process: ingest, projector threads, query API, dashboard, on one port. */
+import { randomBytes } from "node:crypto"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { isApiPath, makeApiHandlers } from "@tidemark/api/makeApiHandlers"
@@ -95,11 +96,12 @@ const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel,
   )
   const hostAllowed = makeHostGuard(settings.host)
   const run = Effect.runPromiseWith(services) as <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
+  const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
   const onRequest = makeRouter({
     hostAllowed,
     handlers: [ingest.handle, async (request, response) => isApiPath(request.url) && (await api.handleGraphql(request, response), true)],
-    routes: makeOperatorRoutes({ run, telemetry, model, signIn: isLoopback(settings.host) ? known : undefined, version }),
-    page: makeStaticHandler(dashboardDirectory),
+    routes: makeOperatorRoutes({ run, telemetry, model, signIn: token === undefined ? undefined : { keys: known, token }, version }),
+    page: makeStaticHandler(dashboardDirectory, token),
     onFailure: (error) => log.error({ error: String(error) }, "a request failed")
   })
   const port = yield* serveHttp({

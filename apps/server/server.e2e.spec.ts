@@ -102,14 +102,20 @@ describe("the server process", () => {
     expect([write, read, admin].map((key) => key.slice(0, 6))).toEqual(["tm_wk_", "tm_rk_", "tm_ak_"])
     expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ default: { write, read, admin } })
     expect(statSync(file).mode & 0o777).toBe(0o600)
-    expect(await (await fetch(`${dashboard}session.json`)).json()).toEqual({ readKey: read, tenants: [{ name: "default", readKey: read, writeKey: write }], writeKey: write, version: "0.1.0" })
+    const page = await (await fetch(dashboard)).text()
+    const [, token = ""] = /<meta name="tidemark-token" content="([\w-]{43})">/.exec(page) ?? []
+    const session = (sent: string) => fetch(`${dashboard}session.json`, { headers: { "tidemark-token": sent } })
+    for (const wrong of ["", token.slice(1), "A".repeat(43), read]) expect((await session(wrong)).status).toBe(404)
+    expect((await fetch(`${dashboard}session.json`)).status).toBe(404)
+    expect(await (await session(token)).json()).toEqual({ readKey: read, tenants: [{ name: "default", readKey: read, writeKey: write }], writeKey: write, version: "0.1.0" })
     first.child.kill("SIGTERM")
     await first.exit
     const settings = readFileSync(join(directory, "settings", "data.mdb"))
     for (const key of [write, read, admin]) expect(settings.includes(key)).toBe(false)
     const second = start(none)
-    const { graphql = "" } = await second.ready
+    const { graphql = "", dashboard: again = "" } = await second.ready
     expect(second.lines.map(({ event }) => event)).toEqual(["ready"])
+    expect((await fetch(`${again}session.json`, { headers: { "tidemark-token": token } })).status).toBe(404)
     expect(await ask(graphql, read, "{ projections { name } }")).toMatchObject({ data: { projections: expect.arrayContaining([{ name: "revenue" }]) as unknown } })
   })
 
@@ -124,7 +130,11 @@ describe("the server process", () => {
     expect((await get("v1/log", bearer(KEYS.read))).status).toBe(403)
     expect(await (await get("v1/log", bearer(KEYS.admin))).json()).toMatchObject({ partitions: 4, bounds: [{ partition: 0, start: "0" }, {}, {}, {}] })
     expect(await (await get("v1/verify", { method: "POST", ...bearer(KEYS.admin) })).json()).toMatchObject({ ok: true })
-    expect((await get("session.json", { headers: { "sec-fetch-site": "cross-site" } })).status).toBe(404)
+    const tokenOf = async (headers: Record<string, string>) => /"tidemark-token" content="([^"]*)"/.exec(await (await get("", { headers })).text())?.[1]
+    const token = (await tokenOf({})) ?? ""
+    expect(token).toHaveLength(43)
+    expect(await tokenOf({ "sec-fetch-site": "cross-site" })).toBe("")
+    expect((await get("session.json", { headers: { "tidemark-token": token, "sec-fetch-site": "cross-site" } })).status).toBe(404)
     const missing = await get("nothing")
     expect([missing.status, missing.headers.get("content-type"), await missing.json()]).toEqual([404, "application/problem+json", expect.objectContaining({ code: "not-found" }) as object])
     expect((await get("readyz", { method: "DELETE" })).status).toBe(405)

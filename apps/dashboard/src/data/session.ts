@@ -22,10 +22,12 @@ const STORED_KEY = "tidemark.readKey"
 export const sessionOfKey = (readKey: string): Session => ({ tenants: [{ name: "own", readKey }] })
 
 const storedSession = (): Session | undefined => {
-  const token = document.querySelector<HTMLMetaElement>('meta[name="tidemark-token"]')?.content
-  const key = token !== undefined && token !== "" ? token : sessionStorage.getItem(STORED_KEY)
+  const key = sessionStorage.getItem(STORED_KEY)
   return key === null ? undefined : sessionOfKey(key)
 }
+
+/** This start's token, which the server puts into the page for a browser on its own machine; empty elsewhere. */
+const tokenOfPage = (): string => document.querySelector<HTMLMetaElement>('meta[name="tidemark-token"]')?.content ?? ""
 
 /** Keeps a typed key for this browser tab; undefined forgets it. */
 export const rememberKey = (readKey: string | undefined): void => {
@@ -35,7 +37,9 @@ export const rememberKey = (readKey: string | undefined): void => {
 
 /** The session of this browser, or undefined when a key has to be typed. Throws when the server does not answer. */
 export const loadSession = async (): Promise<Session | undefined> => {
-  const response = await fetch("/session.json", { headers: { accept: "application/json" } })
+  const token = tokenOfPage()
+  if (token === "") return storedSession()
+  const response = await fetch("/session.json", { headers: { accept: "application/json", "tidemark-token": token } })
   if (!response.ok || !(response.headers.get("content-type") ?? "").includes("json")) {
     if (response.status >= 500) throw new Error(`The server answered ${response.status}.`)
     return storedSession()
