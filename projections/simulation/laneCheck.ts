@@ -13,7 +13,12 @@ export interface Difference {
   readonly expected: string
 }
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const hex = (bytes: Uint8Array): string => {
+  let text = ""
+  for (const byte of bytes) text += HEX[byte] ?? ""
+  return text
+}
 
 /** A row in one line, without its revision. */
 const storedRowText = ({ tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: StoredRow): string =>
@@ -81,7 +86,13 @@ const expectedDigest = (oracle: Oracle): string => {
     const offsets = [...row.offsets].sort(([a], [b]) => a - b).flatMap(([partition, { min, max }]) => [String(partition), String(min), String(max)])
     const numbers = [String(row.events), String(row.lateEvents), String(row.backfillEvents), String(row.fingerprint), ...offsets]
     const head = new TextEncoder().encode(JSON.stringify([row.tenant, row.resolution, row.startMs, row.key, numbers, measures.map(({ length }) => length)]))
-    const bytes = Uint8Array.from([...head, ...measures.flatMap((measure) => [...measure])])
+    const bytes = new Uint8Array(measures.reduce((length, measure) => length + measure.length, head.length))
+    bytes.set(head)
+    let end = head.length
+    for (const measure of measures) {
+      bytes.set(measure, end)
+      end += measure.length
+    }
     const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
     sums[bucket] = ((sums[bucket] ?? 0n) + BigInt(`0x${oracleHash(bytes, 0)}`)) % 2n ** 128n
   }

@@ -14,7 +14,7 @@ import { oracleSeed } from "./oracleHash.ts"
 import { simulatedProjections } from "./oracleProjections.ts"
 import { SeededRandom } from "./random.ts"
 import { VirtualTime } from "./virtualTime.ts"
-import type { SimulatedNode } from "./virtualTime.ts"
+import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
 import { Workload } from "./workload.ts"
 
 const PARTITIONS = 4
@@ -52,7 +52,7 @@ const runParts = (records: readonly { readonly partition: number; readonly value
   for (let part = 0; part < parts; part++) {
     const node: SimulatedNode = { name: `run ${part}`, skewMs: 0, state: "running" }
     const stop = Deferred.makeUnsafe<void>()
-    let ended: string | undefined = "still running"
+    let isAppended = false
     const program = Effect.gen(function* () {
       const log = yield* EventLog
       yield* ensureGenerations(definitions)
@@ -62,14 +62,14 @@ const runParts = (records: readonly { readonly partition: number; readonly value
       }
     })
     const observer = { committed: () => {}, halted: (halt: Halt) => void halts.push(halt), retrying: () => {} }
-    time.start(node, Effect.andThen(program, Effect.sync(() => { ended = undefined })).pipe(Effect.provide(layer)), () => {})
-    expect(time.runUntil(time.nowMs + 1_000, () => ended === undefined)).toBe(true)
-    ended = "still running"
-    time.start(node, runLanes({ lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Deferred.await(stop), observer }).pipe(Effect.provide(layer)), (failure) => { ended = failure })
+    time.start(node, Effect.andThen(program, Effect.sync(() => { isAppended = true })).pipe(Effect.provide(layer)), () => {})
+    expect(time.runUntil(time.nowMs + 1_000, () => isAppended)).toBe(true)
+    let end: { readonly failure: ProcessFailure | undefined } | undefined
+    time.start(node, runLanes({ lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Deferred.await(stop), observer }).pipe(Effect.provide(layer)), (failure) => { end = { failure } })
     expect(time.runUntil(time.nowMs + 60_000, isAtEnd)).toBe(true)
     Effect.runSync(Deferred.succeed(stop, undefined))
-    expect(time.runUntil(time.nowMs + 10_000, () => ended !== "still running")).toBe(true)
-    expect(ended).toBeUndefined()
+    expect(time.runUntil(time.nowMs + 10_000, () => end !== undefined)).toBe(true)
+    expect(end).toEqual({ failure: undefined })
     time.kill(node)
   }
   expect(halts).toEqual([])

@@ -96,6 +96,7 @@ export class OracleMeasure {
   private most: bigint | undefined
   private readonly distinct = new Set<bigint>()
   private readonly buckets = new Map<bigint, bigint>()
+  private encoded: Uint8Array | undefined
   private readonly kind: OracleKind
   private readonly seed: number
 
@@ -107,6 +108,7 @@ export class OracleMeasure {
   /** A text for uniques, a decimal × 10^6 for the rest; null adds nothing. */
   add(value: bigint | string | null): void {
     if (value === null) return
+    this.encoded = undefined
     this.count += 1n
     if (typeof value === "string") {
       this.distinct.add(oracleHash64(value, this.seed))
@@ -122,6 +124,11 @@ export class OracleMeasure {
 
   /** Canonical bytes. Throws when there are more distinct values than are kept exactly. */
   bytes(): Uint8Array {
+    this.encoded ??= this.encode()
+    return this.encoded
+  }
+
+  private encode(): Uint8Array {
     switch (this.kind) {
       case "count":
         return Uint8Array.from([1, ...varint(this.count)])

@@ -4,7 +4,7 @@
  *
  * A killed node's tasks and timers are never run again, so no finalizer of it runs, as with kill -9; a paused node's wait.
  */
-import { Clock, Duration, Effect } from "effect"
+import { Cause, Clock, Duration, Effect } from "effect"
 import type { Scheduler } from "effect"
 import type { SeededRandom } from "./random.ts"
 
@@ -21,6 +21,18 @@ interface Timer {
   /** Undefined: the world's own. */
   readonly node: SimulatedNode | undefined
   readonly run: () => void
+}
+
+/** How a process ended of itself; `tag` is the error's, or `defect`. */
+export interface ProcessFailure {
+  readonly tag: string
+  readonly text: string
+}
+
+const failureOf = (cause: Cause.Cause<unknown>): ProcessFailure => {
+  const error: unknown = Cause.squash(cause)
+  const isTagged = Cause.hasFails(cause) && typeof error === "object" && error !== null && "_tag" in error
+  return { tag: isTagged ? String(error._tag) : "defect", text: Cause.pretty(cause) }
 }
 
 /** A fiber runs at most this many operations before the scheduler draws again. */
@@ -50,9 +62,9 @@ export class VirtualTime {
   }
 
   /** Starts an effect as a process of its own. `ended` hears of its end, not of its being killed. */
-  start<A, E>(node: SimulatedNode, effect: Effect.Effect<A, E>, ended: (failure: string | undefined) => void): void {
+  start<A, E>(node: SimulatedNode, effect: Effect.Effect<A, E>, ended: (failure: ProcessFailure | undefined) => void): void {
     const program = effect.pipe(
-      Effect.matchCause({ onFailure: (cause) => ended(String(cause)), onSuccess: () => ended(undefined) }),
+      Effect.matchCause({ onFailure: (cause) => ended(failureOf(cause)), onSuccess: () => ended(undefined) }),
       Effect.provideService(Clock.Clock, this.clockOf(node))
     )
     Effect.runFork(program, { scheduler: this.schedulerOf(node) })

@@ -1,0 +1,54 @@
+/**
+ * `npm run sim -- --seeds N [--from S] [--bug NAME]`: runs of the simulation, after preparing the workspace.
+ *
+ * With a planted bug it ends well when the bug was caught. Closing line `N passed, N failed`.
+ */
+import { nodeTooOld, prepare } from "./prepare.mjs"
+
+const USAGE = "usage: npm run sim -- --seeds N [--from S] [--bug NAME | --bug list]"
+
+const fail = (text, code) => {
+  process.stderr.write(text + "\n")
+  process.exit(code)
+}
+
+const readOptions = (words) => {
+  const options = { seeds: 100, from: 1, bug: undefined }
+  for (let at = 0; at < words.length; at += 2) {
+    const [flag, value] = [words[at], words[at + 1]]
+    if (value === undefined) fail(`${flag} needs a value\n${USAGE}`, 2)
+    if (flag === "--bug") options.bug = value
+    else if (flag === "--seeds" || flag === "--from") {
+      if (!/^\d{1,9}$/.test(value) || (flag === "--seeds" && value === "0")) fail(`${flag}: ${value} is no number of seeds\n${USAGE}`, 2)
+      options[flag.slice(2)] = Number(value)
+    } else fail(`unknown option ${flag}\n${USAGE}`, 2)
+  }
+  return options
+}
+
+const { seeds, from, bug } = readOptions(process.argv.slice(2))
+const old = nodeTooOld()
+if (old !== undefined) fail(old, 1)
+await prepare((text) => process.stderr.write(`== ${text}\n`)).catch((error) => fail(error.message, 1))
+const { bugLines, catchBug, failureLines, findBug, runCampaign } = await import("@tidemark/projections/simulation/campaign")
+
+const say = (lines) => process.stdout.write(lines.join("\n") + "\n")
+
+if (bug === "list") {
+  say(bugLines())
+} else if (bug !== undefined) {
+  const planted = findBug(bug)
+  if (planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
+  const result = catchBug(planted, from, seeds)
+  if (result === undefined) say([`${bug} was not caught by the seeds ${from} to ${from + seeds - 1}`, "0 passed, 1 failed"])
+  else say([`${bug} was caught:`, ...failureLines(result), "1 passed, 0 failed"])
+  process.exitCode = result === undefined ? 1 : 0
+} else {
+  const onRun = (done) => {
+    if (done % 500 === 0) process.stderr.write(`== ${done} of ${seeds} seeds\n`)
+  }
+  const summary = runCampaign(from, seeds, (result) => say(failureLines(result)), onRun)
+  const { passed, failed, commits, fenced, kills, zombies, telling } = summary
+  say([`${commits} commits checked, ${fenced} fenced, ${kills} kills, ${zombies} zombies; ${telling} of ${seeds} seeds had a fenced commit and three commits between kills`, `${passed} passed, ${failed} failed`])
+  process.exitCode = failed === 0 ? 0 : 1
+}

@@ -1,0 +1,59 @@
+/** Many runs of the simulation, and what they add up to. */
+import { bugsNotApplicable, plantedBugs } from "./plantedBugs.ts"
+import type { PlantedBug } from "./plantedBugs.ts"
+import { runWorld } from "./runWorld.ts"
+import type { WorldResult } from "./world.ts"
+
+export interface CampaignSummary {
+  readonly passed: number
+  readonly failed: number
+  readonly commits: number
+  readonly fenced: number
+  readonly kills: number
+  readonly zombies: number
+  /** Runs with at least one fenced commit and at least three commits between two kills. */
+  readonly telling: number
+}
+
+/** Lines for `--bug list`: a name each; what cannot be planted yet says what it waits for. */
+export const bugLines = (): readonly string[] => [
+  ...plantedBugs.map(({ name }) => name),
+  ...bugsNotApplicable.map(({ name, needs }) => `${name} (not yet: needs ${needs})`)
+]
+
+export const findBug = (name: string): PlantedBug | undefined => plantedBugs.find((bug) => bug.name === name)
+
+/** What to print of a run that broke a rule. */
+export const failureLines = ({ seed, traceHash, violations, tail }: WorldResult): readonly string[] => [
+  `seed ${seed} trace-sha1 ${traceHash}`, ...violations.slice(0, 5).map((violation) => `  ${violation}`), ...tail.slice(-20).map((line) => `  | ${line}`)
+]
+
+/** Runs the seeds from `from` on; `onFailure` hears of each run that broke a rule, `onRun` of every one. */
+export const runCampaign = (from: number, seeds: number, onFailure: (result: WorldResult) => void, onRun: (done: number) => void = () => {}): CampaignSummary => {
+  const summary = { passed: 0, failed: 0, commits: 0, fenced: 0, kills: 0, zombies: 0, telling: 0 }
+  for (let seed = from; seed < from + seeds; seed++) {
+    const result = runWorld(seed)
+    const { commits, fenced, kills, pauses, calmestCommits } = result.stats
+    summary.commits += commits
+    summary.fenced += fenced
+    summary.kills += kills
+    summary.zombies += pauses
+    if (fenced > 0 && calmestCommits >= 3) summary.telling += 1
+    if (result.violations.length === 0) summary.passed += 1
+    else {
+      summary.failed += 1
+      onFailure(result)
+    }
+    onRun(seed - from + 1)
+  }
+  return summary
+}
+
+/** The first run among the seeds that the bug breaks, or undefined when none does. */
+export const catchBug = (bug: PlantedBug, from: number, seeds: number): WorldResult | undefined => {
+  for (let seed = from; seed < from + seeds; seed++) {
+    const result = runWorld(seed, bug)
+    if (result.violations.length > 0) return result
+  }
+  return undefined
+}

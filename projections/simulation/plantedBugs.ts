@@ -1,0 +1,200 @@
+/**
+ * Bugs that the simulation must catch. Each is planted from outside, by wrapping an engine or replacing a method for the
+ * length of one run: production code has no switch that could turn one on. Numbers are those of the fault plan.
+ */
+import { DuplicateTable } from "@tidemark/domain/events/duplicateTable"
+import type { DecodedRecord } from "@tidemark/domain/events/envelope"
+import { PartitionState } from "@tidemark/domain/events/partitionState"
+import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
+import type { Scaled } from "@tidemark/domain/measures/decimal"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import type { LaneCommit, LaneId, ReadModelStoreShape, Row } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { DeltaTable } from "../runtime/deltas.ts"
+import type { MemoryLogDisk } from "./memoryEventLog.ts"
+import { laneKey } from "./memoryModelState.ts"
+import { rowId } from "./memoryReadModelStore.ts"
+import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
+
+export interface PlantedBug {
+  /** Its number in the fault plan; undefined when it has none. */
+  readonly number?: number
+  readonly name: string
+  readonly wrapLog?: (log: EventLogShape, disk: MemoryLogDisk) => EventLogShape
+  readonly wrapStore?: (store: ReadModelStoreShape, disk: MemoryModelDisk) => ReadModelStoreShape
+  /** Replaces something until the answer is called. `nowMs`: the world's clock. */
+  readonly plant?: (nowMs: () => number) => () => void
+}
+
+/** Replaces a method; answers how to put it back. */
+const replaceMethod = (prototype: object, name: string, method: (...values: never[]) => unknown): (() => void) => {
+  const original: unknown = Reflect.get(prototype, name)
+  Reflect.set(prototype, name, method)
+  return () => void Reflect.set(prototype, name, original)
+}
+
+const storedRow = (disk: MemoryModelDisk, lane: LaneId, row: Row): Row | undefined => disk.state.rows.get(rowId(lane, row))?.row
+
+const storedPartitions = (disk: MemoryModelDisk, commit: LaneCommit) => disk.state.checkpoints.get(laneKey(commit.lane))?.partitions ?? commit.next
+
+const expectedNow = (disk: MemoryModelDisk, commit: LaneCommit): LaneCommit => {
+  const checkpoint = disk.state.checkpoints.get(laneKey(commit.lane))
+  if (checkpoint === undefined) return commit
+  return { ...commit, epoch: checkpoint.epoch, expected: checkpoint.partitions.map(({ partition, nextOffset }) => ({ partition, nextOffset })) }
+}
+
+/** A commit is taken whoever owns the lane and wherever its checkpoint stands. */
+const noEpochFence: PlantedBug = {
+  number: 1, name: "no-epoch-fence",
+  wrapStore: (store, disk) => ({ ...store, commit: (commits) => Effect.suspend(() => store.commit(commits.map((commit) => expectedNow(disk, commit)))) })
+}
+
+/** `now` plus what `after` added to `before`. */
+const addDelta = (now: Row, before: Row | undefined, after: Row): Row => ({
+  ...now, events: now.events + after.events - (before?.events ?? 0n), fingerprint: BigInt.asUintN(64, now.fingerprint + after.fingerprint - (before?.fingerprint ?? 0n)), revision: now.revision + 1n
+})
+
+/** After an outcome that is unknown the deltas are merged into the rows once more. */
+const deltasReapplied: PlantedBug = {
+  number: 2, name: "deltas-reapplied",
+  wrapStore: (store, disk) => ({
+    ...store,
+    commit: (commits) => Effect.suspend(() => {
+      const before = commits.map(({ lane, rows }) => rows.map((row) => storedRow(disk, lane, row)))
+      const again = (): readonly LaneCommit[] => commits.map((commit, at) => ({
+        ...expectedNow(disk, commit), next: storedPartitions(disk, commit),
+        rows: commit.rows.map((row, index) => addDelta(storedRow(disk, commit.lane, row) ?? { ...row, events: 0n, fingerprint: 0n }, before[at]?.[index], row))
+      }))
+      return Effect.tapError(store.commit(commits), ({ _tag }) => (_tag === "CommitUnknownError" ? Effect.ignore(Effect.suspend(() => store.commit(again()))) : Effect.void))
+    })
+  })
+}
+
+/** Rows and ledgers first, the checkpoint in a transaction of its own. */
+const checkpointOutside: PlantedBug = {
+  number: 3, name: "checkpoint-outside",
+  wrapStore: (store, disk) => ({
+    ...store,
+    commit: (commits) => Effect.suspend(() => {
+      const rowsOnly = commits.map((commit) => ({ ...commit, next: storedPartitions(disk, commit) }))
+      const checkpointOnly = commits.map((commit) => ({ ...commit, rows: [], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [] }))
+      return Effect.andThen(store.commit(rowsOnly), store.commit(checkpointOnly))
+    })
+  })
+}
+
+/** No event is a duplicate. */
+const dedupeOff: PlantedBug = { number: 4, name: "dedupe-off", plant: () => replaceMethod(DuplicateTable.prototype, "has", () => false) }
+
+/** Ingest answers first and stores a little later. */
+const earlyAck: PlantedBug = {
+  number: 5, name: "early-ack",
+  wrapLog: (log) => ({
+    ...log,
+    append: (batch) => Effect.sleep(50).pipe(
+      Effect.andThen(log.append(batch)), Effect.ignore, Effect.forkDetach, Effect.as(batch.map(({ partition }) => ({ partition, offset: -1n })))
+    )
+  })
+}
+
+/** A reader whose offset is gone goes on with the newest record, as if it were the one it wanted. */
+const resetToLatest: PlantedBug = {
+  number: 6, name: "reset-to-latest",
+  wrapLog: (log, disk) => {
+    const jumps = new Map<number, bigint>()
+    return {
+      ...log,
+      bounds: (partition) => Effect.map(log.bounds(partition), ({ end }) => ({ start: 0n, end })),
+      read: (from, options) => Effect.suspend(() => {
+        for (const { partition, nextOffset } of from) {
+          const stored = disk.partitions[partition]
+          if (stored !== undefined && nextOffset < stored.start && !jumps.has(partition)) jumps.set(partition, stored.start + BigInt(stored.records.length) - nextOffset)
+        }
+        const wanted = from.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset + (jumps.get(partition) ?? 0n) }))
+        return Effect.map(log.read(wanted, options), (batches) => batches.map((batch) => ({ ...batch, firstOffset: batch.firstOffset - (jumps.get(batch.partition) ?? 0n) })))
+      })
+    }
+  }
+}
+
+/** Lateness is judged by the clock on the wall. */
+const wallClockLateness: PlantedBug = { number: 8, name: "wall-clock-lateness", plant: (nowMs) => replaceMethod(PartitionState.prototype, "maxEventTimeMs", () => nowMs()) }
+
+/** Sums are doubles in the measure's unit. */
+const floatSums: PlantedBug = {
+  number: 9, name: "float-sums",
+  plant: () => replaceMethod(DecimalSum.prototype, "addScaled", function (this: DecimalSum, scaled: Scaled) {
+    const sum = Number(this.value()) / 1e6 + Number(scaled) / 1e6
+    Object.assign(this, { small: 0, big: BigInt(Math.round(sum * 1e6)) })
+  })
+}
+
+/** Deltas of the oldest windows leave memory before they are committed. */
+const deltasDropped: PlantedBug = {
+  number: 10, name: "deltas-dropped",
+  plant: () => {
+    const { windows } = DeltaTable.prototype
+    return replaceMethod(DeltaTable.prototype, "windows", function (this: DeltaTable) {
+      return windows.call(this).slice(-3)
+    })
+  }
+}
+
+/** What a failed commit was to write is taken for what is stored. */
+const cacheKept: PlantedBug = {
+  name: "cache-kept",
+  wrapStore: (store) => {
+    const kept = new Map<string, Row>()
+    return {
+      ...store,
+      readRows: (lane, keys) => Effect.map(store.readRows(lane, keys), (rows) => rows.map((row, at) => {
+        const key = keys[at]
+        return (key === undefined ? undefined : kept.get(rowId(lane, key))) ?? row
+      })),
+      commit: (commits) => store.commit(commits).pipe(
+        Effect.tap(() => Effect.sync(() => { for (const { lane, rows } of commits) for (const row of rows) kept.delete(rowId(lane, row)) })),
+        Effect.tapError(({ _tag }) => Effect.sync(() => { if (_tag !== "FencedError") for (const { lane, rows } of commits) for (const row of rows) kept.set(rowId(lane, row), row) }))
+      )
+    }
+  }
+}
+
+/** Deltas are merged into hours twice. */
+const doubleRollUp: PlantedBug = {
+  name: "double-roll-up",
+  wrapStore: (store, disk) => ({
+    ...store,
+    commit: (commits) => Effect.suspend(() => store.commit(commits.map((commit) => ({
+      ...commit, rows: commit.rows.map((row) => (row.resolution === 1 ? { ...addDelta(row, storedRow(disk, commit.lane, row), row), revision: row.revision } : row))
+    }))))
+  })
+}
+
+/** Imports move M. */
+const backfillMovesM: PlantedBug = {
+  name: "backfill-moves-m",
+  plant: () => {
+    const { observe } = PartitionState.prototype
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
+      const observed = observe.call(this, decoded)
+      if (decoded.kind === "event") {
+        const { tenantId, timeMs } = decoded.event
+        const tenants = Reflect.get(this, "tenants") as Map<string, number>
+        tenants.set(tenantId, Math.max(tenants.get(tenantId) ?? -Infinity, timeMs))
+      }
+      return observed
+    })
+  }
+}
+
+/** All that can be planted today. */
+export const plantedBugs: readonly PlantedBug[] = [
+  noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM
+]
+
+/** Bugs of the fault plan in parts that the simulation does not hold yet, with what they wait for. */
+export const bugsNotApplicable: readonly { readonly number: number; readonly name: string; readonly needs: string }[] = [
+  { number: 7, name: "search-hard-delete", needs: "the search index" },
+  { number: 11, name: "early-pointer-flip", needs: "the cut-over of generations" },
+  { number: 12, name: "conflict-dropped", needs: "the search index" }
+]

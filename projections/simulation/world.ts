@@ -1,0 +1,278 @@
+/**
+ * A whole platform in one synchronous call: projectors that race for lanes, ingest, clients, engines that fail, and a
+ * nemesis that kills, pauses and wakes. Production code runs in it unchanged; the seed decides everything else.
+ *
+ * Seams: engines (memory, slowed and faulted), clock and scheduler. Rules that are checked: docs/semantics.md §9.
+ */
+import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { Deferred, Effect, Layer } from "effect"
+import { ensureGenerations } from "../runtime/ensureGenerations.ts"
+import { runLanes } from "../runtime/runLanes.ts"
+import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
+import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
+import { simulatedProjections } from "./oracleProjections.ts"
+import type { PlantedBug } from "./plantedBugs.ts"
+import { SeededRandom } from "./random.ts"
+import { VirtualTime } from "./virtualTime.ts"
+import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
+import { Workload } from "./workload.ts"
+import { WorldChecker } from "./worldChecker.ts"
+import { calm, processEngines } from "./worldEngines.ts"
+import type { EngineWeather, Engines } from "./worldEngines.ts"
+import { IngestClients } from "./worldIngest.ts"
+import { WorldTrace } from "./worldTrace.ts"
+
+const START_MS = 1_700_000_000_000
+/** Virtual ms. */
+const STORM_MS_MAX = 120_000
+const RECOVERY_MS_MAX = 60_000
+const STOP_MS_MAX = 10_000
+
+export interface WorldStats {
+  commits: number
+  fenced: number
+  unknown: number
+  kills: number
+  /** Most commits between two kills. */
+  calmestCommits: number
+  pauses: number
+  records: number
+  halts: number
+}
+
+export interface WorldResult {
+  readonly seed: number
+  /** Empty when every rule held. */
+  readonly violations: readonly string[]
+  readonly traceHash: string
+  /** Last lines of the trace. */
+  readonly tail: readonly string[]
+  readonly stats: WorldStats
+}
+
+/** A process of the platform. */
+export interface Process {
+  node: SimulatedNode
+  stop: Deferred.Deferred<void>
+  hasEnded: boolean
+}
+
+/** Ends of a projector that are no fault of it. */
+const EXPECTED_ENDS = new Set(["FencedError", "StoreUnavailableError", "LogUnavailableError", "PointerConflictError"])
+
+export class World {
+  readonly time: VirtualTime
+  readonly random: SeededRandom
+  readonly weather: EngineWeather = calm()
+  readonly trace = new WorldTrace()
+  readonly stats: WorldStats = { commits: 0, fenced: 0, unknown: 0, kills: 0, calmestCommits: 0, pauses: 0, records: 0, halts: 0 }
+  readonly identity: LogIdentity
+  readonly logDisk = createMemoryLogDisk()
+  readonly modelDisk = createMemoryModelDisk()
+  readonly indexDisk = createMemoryIndexDisk()
+  readonly checker: WorldChecker
+  readonly clients: IngestClients
+  readonly projectors: (Process | undefined)[] = []
+  readonly ingests: (Process | undefined)[] = []
+  readonly halted: string[] = []
+  /** Halt codes that are right just now. */
+  expectedHalts: ReadonlySet<string> = new Set()
+  private readonly engines: Engines
+  private nodes = 0
+  private commitsSinceKill = 0
+
+  constructor(seed: number, bug: PlantedBug | undefined) {
+    this.random = new SeededRandom(seed)
+    this.time = new VirtualTime(this.random.fork(), START_MS)
+    const partitions = this.random.between(1, 4)
+    this.identity = { logId: `sim-${seed}`, partitions, lanes: this.random.between(1, partitions), createdAtMs: START_MS }
+    this.checker = new WorldChecker(this.modelDisk, simulatedProjections, this.identity)
+    this.engines = this.makeEngines(bug)
+    for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
+    const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
+    this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], this.random.between(60, 220))
+    this.connectDisks()
+  }
+
+  say(line: string): void {
+    this.trace.add(`${this.time.nowMs - START_MS} ${line}`)
+  }
+
+  private makeEngines(bug: PlantedBug | undefined): Engines {
+    const layer = Layer.mergeAll(memoryEventLog(this.logDisk, this.identity), memoryReadModelStore(this.modelDisk), memoryPartitionIndex(this.indexDisk))
+    const engines = Effect.runSync(Effect.gen(function* () {
+      return { log: yield* EventLog, store: yield* ReadModelStore, index: yield* PartitionIndex }
+    }).pipe(Effect.provide(layer)))
+    return {
+      log: bug?.wrapLog?.(engines.log, this.logDisk) ?? engines.log,
+      store: bug?.wrapStore?.(engines.store, this.modelDisk) ?? engines.store,
+      index: engines.index
+    }
+  }
+
+  private connectDisks(): void {
+    const { random, weather, logDisk, modelDisk } = this
+    logDisk.appendFault = () => (random.chance(weather.appendFault) ? random.pick(["rejected", "unknown, stored", "unknown, not stored"]) : undefined)
+    logDisk.isReadable = () => !weather.isLogDown
+    logDisk.onAppend = (stored) => {
+      for (const { partition, offset } of stored) {
+        const disk = logDisk.partitions[partition]
+        const value = disk?.records[Number(offset - disk.start)]
+        if (value !== undefined) this.checker.log[partition]?.push(value)
+      }
+      this.stats.records += stored.length
+      this.say(`append ${stored.map(({ partition, offset }) => `${partition}:${offset}`).join()}`)
+    }
+    modelDisk.isDown = () => weather.isStoreDown
+    modelDisk.commitFault = () => {
+      if (weather.isStoreDown) return "unavailable"
+      return random.chance(weather.commitFault) ? random.pick(["unavailable", "unknown, stored", "unknown, not stored", "fenced"]) : undefined
+    }
+    modelDisk.onCommit = (commits) => {
+      this.stats.commits += 1
+      this.commitsSinceKill += 1
+      this.stats.calmestCommits = Math.max(this.stats.calmestCommits, this.commitsSinceKill)
+      for (const { lane, epoch, next, rows, late } of commits) {
+        this.say(`commit ${lane.projection}/${lane.lane} epoch ${epoch} at ${next.map(({ partition, nextOffset }) => `${partition}:${nextOffset}`).join()}, ${rows.length} rows, ${late.length} late`)
+      }
+      this.checker.committed(commits)
+      if (this.checker.violations.length > 0) this.time.stopped = true
+    }
+  }
+
+  private start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, EventLog | ReadModelStore | PartitionIndex>, ended: (failure: ProcessFailure | undefined) => void): Process {
+    const node: SimulatedNode = { name: `${kind}.${++this.nodes}`, skewMs: this.random.between(-5_000, 5_000), state: "running" }
+    const process: Process = { node, stop: Deferred.makeUnsafe<void>(), hasEnded: false }
+    const engines = processEngines(this.engines, this.random, this.weather, {
+      tookOver: (lane, epoch) => {
+        this.say(`${node.name} owns ${lane.projection}/${lane.lane} epoch ${epoch}`)
+        this.checker.tookOver(lane, epoch)
+      },
+      fenced: (lane) => {
+        this.stats.fenced += 1
+        this.say(`${node.name} is fenced from ${lane.projection}/${lane.lane}`)
+      },
+      unknown: () => {
+        this.stats.unknown += 1
+        this.say(`${node.name} does not know its commit's outcome`)
+      }
+    })
+    this.say(`start ${node.name}`)
+    this.time.start(node, Effect.provide(run(process), engines), (failure) => {
+      process.hasEnded = true
+      this.say(`${node.name} ended${failure === undefined ? "" : `: ${failure.tag}`}`)
+      ended(failure)
+    })
+    return process
+  }
+
+  /** Starts a projector in the slot, for these lanes. It is started again when it ends for a reason that is none of its own. */
+  startProjector(slot: number, lanes: readonly number[]): void {
+    const definitions = simulatedProjections.map(({ definition }) => definition)
+    const observer = {
+      committed: () => {},
+      retrying: ({ lane, cause }: { readonly lane: number; readonly cause: string }) => this.say(`lane ${lane} retries: ${cause}`),
+      halted: ({ projection, lane, code, detail }: { readonly projection: string; readonly lane: number; readonly code: string; readonly detail: string }) => {
+        this.stats.halts += 1
+        this.halted.push(`${projection}/${lane}`)
+        this.say(`halt ${projection}/${lane}: ${code}`)
+        if (!this.expectedHalts.has(code)) this.checker.violate(`${projection}/${lane} halted with ${code}: ${detail}`)
+      }
+    }
+    const run = ({ stop }: Process) => Effect.andThen(ensureGenerations(definitions), runLanes({ lanes, stop: Deferred.await(stop), observer }))
+    const process = this.start(`projector${slot}`, run, (failure) => {
+      if (failure === undefined) return
+      if (!EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
+      this.projectors[slot] = undefined
+      this.time.after(failure.tag === "FencedError" ? this.random.between(800, 5_000) : this.random.between(20, 1_500), () => {
+        if (this.projectors[slot] === undefined) this.startProjector(slot, lanes)
+      })
+    })
+    if (!process.hasEnded) this.projectors[slot] = process
+  }
+
+  startIngest(slot: number): void {
+    this.ingests[slot] = this.start(`ingest${slot}`, () => this.clients.send(`client${slot}`), (failure) => {
+      if (failure !== undefined) this.checker.violate(`ingest died: ${failure.text}`)
+    })
+  }
+
+  /** As kill -9. */
+  kill(process: Process): void {
+    this.stats.kills += 1
+    this.commitsSinceKill = 0
+    this.say(`kill ${process.node.name}`)
+    this.time.kill(process.node)
+    process.hasEnded = true
+  }
+
+  /** Are all lanes at the end of the log? */
+  isCaughtUp(): boolean {
+    const { checkpoints } = this.modelDisk.state
+    if (checkpoints.size < simulatedProjections.length * this.identity.lanes) return false
+    for (const { partitions } of checkpoints.values()) {
+      for (const { partition, nextOffset } of partitions) if (nextOffset !== BigInt(this.checker.log[partition]?.length ?? 0)) return false
+    }
+    return true
+  }
+
+  allLanes(): readonly number[] {
+    return Array.from({ length: this.identity.lanes }, (_, lane) => lane)
+  }
+
+  readonly isBroken = (): boolean => this.checker.violations.length > 0
+
+  /** Until everything is sent and the storm is over. */
+  weatherTheStorm(): void {
+    this.time.runUntil(START_MS + STORM_MS_MAX, () => this.isBroken() || this.clients.isDone)
+    if (!this.isBroken() && !this.clients.isDone) this.checker.violate("the clients could not send everything")
+  }
+
+  /** Faults are over and everybody wakes; then one projector remains and catches up. Answers it, unless something is wrong. */
+  recover(): Process | undefined {
+    Object.assign(this.weather, calm())
+    for (const process of [...this.projectors, ...this.ingests]) if (process?.node.state === "paused") process.node.state = "running"
+    this.time.runUntil(this.time.nowMs + this.random.between(0, 3_000), this.isBroken)
+    for (const process of [...this.projectors, ...this.ingests]) if (process !== undefined && !process.hasEnded) this.kill(process)
+    if (this.isBroken()) return undefined
+    const last = this.startAlone()
+    if (!this.time.runUntil(this.time.nowMs + RECOVERY_MS_MAX, () => this.isBroken() || this.isCaughtUp())) this.checker.violate("no projector caught up after the faults had ended")
+    this.checker.atRest(false)
+    for (const contradiction of this.clients.contradictions()) this.checker.violate(contradiction)
+    return this.isBroken() ? undefined : last
+  }
+
+  /** One projector for all lanes, in place of all others. */
+  startAlone(): Process {
+    for (const slot of this.projectors.keys()) this.projectors[slot] = undefined
+    const slot = this.projectors.length
+    this.startProjector(slot, this.allLanes())
+    const process = this.projectors[slot]
+    if (process === undefined) throw new Error("a projector ended before it began")
+    return process
+  }
+
+  /** Lets a process end as it should; it must within its time, and nothing may have changed for the worse. */
+  stop(process: Process): void {
+    Effect.runSync(Deferred.succeed(process.stop, undefined))
+    if (!this.time.runUntil(this.time.nowMs + STOP_MS_MAX, () => this.isBroken() || process.hasEnded)) this.checker.violate(`${process.node.name} did not stop`)
+    this.checker.atRest(false)
+  }
+
+  /** Lets time pass. */
+  wait(ms: number): void {
+    this.time.runUntil(this.time.nowMs + ms, this.isBroken)
+  }
+
+  /** Appends heartbeats to a partition, past every client and every planted bug. */
+  append(partition: number, records: number): void {
+    const batch = Array.from({ length: records }, (_, at) => ({ partition, key: "", value: encodeHeartbeat(this.time.nowMs + at) }))
+    const append = Effect.flatMap(EventLog, (log) => log.append(batch))
+    Effect.runSync(Effect.orDie(Effect.provide(append, memoryEventLog(this.logDisk, this.identity))))
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The engines as one process sees them: every call may take its time before it reaches the disk and before the answer
+ * comes back, and some fail. In between others act, and the caller may be killed.
+ */
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { LaneId, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect, Layer } from "effect"
+import type { SeededRandom } from "./random.ts"
+
+/** How slow and how faulty the engines are just now: probabilities from 0 to 1. */
+export interface EngineWeather {
+  /** An answer takes longer than a turn of the scheduler. */
+  slow: number
+  /** Longest such delay, ms. */
+  slowMsMax: number
+  commitFault: number
+  appendFault: number
+  indexFault: number
+  isStoreDown: boolean
+  isLogDown: boolean
+}
+
+/** No faults, no delays. */
+export const calm = (): EngineWeather => ({ slow: 0, slowMsMax: 0, commitFault: 0, appendFault: 0, indexFault: 0, isStoreDown: false, isLogDown: false })
+
+export interface Engines {
+  readonly log: EventLogShape
+  readonly store: ReadModelStoreShape
+  readonly index: PartitionIndexShape
+}
+
+/** What the world hears of the calls of its processes. */
+export interface EngineListener {
+  readonly tookOver: (lane: LaneId, epoch: bigint) => void
+  readonly fenced: (lane: LaneId) => void
+  readonly unknown: () => void
+}
+
+type Seam = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const makeSeam = (random: SeededRandom, weather: EngineWeather): Seam => {
+  const pause = Effect.suspend(() => {
+    if (random.chance(weather.slow)) return Effect.sleep(random.between(1, weather.slowMsMax))
+    return random.chance(0.5) ? Effect.yieldNow : Effect.void
+  })
+  return (effect) => pause.pipe(Effect.andThen(effect), Effect.exit, Effect.flatMap((exit) => Effect.andThen(pause, exit)))
+}
+
+const slowLog = (log: EventLogShape, seam: Seam): EventLogShape => ({
+  identity: log.identity,
+  append: (batch) => seam(log.append(batch)),
+  read: (from, options) => seam(log.read(from, options)),
+  bounds: (partition) => seam(log.bounds(partition)),
+  verify: (partition) => seam(log.verify(partition))
+})
+
+const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListener): ReadModelStoreShape => ({
+  createGeneration: (record, lanes) => seam(store.createGeneration(record, lanes)),
+  takeOver: (lane) => seam(Effect.tap(store.takeOver(lane), ({ epoch }) => Effect.sync(() => listener.tookOver(lane, epoch)))),
+  readRows: (lane, keys) => seam(store.readRows(lane, keys)),
+  readKeyCounts: (lane, windows) => seam(store.readKeyCounts(lane, windows)),
+  commit: (commits) => seam(Effect.tapError(store.commit(commits), (error) => Effect.sync(() => {
+    if (error._tag === "FencedError") listener.fenced(error)
+    if (error._tag === "CommitUnknownError") listener.unknown()
+  }))),
+  snapshot: seam(store.snapshot),
+  flip: (projection, generation, expectedVersion) => seam(store.flip(projection, generation, expectedVersion)),
+  recordHalt: (halt) => seam(store.recordHalt(halt)),
+  clearHalt: (lane) => seam(store.clearHalt(lane)),
+  readOutbox: (after, limit) => seam(store.readOutbox(after, limit)),
+  trimOutbox: (upTo) => seam(store.trimOutbox(upTo))
+})
+
+const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRandom, weather: EngineWeather): PartitionIndexShape => {
+  const orFail = <A>(effect: Effect.Effect<A, PartitionIndexError>): Effect.Effect<A, PartitionIndexError> =>
+    seam(Effect.suspend(() => (random.chance(weather.indexFault) ? Effect.fail(new PartitionIndexError({ cause: new Error("simulated") })) : effect)))
+  return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)) }
+}
+
+/** The engines of one process. */
+export const processEngines = (engines: Engines, random: SeededRandom, weather: EngineWeather, listener: EngineListener): Layer.Layer<EventLog | ReadModelStore | PartitionIndex> => {
+  const seam = makeSeam(random, weather)
+  return Layer.mergeAll(
+    Layer.succeed(EventLog, slowLog(engines.log, seam)),
+    Layer.succeed(ReadModelStore, slowStore(engines.store, seam, listener)),
+    Layer.succeed(PartitionIndex, faultyIndex(engines.index, seam, random, weather))
+  )
+}
