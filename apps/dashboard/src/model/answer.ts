@@ -11,7 +11,7 @@ export interface Measure {
   /** Exact decimal, where the measure has one. */
   readonly text: string | null
   readonly exact: boolean
-  /** Relative error, for estimates. */
+  /** Absolute, in the measure's unit; null when exact. */
   readonly errorBound: number | null
 }
 

@@ -8,7 +8,9 @@ import type { ChartPoint } from "./segments.ts"
 
 export interface Figure {
   readonly text: string
-  /** `±0.8 %` for estimates, else empty. */
+  /** Stands before the text, smaller; absent for plain counts. */
+  readonly unit?: string
+  /** `±12` for estimates, else empty. */
   readonly bound: string
   readonly exact: boolean
   readonly points: readonly ChartPoint[]
@@ -47,6 +49,8 @@ export interface Money {
   readonly currency: string
   /** Amount with its currency. */
   readonly text: string
+  /** The amount alone. */
+  readonly amount: string
 }
 
 /** Exact revenue by currency over the span, largest first. Amounts of different currencies are never added. */
@@ -57,7 +61,7 @@ export const moneyFigures = (series: Series | undefined, fromMs: number, toMs: n
     const sum = sumDecimals(points.map((point) => measureOf(point.point, "amount")?.text ?? String(point.value)))
     return [{ currency: group.key[0]?.value ?? "", sum }]
   })
-  return sums.toSorted((a, b) => Number(b.sum) - Number(a.sum)).map(({ currency, sum }) => ({ currency, text: formatAmount(currency, sum) }))
+  return sums.toSorted((a, b) => Number(b.sum) - Number(a.sum)).map(({ currency, sum }) => ({ currency, text: formatAmount(currency, sum), amount: formatAmount("", sum).trim() }))
 }
 
 /** `all final`, or how many windows are still filling and how many were revised. */

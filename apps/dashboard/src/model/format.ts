@@ -24,6 +24,10 @@ export const formatClockSeconds = (atMs: number): string => clockSeconds.format(
 /** `24 Nov`. */
 export const formatDay = (atMs: number): string => day.format(atMs)
 
+/** `12:04:50` in UTC, with the day before it where that is not the day of `nowMs`. */
+export const formatMoment = (atMs: number, nowMs: number): string =>
+  Math.floor(atMs / 86_400_000) === Math.floor(nowMs / 86_400_000) ? formatClockSeconds(atMs) : `${formatDay(atMs)} ${formatClockSeconds(atMs)}`
+
 /** Axis label: the day on midnight of long ranges, else the time. */
 export const formatTick = (atMs: number, tickMs: number): string =>
   tickMs >= 86_400_000 || (tickMs >= 3_600_000 && atMs % 86_400_000 === 0) ? formatDay(atMs) : formatClock(atMs)
@@ -64,8 +68,8 @@ export const sumDecimals = (texts: readonly string[]): string => {
   return digits === 0 ? sign + padded : `${sign}${padded.slice(0, -digits)}.${padded.slice(-digits)}`
 }
 
-/** `±0.8 %` for a relative error bound; empty when there is none. */
-export const formatErrorBound = (bound: number | null): string => (bound === null ? "" : `±${fine.format(bound * 100)} %`)
+/** `±12` for an absolute error bound; empty when there is none. */
+export const formatErrorBound = (bound: number | null): string => (bound === null ? "" : `±${bound < 10 ? fine.format(bound) : whole.format(Math.ceil(bound))}`)
 
 /** Currency amounts with two fraction digits at least, as `EUR 1,240.00`. */
 export const formatAmount = (currency: string, text: string): string => {

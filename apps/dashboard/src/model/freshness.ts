@@ -49,5 +49,5 @@ export const freshnessOf = (input: FreshnessInput): Freshness => {
   }
   return followed
     ? { kind: "stalled", label: `Stalled ${gap} · source idle`, detail: "No events arrive; the numbers hold everything received." }
-    : { kind: "stalled", label: `Stalled ${gap} · not following`, detail: "Events arrive and the projection does not follow. See /readyz." }
+    : { kind: "stalled", label: `Stalled ${gap} · not following`, detail: "Events arrive and the projection does not follow. Status, at the end of the page, says which part." }
 }

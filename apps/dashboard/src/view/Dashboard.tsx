@@ -12,6 +12,7 @@ import { useLive, useLiveSeries } from "./live.ts"
 import { PageViews } from "./PageViews.tsx"
 import { ProvenanceContext } from "./provenance.ts"
 import { ProvenanceDialog } from "./ProvenanceDialog.tsx"
+import { StatusDialog } from "./StatusDialog.tsx"
 import { toggleTheme } from "./theme.ts"
 import { Tiles } from "./Tiles.tsx"
 import { TopBar } from "./TopBar.tsx"
@@ -85,6 +86,7 @@ export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProp
   const live = useLive(api)
   const { questions, views, visitors, revenue, events } = useAnswers(api, live, range)
   const { viewMs, wallMs } = useClocks(live.paused)
+  const [statusShown, setStatusShown] = useState(false)
   const [subject, setSubject] = useState<{ readonly subject: Subject; readonly openedAtMs: number }>()
   const spec = RANGES[range]
   const span = spanAt(spec, viewMs)
@@ -111,10 +113,11 @@ export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProp
       </main>
       <footer className="foot">
         <span>Tidemark {session.version ?? ""}</span>
-        <span><a href="/docs">Docs</a> · <a href="/graphql">GraphQL</a> · <a href="/readyz">Status</a></span>
+        <span><a href="/docs">Docs</a> · <a href="/graphql">GraphQL</a> · <button type="button" className="link" onClick={() => setStatusShown(true)}>Status</button></span>
         <span className="keys"><kbd>i</kbd> why <kbd>Space</kbd> pause <kbd>d</kbd> theme <kbd>←</kbd><kbd>→</kbd> windows</span>
       </footer>
       {subject === undefined ? null : <ProvenanceDialog api={api} subject={subject.subject} openedAtMs={subject.openedAtMs} close={() => setSubject(undefined)} />}
+      {statusShown ? <StatusDialog close={() => setStatusShown(false)} /> : null}
     </ProvenanceContext>
   )
 }

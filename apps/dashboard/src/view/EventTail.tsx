@@ -1,6 +1,6 @@
 /** The log as it grows: newest first, still while somebody reads. */
 import { useEffect, useRef, useState } from "react"
-import { formatClockSeconds, formatNumber, formatPayload } from "../model/format.ts"
+import { formatMoment, formatNumber, formatPayload } from "../model/format.ts"
 import { waitingCount } from "../model/tail.ts"
 import { Failure, Panel } from "./Panel.tsx"
 import type { LoggedEvent } from "../model/answer.ts"
@@ -13,7 +13,7 @@ const EventRow = ({ event }: { readonly event: LoggedEvent }) => {
   return (
     <li className={open ? "event open" : "event"}>
       <button type="button" className="event-line" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <time dateTime={event.time}>{formatClockSeconds(Date.parse(event.time))}</time>
+        <time dateTime={event.time}>{formatMoment(Date.parse(event.time), Date.parse(event.receivedAt))}</time>
         <span className="event-type"><bdi>{event.type}</bdi>{event.backfill === null ? null : <em className="chip">import</em>}</span>
         <span className="event-data"><bdi>{formatPayload(event.data)}</bdi></span>
         <span className="event-position">{event.partition}/{event.offset}</span>

@@ -1,6 +1,5 @@
 /** Every event by type: stacked over time, and ranked with its total. */
 import { Bar } from "@visx/shape"
-import { ParentSize } from "@visx/responsive"
 import { scaleLinear } from "@visx/scale"
 import { useId } from "react"
 import { formatNumber } from "../model/format.ts"
@@ -9,6 +8,7 @@ import { OTHER, stacksOf } from "../model/stacks.ts"
 import { Panel, PanelBody } from "./Panel.tsx"
 import { useProvenance } from "./provenance.ts"
 import { RankedBars } from "./RankedBars.tsx"
+import { Sized } from "./Sized.tsx"
 import { Hatch } from "./timeChartMarks.tsx"
 import type { SeriesQuestion } from "../data/questions.ts"
 import type { Series } from "../model/answer.ts"
@@ -70,7 +70,7 @@ export const EventTypes = ({ query, question, range, span }: EventTypesProps) =>
     <Panel title="Events by type" note={`Every event in the log · ${range.label.toLowerCase()}`}>
       <PanelBody query={query} hasData={totals.length > 0} className="body-list" empty={<p>No events in this range. Every accepted event is counted here, whatever its type.</p>}>
         <p className="visually-hidden">{`${formatNumber(sum)} events of ${totals.length} types${filling > 0 ? `, ${filling} windows still filling` : ""}.`}</p>
-        <div className="columns"><ParentSize debounceTime={50} ignoreDimensions={["top", "left", "height"]}>{({ width }) => (width < 40 ? null : <Columns stacks={stacks} totals={totals} span={span} width={width} />)}</ParentSize></div>
+        <div className="columns"><Sized>{({ width }) => <Columns stacks={stacks} totals={totals} span={span} width={width} />}</Sized></div>
         <RankedBars bars={bars} label={`Events by type, ${question.range}`} />
       </PanelBody>
     </Panel>

@@ -1,6 +1,6 @@
 /** The four answers behind a number: as of when, final or not, from which generation, from which events. */
 import { useQuery } from "@tanstack/react-query"
-import { useEffect, useRef, useState } from "react"
+import { useState } from "react"
 import { seriesOptions } from "../data/questions.ts"
 import { formatClockSeconds, formatDecimal, formatNumber, formatWindow } from "../model/format.ts"
 import { positionTotal } from "../model/order.ts"
@@ -8,6 +8,7 @@ import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
 import { chartPoints, measureOf } from "../model/segments.ts"
 import { completenessText } from "../model/figures.ts"
 import { Failure } from "./Panel.tsx"
+import { SidePanel } from "./SidePanel.tsx"
 import { stateText } from "./stateText.ts"
 import { MergedWindow, WindowEvents } from "./WindowEvents.tsx"
 import type { Api } from "../data/graphql.ts"
@@ -92,25 +93,6 @@ const Body = ({ api, subject, openedAtMs }: Omit<DialogProps, "close">) => {
   )
 }
 
-/** A modal panel; Esc, the button and a click beside it close it. */
-export const ProvenanceDialog = (props: DialogProps) => {
-  const { subject, close } = props
-  const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
-    dialog.current?.showModal()
-  }, [])
-  return (
-    <dialog ref={dialog} className="proof" aria-labelledby="proof-title" onClose={close} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
-      <div className="proof-inner">
-        <header>
-          <div>
-            <p className="note">Why this number?</p>
-            <h2 id="proof-title">{subject.title} <strong>{subject.shown}</strong></h2>
-          </div>
-          <button type="button" className="small" onClick={() => dialog.current?.close()}>Close <kbd>Esc</kbd></button>
-        </header>
-        <Body {...props} />
-      </div>
-    </dialog>
-  )
-}
+export const ProvenanceDialog = (props: DialogProps) => (
+  <SidePanel note="Why this number?" title={<>{props.subject.title} <strong>{props.subject.shown}</strong></>} close={props.close}><Body {...props} /></SidePanel>
+)

@@ -31,16 +31,18 @@ const Tile = ({ label, scope, figure, asked, measure, spark, span, colour, detai
   const explain = useProvenance()
   const { query, question } = asked
   if (query.isPending && query.error === null) return <article className="tile skeleton" role="status" aria-label={`Loading ${label}`} />
-  const ask = (): void => explain({ title: label, shown: figure.text, question, measure, key: question.where ?? [] })
+  const shown = figure.unit === undefined ? figure.text : `${figure.unit} ${figure.text}`
+  const ask = (): void => explain({ title: label, shown, question, measure, key: question.where ?? [] })
   return (
     <article className={query.error === null ? "tile" : "tile outdated-tile"}>
       <h2>{label}</h2>
       <p className="scope">{scope}</p>
-      <button type="button" className="figure" onClick={ask} data-why aria-label={`${label}: ${figure.text} ${figure.bound}. Why?`}>
+      <button type="button" className="figure" onClick={ask} data-why aria-label={`${label}: ${shown} ${figure.bound}. Why?`}>
+        {figure.unit === undefined ? null : <small>{figure.unit} </small>}
         {figure.text}
         {figure.bound === "" ? null : <small> {figure.bound}</small>}
-        {detail === undefined ? null : <small> {detail}</small>}
       </button>
+      {detail === undefined ? null : <p className="tile-note tile-detail" title={detail}>{detail}</p>}
       <p className="tile-note">{completenessText(figure.points)}</p>
       <div className={`tile-spark series-${colour}`}><Sparkline points={spark} span={span} /></div>
       {query.error === null ? null : <Failure error={query.error} retry={query.refetch} />}
@@ -70,9 +72,9 @@ export const Tiles = ({ views, visitors, revenue, events, range, span, wideSpan 
   const [main] = money
   const mainGroup = revenue.query.data?.groups.find((group) => group.key[0]?.value === main?.currency)
   const moneySpark = revenue.query.data === undefined || mainGroup === undefined ? [] : countFigure({ ...revenue.query.data, groups: [mainGroup] }, "amount", fromMs, toMs).points
-  const moneyFigure: Figure = { text: main?.text ?? "–", bound: "", exact: true, points: moneySpark }
+  const moneyFigure: Figure = { text: main?.amount ?? "–", ...(main === undefined ? {} : { unit: main.currency }), bound: "", exact: true, points: moneySpark }
   const moneyAsked: Asked = mainGroup === undefined ? revenue : { ...revenue, question: { ...revenue.question, where: mainGroup.key } }
-  const others = money.slice(1, 3).map((sum) => sum.text).join(", ")
+  const others = money.slice(1).map((sum) => sum.text).join(", ")
   return (
     <div className="tiles">
       <Tile label="Page views" scope={scope} figure={viewFigure} asked={views} measure="views" spark={viewFigure.points} span={span} colour={1} />

@@ -6,12 +6,12 @@
 import { AxisBottom, AxisLeft } from "@visx/axis"
 import { GridRows } from "@visx/grid"
 import { Group } from "@visx/group"
-import { ParentSize } from "@visx/responsive"
 import { scaleLinear } from "@visx/scale"
 import { useId, useState } from "react"
 import { formatClock, formatCompact, formatNumber, formatTick, formatWindow } from "../model/format.ts"
 import { ticksOf } from "../model/range.ts"
 import { summaryOf } from "../model/segments.ts"
+import { Sized } from "./Sized.tsx"
 import { stateText } from "./stateText.ts"
 import { FillingLabel, Hatch, middleOf, RevisedMarks, Runs, WatermarkBand } from "./timeChartMarks.tsx"
 import type { KeyboardEvent, PointerEvent } from "react"
@@ -141,9 +141,7 @@ export const TimeChart = (props: TimeChartProps) => {
     <div className="chart-box">
       <p id={summaryId} className="summary">{summaryOf(props.title, points, formatNumber, formatClock)}</p>
       <div className="chart" tabIndex={0} role="group" aria-roledescription="chart" aria-label={`${props.title}. Arrow keys move from window to window, Enter asks why.`} aria-describedby={summaryId} onKeyDown={press} onBlur={() => setActive(undefined)}>
-        <ParentSize debounceTime={50} ignoreDimensions={["top", "left"]}>
-          {({ width, height }) => (width < 40 ? null : <Plot {...props} width={width} height={height} active={active} setActive={setActive} />)}
-        </ParentSize>
+        <Sized>{({ width, height }) => <Plot {...props} width={width} height={height} active={active} setActive={setActive} />}</Sized>
       </div>
       <p className="visually-hidden" aria-live="polite">
         {point === undefined ? "" : `${formatWindow(point.startMs, point.endMs)}: ${formatNumber(point.value)}, ${stateText(point.state, point.point, watermark)}`}

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
 import { whyOptions, windowKeysOptions } from "../data/questions.ts"
-import { formatClockSeconds, formatDecimal, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
+import { formatDecimal, formatMoment, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
 import { Failure } from "./Panel.tsx"
 import type { Api } from "../data/graphql.ts"
 import type { WindowQuestion } from "../data/questions.ts"
@@ -26,7 +26,7 @@ const Events = ({ proof }: { readonly proof: WindowProof }) => (
     {proof.why.events.edges.map(({ node }) => (
       <li key={`${node.partition}/${node.offset}`}>
         <span className="event-position">{node.partition}/{node.offset}</span>
-        <time dateTime={node.time}>{formatClockSeconds(Date.parse(node.time))}</time>
+        <time dateTime={node.time}>{formatMoment(Date.parse(node.time), Date.now())}</time>
         <span className="event-type"><bdi>{node.type}</bdi>{node.backfill === null ? null : <em className="chip">import</em>}</span>
         <span className="event-data"><bdi>{formatPayload(node.data)}</bdi></span>
       </li>
