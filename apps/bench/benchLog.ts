@@ -1,0 +1,42 @@
+/** The data directory of a benchmark: a configuration for it, and a log of generated events. */
+import { join } from "node:path"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
+import { readConfiguration } from "@tidemark/infra-wiring/configuration"
+import type { Configuration } from "@tidemark/infra-wiring/configuration"
+import { Effect } from "effect"
+import { makeEventStream } from "./eventStream.ts"
+
+const CREATED_AT_MS = Date.UTC(2026, 0, 1)
+const APPEND_EVENTS = 500
+
+export interface LogShape {
+  readonly events: number
+  readonly partitions: number
+  readonly lanes: number
+  readonly everyMs: number
+}
+
+export const configurationOf = (dataDir: string, { partitions, lanes }: Pick<LogShape, "partitions" | "lanes">): Configuration =>
+  readConfiguration({
+    flags: new Map([["data-dir", dataDir], ["partitions", String(partitions)], ["lanes", String(lanes)]]),
+    environment: {}, workingDirectory: dataDir, terminal: false
+  })
+
+/** Writes the log, the same for the same shape: its id is fixed, so results have the same bytes. Answers the bytes of an average event. */
+export const writeLog = (dataDir: string, shape: LogShape): Promise<number> => {
+  const { events, partitions, lanes, everyMs } = shape
+  const log = eventLogLmdb({ directory: join(dataDir, "log"), role: "writer", partitions, lanes, nowMs: () => CREATED_AT_MS, newLogId: () => "bench" })
+  const next = makeEventStream({ seed: 42, partitions, everyMs })
+  const program = Effect.gen(function* () {
+    const { append } = yield* EventLog
+    let bytes = 0
+    for (let written = 0; written < events; written += APPEND_EVENTS) {
+      const batch = Array.from({ length: Math.min(APPEND_EVENTS, events - written) }, next)
+      for (const { value } of batch) bytes += value.length
+      yield* append(batch)
+    }
+    return bytes / events
+  })
+  return Effect.runPromise(program.pipe(Effect.provide(log)))
+}

@@ -1,0 +1,15 @@
+import { asText } from "./measuring.ts"
+import type { Report } from "./measuring.ts"
+import { rebuild } from "./rebuild.ts"
+
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild }
+
+const [name = "", ...argv] = process.argv.slice(2)
+const benchmark = benchmarks[name]
+if (benchmark === undefined) {
+  process.stderr.write(`Name a benchmark: ${Object.keys(benchmarks).join(", ")}. Add --json for JSON.\n`)
+  process.exit(2)
+}
+const report = await benchmark(argv)
+process.stdout.write(argv.includes("--json") ? `${JSON.stringify(report)}\n` : asText(report))
+process.exit()

@@ -1,0 +1,125 @@
+/** Replay of a stored log into new generations: how many events a second, with how many threads. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Worker } from "node:worker_threads"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { hashHex } from "@tidemark/domain/measures/hash"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { Configuration } from "@tidemark/infra-wiring/configuration"
+import { engines } from "@tidemark/infra-wiring/engines"
+import { projections } from "@tidemark/projections/registry"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import type { FromWorker, WorkerStart } from "@tidemark/projector/messages"
+import { Effect } from "effect"
+import { configurationOf, writeLog } from "./benchLog.ts"
+import { conditions, listOption, median, numberOption, rounded } from "./measuring.ts"
+import type { Report } from "./measuring.ts"
+
+const PARTITIONS = 4
+const LANES = 4
+
+interface Replay {
+  readonly configuration: Configuration
+  readonly definitions: readonly ProjectionDefinition[]
+  readonly threads: number
+  readonly records: number
+}
+
+interface Replayed {
+  readonly seconds: number
+  /** Of all threads, collector included. */
+  readonly cpuSeconds: number
+  /** Hash over every lane's digest of every generation: equal digests are equal rows. */
+  readonly digest: string
+}
+
+type Told = FromWorker | { readonly kind: "loaded" }
+
+/** Starts the threads, lets them begin together, and measures until everything is committed. */
+const fold = async ({ configuration, definitions, threads, records }: Replay): Promise<Omit<Replayed, "digest">> => {
+  const shares = Array.from({ length: threads }, (_, share) => Array.from({ length: LANES }, (_, lane) => lane).filter((lane) => lane % threads === share))
+  const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes } satisfies WorkerStart }))
+  try {
+    let committed = 0
+    let loaded = 0
+    let startMs = 0
+    let startCpu = process.cpuUsage()
+    return await new Promise((resolve, reject) => {
+      const onMessage = (told: Told) => {
+        if (told.kind === "loaded" && ++loaded === threads) {
+          startMs = performance.now()
+          startCpu = process.cpuUsage()
+          for (const worker of workers) worker.postMessage("begin")
+        }
+        if (told.kind === "halted") reject(new Error(`${told.halt.code}: ${told.halt.detail}`))
+        if (told.kind === "retrying") reject(new Error(told.failure.cause))
+        if (told.kind !== "committed") return
+        for (const report of told.reports) committed += report.records
+        if (committed !== records * definitions.length) return
+        const { user, system } = process.cpuUsage(startCpu)
+        resolve({ seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 })
+      }
+      for (const worker of workers) worker.on("message", onMessage).on("error", reject)
+    })
+  } finally {
+    const ended = workers.map((worker) => new Promise((resolve) => worker.on("exit", resolve)))
+    for (const worker of workers) worker.postMessage({ kind: "stop" })
+    await Promise.all(ended)
+  }
+}
+
+const digestOf = Effect.fn("digestOf")(function* (definitions: readonly ProjectionDefinition[]) {
+  const store = yield* ReadModelStore
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const snapshot = yield* store.snapshot
+    let text = ""
+    for (const { name } of definitions) {
+      for (const { digest, partitions } of yield* snapshot.checkpoints(name, 1)) {
+        text += hashHex(digest, 0) + partitions.map(({ counters, nextOffset }) => [nextOffset, ...Object.values(counters)].join(" ")).join(",")
+      }
+    }
+    return hashHex(text, 0).slice(0, 16)
+  }))
+})
+
+const replay = (options: Replay): Promise<Replayed> => {
+  const dataDir = options.configuration.dataDir.value
+  for (const derived of ["models", "index"]) rmSync(join(dataDir, derived), { recursive: true, force: true })
+  const program = Effect.gen(function* () {
+    yield* ensureGenerations(options.definitions)
+    const measured = yield* Effect.promise(() => fold(options))
+    return { ...measured, digest: yield* digestOf(options.definitions) }
+  })
+  return Effect.runPromise(program.pipe(Effect.provide(engines(options.configuration))))
+}
+
+/** `--events`, `--runs`, `--threads 1,2,4`, `--models page-views,all`. */
+export const rebuild = async (argv: readonly string[]): Promise<Report> => {
+  const events = numberOption(argv, "events", 500_000)
+  const runs = numberOption(argv, "runs", 3)
+  const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
+  try {
+    const shape = { events, partitions: PARTITIONS, lanes: LANES, everyMs: 1 }
+    const eventBytes = await writeLog(dataDir, shape)
+    const rows: Report["rows"][number][] = []
+    for (const models of listOption(argv, "models", ["page-views", "all"])) {
+      const definitions = projections.filter(({ name }) => models === "all" || models === name)
+      if (definitions.length === 0) throw new RangeError(`--models: there is no ${models}`)
+      for (const threads of listOption(argv, "threads", ["1", "2", "4"]).map(Number)) {
+        const options = { configuration: configurationOf(dataDir, shape), definitions, threads, records: events + PARTITIONS }
+        const done: Replayed[] = []
+        for (let run = 0; run < runs; run++) done.push(await replay(options))
+        const rates = done.map(({ seconds }) => events / seconds)
+        rows.push({
+          models, threads, "events/s": rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)),
+          "cpu µs/event": rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2),
+          digest: [...new Set(done.map(({ digest }) => digest))].join(" ≠ ")
+        })
+      }
+    }
+    return { name: "rebuild", conditions: { ...conditions(), events, "event bytes": rounded(eventBytes), partitions: PARTITIONS, lanes: LANES, runs }, rows }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
