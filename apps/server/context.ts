@@ -32,6 +32,8 @@ export interface Telemetry {
   readonly sockets: (delta: 1 | -1) => void
   readonly flushed: (durationMs: number) => void
   readonly observe: (figures: Figures) => void
+  /** How the outbox's age is read for each scrape, ms. */
+  readonly watchOutbox: (ageMs: (nowMs: number) => number) => void
   readonly expose: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
 

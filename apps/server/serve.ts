@@ -67,6 +67,7 @@ const startProjectors = Effect.fn(function* ({ telemetry, startThread, end }: Se
     onGivenUp: (sentence) => void Deferred.doneUnsafe(end, Effect.fail(new StartError(sentence)))
   })
   yield* Effect.forkScoped(drain.run)
+  telemetry.watchOutbox(drain.ageMs)
   return pool.appended
 })
 
