@@ -1,0 +1,201 @@
+import { encodeEvent } from "@tidemark/domain/events/envelope"
+import { EventLog, LogCorruptError } from "@tidemark/domain/ports/EventLog"
+import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { projections } from "@tidemark/projections/registry"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { runLanes } from "@tidemark/projections/runtime/runLanes"
+import { createMemoryLogDisk, memoryEventLog } from "@tidemark/projections/simulation/memoryEventLog"
+import { createMemoryIndexDisk, memoryPartitionIndex } from "@tidemark/projections/simulation/memoryPartitionIndex"
+import { createMemoryModelDisk, memoryReadModelStore } from "@tidemark/projections/simulation/memoryReadModelStore"
+import type { ModelState } from "@tidemark/projections/simulation/memoryModelState"
+import { simulatedProjections } from "@tidemark/projections/simulation/oracleProjections"
+import { SeededRandom } from "@tidemark/projections/simulation/random"
+import { Workload } from "@tidemark/projections/simulation/workload"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { beforeAll, describe, expect, it } from "vitest"
+import { verify } from "./verify.ts"
+import type { VerifyOptions } from "./verify.ts"
+import type { VerifyReport } from "./verifyReport.ts"
+
+const PARTITIONS = 4
+const LANES = 2
+const RECORDS = 700
+const START_MS = 1_700_000_000_000
+const definitions = [...simulatedProjections.map(({ definition }) => definition), ...projections]
+
+/** Folds a random log with the real runtime; answers the disks it left. */
+const fold = async (seed: number) => {
+  const logDisk = createMemoryLogDisk()
+  const modelDisk = createMemoryModelDisk()
+  const identity = { logId: "log-1", partitions: PARTITIONS, lanes: LANES, createdAtMs: START_MS }
+  const layer = Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk), memoryPartitionIndex(createMemoryIndexDisk()))
+  const workload = new Workload(new SeededRandom(seed), PARTITIONS, START_MS)
+  await Effect.runPromise(Effect.gen(function* () {
+    const log = yield* EventLog
+    yield* ensureGenerations(definitions)
+    for (let made = 0; made < RECORDS;) {
+      const records = workload.next((partition) => logDisk.partitions[partition]?.records ?? [])
+      yield* log.append(records.map(({ partition, value }) => ({ partition, key: "k", value })))
+      made += records.length
+    }
+    const stop = yield* Deferred.make<void>()
+    const fiber = yield* Effect.forkChild(runLanes({ lanes: [0, 1], stop: Deferred.await(stop), observer: { committed: () => {}, halted: () => {}, retrying: () => {} } }))
+    const isBehind = () => [...modelDisk.state.checkpoints.values()].some(({ partitions }) => partitions.some(({ partition, nextOffset }) => nextOffset < BigInt(logDisk.partitions[partition]?.records.length ?? 0)))
+    while (isBehind()) yield* Effect.sleep(20)
+    yield* Deferred.succeed(stop, undefined)
+    yield* Fiber.join(fiber)
+  }).pipe(Effect.provide(layer)))
+  return { logDisk, modelDisk, identity }
+}
+
+type Folded = Awaited<ReturnType<typeof fold>>
+
+const check = ({ logDisk, modelDisk, identity }: Folded, options: Partial<VerifyOptions> = {}): Promise<VerifyReport> =>
+  Effect.runPromise(verify({ full: true, tenants: [], progress: () => {}, ...options }).pipe(Effect.provide(Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk)))))
+
+const at = <A>(list: readonly A[], index: number): A => {
+  const found = list[index]
+  if (found === undefined) throw new RangeError(`nothing at ${index}`)
+  return found
+}
+
+describe("verification", () => {
+  let folded: Folded
+  beforeAll(async () => {
+    folded = await fold(11)
+  })
+
+  it("agrees with what the runtime stored for a log that reaches every rule, in one pass or in many", async () => {
+    for (const seed of [1, 2]) {
+      const other = await fold(seed)
+      const lines: string[] = []
+      const whole = await check(other, { progress: (line) => void lines.push(line) })
+      expect(whole.models?.flatMap(({ examples, error }) => [...examples, error]).filter((found) => found !== null)).toEqual([])
+      expect(whole).toMatchObject({ ok: true, conservation: [] })
+      expect(lines).toContain("log: partition 0 of 4")
+      // Small enough that lanes are read in several slices; the comparison is the same.
+      expect(await check(other, { rowsMax: 300 })).toEqual(whole)
+      const compared = whole.models?.find(({ projection }) => projection === "sim-types")
+      for (const comparison of [compared?.rows.minute, compared?.rows.day, compared?.late, compared?.duplicates, compared?.deadLetters]) expect(comparison?.compared).toBeGreaterThan(10)
+    }
+  })
+
+  it("without --full leaves the read models alone", async () => {
+    expect(await check(folded, { full: false })).toMatchObject({ ok: true, models: null, log: [{ partition: 0, error: null }, {}, {}, {}] })
+  })
+
+  /** Plants a difference in a copy, verifies, and answers the model concerned. */
+  const planted = async (projection: string, plant: (state: ModelState) => void) => {
+    const state: ModelState = structuredClone(folded.modelDisk.state)
+    plant(state)
+    const report = await check({ ...folded, modelDisk: { ...createMemoryModelDisk(), state } })
+    expect(report.ok).toBe(false)
+    const model = report.models?.find((each) => each.projection === projection)
+    if (model === undefined) throw new Error(`no ${projection}`)
+    const others = report.models?.filter((each) => each !== model).flatMap(({ examples }) => examples)
+    expect(others).toEqual([])
+    return { report, model }
+  }
+  const rowOf = (state: ModelState, resolution: 0 | 1 | 2, projection = "sim-pages") =>
+    at([...state.rows].filter(([, { row, lane }]) => row.resolution === resolution && lane.projection === projection), 3)
+
+  const changes: readonly (readonly [what: string, change: (row: StoredRow) => Partial<StoredRow>])[] = [
+    ["one event more", ({ events }) => ({ events: events + 1n })],
+    ["one late event more", ({ lateEvents }) => ({ lateEvents: lateEvents + 1n })],
+    ["one imported event more", ({ backfillEvents }) => ({ backfillEvents: backfillEvents + 1n })],
+    ["another fingerprint", ({ fingerprint }) => ({ fingerprint: fingerprint ^ 1n })],
+    ["another offset range", ({ offsets }) => ({ offsets: offsets.map((range) => ({ ...range, max: range.max + 1n })) })],
+    ["another measure", ({ measures }) => ({ measures: measures.map((bytes) => Uint8Array.from([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) ^ 1])) })],
+    ["another key text", () => ({ key: ["/elsewhere"] })],
+    ["no revision", () => ({ revision: 0n })]
+  ]
+  it.each(changes)("finds a row with %s, at each resolution", async (_what, change) => {
+    for (const [resolution, name] of ["minute", "hour", "day"].entries()) {
+      const { model } = await planted("sim-pages", (state) => {
+        const [id, { lane, row }] = rowOf(state, resolution as 0 | 1 | 2)
+        state.rows.set(id, { lane, row: { ...row, ...change(row) } })
+      })
+      expect(model.rows[name as "minute"]).toMatchObject({ differing: 1, missing: 0, extra: 0 })
+      expect(model.examples).toHaveLength(1)
+      expect(model.examples[0]?.at).toMatch(new RegExp(`^${name} \\d{4}-.*, lane [01]$`))
+    }
+  })
+
+  it("finds a row that is missing and one that is too many, also of a tenant that sent nothing", async () => {
+    const missing = await planted("sim-pages", (state) => void state.rows.delete(rowOf(state, 1)[0]))
+    expect(missing.model.rows.hour).toMatchObject({ differing: 0, missing: 1, extra: 0 })
+    expect(missing.model.examples[0]?.stored).toBe("nothing")
+    const extra = await planted("sim-pages", (state) => {
+      const [id, { lane, row }] = rowOf(state, 0)
+      state.rows.set(`${id} again`, { lane, row: { ...row, windowStartMs: 0 } })
+    })
+    expect(extra.model.rows.minute).toMatchObject({ differing: 0, missing: 0, extra: 1 })
+    const state: ModelState = structuredClone(folded.modelDisk.state)
+    const [id, { lane, row }] = rowOf(state, 2)
+    state.rows.set(`${id} again`, { lane, row: { ...row, tenantId: "stranger" } })
+    const stranger = await check({ ...folded, modelDisk: { ...createMemoryModelDisk(), state } }, { tenants: ["stranger"] })
+    expect(stranger.models?.find(({ projection }) => projection === "sim-pages")?.rows.day).toMatchObject({ extra: 1 })
+  })
+
+  it("finds a wrong, a missing and an additional entry of each ledger", async () => {
+    const wrongLate = await planted("sim-pages", (state) => {
+      const [id, { lane, entry }] = at([...state.late].filter(([, { lane: of }]) => of.projection === "sim-pages"), 2)
+      state.late.set(id, { lane, entry: { ...entry, outcome: entry.outcome === "held" ? "applied" : "held" } })
+    })
+    expect(wrongLate.model.late).toMatchObject({ differing: 1, missing: 0, extra: 0 })
+    const missing = await planted("sim-types", (state) => {
+      state.duplicates.delete(at([...state.duplicates].filter(([, { lane }]) => lane.projection === "sim-types"), 1)[0])
+      state.deadLetters.delete(at([...state.deadLetters].filter(([, { lane }]) => lane.projection === "sim-types"), 1)[0])
+    })
+    expect(missing.model).toMatchObject({ duplicates: { missing: 1 }, deadLetters: { missing: 1 } })
+    const extra = await planted("sim-money", (state) => {
+      const [id, { lane, entry }] = at([...state.duplicates].filter(([, { lane: of }]) => of.projection === "sim-money"), 1)
+      state.duplicates.set(`${id}/again`, { lane, entry: { ...entry, offset: 1_000_000n } })
+    })
+    expect(extra.model.duplicates).toMatchObject({ extra: 1 })
+  })
+
+  it("finds a wrong counter, an imbalance, a wrong clock, a wrong digest and another last record", async () => {
+    const changeCheckpoint = (state: ModelState, change: (counters: { folded: bigint; filtered: bigint }) => object, rest: object = {}) => {
+      const [id, checkpoint] = at([...state.checkpoints].filter(([, { lane }]) => lane.projection === "revenue"), 0)
+      const [first, ...others] = checkpoint.partitions
+      if (first === undefined) throw new Error("no partition")
+      state.checkpoints.set(id, { ...checkpoint, partitions: [{ ...first, counters: { ...first.counters, ...change(first.counters) }, ...rest }, ...others] })
+    }
+    const shifted = await planted("revenue", (state) => changeCheckpoint(state, ({ folded: counted, filtered }) => ({ folded: counted + 1n, filtered: filtered - 1n })))
+    expect([shifted.report.conservation, shifted.model.checkpoints]).toMatchObject([[], { differing: 1 }])
+    const unbalanced = await planted("revenue", (state) => changeCheckpoint(state, ({ folded: counted }) => ({ folded: counted + 1n })))
+    expect(unbalanced.report.conservation).toMatchObject([{ projection: "revenue", generation: 1, partition: 0 }])
+    const clock = await planted("revenue", (state) => changeCheckpoint(state, () => ({}), { heartbeatMaxMs: 5 }))
+    expect(clock.model.checkpoints).toMatchObject({ differing: 1 })
+    const record = await planted("revenue", (state) => changeCheckpoint(state, () => ({}), { lastRecordHash: "0".repeat(32) }))
+    expect(record.model.checkpoints).toMatchObject({ differing: 1 })
+    const digest = await planted("revenue", (state) => {
+      const [id, checkpoint] = at([...state.checkpoints].filter(([, { lane }]) => lane.projection === "revenue"), 0)
+      state.checkpoints.set(id, { ...checkpoint, digest: checkpoint.digest.map((byte, index) => (index === 77 ? byte ^ 1 : byte)) })
+    })
+    expect(digest.model.digests).toMatchObject({ differing: 1 })
+  })
+
+  it("says which block of the log is damaged and that its read models were not checked", async () => {
+    const { logDisk, modelDisk, identity } = folded
+    const damaged = new LogCorruptError({ partition: 1, offset: 7n, detail: "checksum differs" })
+    const layer = Layer.effect(EventLog, Effect.map(EventLog, (log) => ({ ...log, verify: (partition: number) => (partition === 1 ? Effect.fail(damaged) : log.verify(partition)), read: () => Effect.fail(damaged) })))
+    const report = await Effect.runPromise(verify({ full: true, tenants: [], progress: () => {} }).pipe(
+      Effect.provide(Layer.mergeAll(layer.pipe(Layer.provide(memoryEventLog(logDisk, identity))), memoryReadModelStore(modelDisk)))))
+    expect(report).toMatchObject({ ok: false, log: [{ error: null }, { error: "block at offset 7: checksum differs" }, { error: null }, { error: null }] })
+    for (const model of report.models ?? []) expect(model.error).toBe("block at offset 7: checksum differs")
+  })
+
+  it("finds that the log holds another event than was folded", async () => {
+    const { logDisk } = folded
+    const partition = at(logDisk.partitions, 2)
+    const index = partition.records.findIndex((bytes) => Buffer.from(bytes).includes('"type":"signed.up"'))
+    const before = at(partition.records, index)
+    partition.records[index] = encodeEvent({ id: "other", source: "s", type: "signed.up", timeMs: START_MS, receivedAtMs: START_MS, tenantId: "acme", partitionKey: "k", schemaVersion: 0 }, undefined)
+    const report = await check(folded)
+    partition.records[index] = before
+    expect(report.ok).toBe(false)
+    expect(report.models?.find(({ projection }) => projection === "event-counts")?.examples.length).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,82 @@
+/** Stored rows of one lane against the recomputed ones, and the digest over them. Rules: docs/semantics.md §5, §8. */
+import { hashHex } from "@tidemark/domain/measures/hash"
+import type { ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { inSlice, rowName } from "./verifyFold.ts"
+import type { ExpectedRow, Slice } from "./verifyFold.ts"
+import { compare } from "./verifyReport.ts"
+import type { ModelCheck } from "./verifyReport.ts"
+
+/** Beyond every window, before and after 1970. */
+const EVER = { fromMs: -8_640_000_000_000_000, toMs: 8_640_000_000_000_001 }
+const NAMES = ["minute", "hour", "day"] as const
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+
+const fingerprintOf = ({ hi, lo }: ExpectedRow): bigint => (BigInt(hi) << 32n) + BigInt(lo)
+
+const rangesOf = ({ offsets }: ExpectedRow): readonly (readonly [number, number, number])[] =>
+  [...offsets].map(([partition, { min, max }]) => [partition, min, max] as const).sort(([a], [b]) => a - b)
+
+const expectedText = (row: ExpectedRow): string =>
+  [row.tenantId, JSON.stringify(row.key), row.events, row.lateEvents, row.backfillEvents, fingerprintOf(row), rangesOf(row).map(([partition, min, max]) => `${partition}:${min}-${max}`).join(),
+    row.accumulators.map((accumulator) => hex(accumulator.encode())).join()].join(" ")
+
+/** A revision cannot be recomputed: it depends on flush boundaries. A stored row has had one flush at least. */
+const storedText = (row: StoredRow): string =>
+  [row.tenantId, JSON.stringify(row.key), row.events, row.lateEvents, row.backfillEvents, row.fingerprint, row.offsets.map(({ partition, min, max }) => `${partition}:${min}-${max}`).join(),
+    row.measures.map(hex).join()].join(" ") + (row.revision > 0n ? "" : " revision 0")
+
+const placeOf = (tenantId: string, resolution: 0 | 1 | 2, startMs: number, key: readonly string[], lane: number): string =>
+  `${NAMES[resolution]} ${new Date(startMs).toISOString()} ${JSON.stringify(key)} of ${tenantId}, lane ${lane}`
+
+export interface LaneRows {
+  readonly projection: string
+  readonly generation: number
+  readonly lane: number
+}
+
+/** Compares the rows that start within the slice; `expected` is emptied. */
+export const compareRows = Effect.fn("compareRows")(function* (
+  snapshot: ReadSnapshot, { projection, generation, lane }: LaneRows, tenants: Iterable<string>, slice: Slice, expected: Map<string, ExpectedRow>, model: ModelCheck
+) {
+  for (const tenantId of tenants) {
+    for (const resolution of [0, 1, 2] as const) {
+      const comparison = model.rows[NAMES[resolution]]
+      yield* snapshot.scan({ projection, generation, tenantId, resolution, ...EVER }, (rows) => {
+        for (const row of rows) {
+          if (row.lane !== lane || !inSlice(row.windowStartMs, slice)) continue
+          const name = rowName(resolution, row.windowStartMs, row.keyId)
+          const wanted = expected.get(name)
+          expected.delete(name)
+          compare(model, comparison, placeOf(tenantId, resolution, row.windowStartMs, row.key, lane), storedText(row), wanted === undefined ? undefined : expectedText(wanted))
+        }
+      })
+    }
+  }
+  for (const row of expected.values()) compare(model, model.rows[NAMES[row.resolution]], placeOf(row.tenantId, row.resolution, row.startMs, row.key, lane), undefined, expectedText(row))
+  expected.clear()
+})
+
+const BUCKETS = 256
+const encoder = new TextEncoder()
+
+/** Sums mod 2^128 of row hashes, by the first byte of the key id. */
+export class DigestSums {
+  private readonly sums: bigint[] = Array.from({ length: BUCKETS }, () => 0n)
+
+  add(row: ExpectedRow): void {
+    const measures = row.accumulators.map((accumulator) => accumulator.encode())
+    const numbers = [row.events, row.lateEvents, row.backfillEvents, fingerprintOf(row), ...rangesOf(row).flat()].map(String)
+    const head = encoder.encode(JSON.stringify([row.tenantId, row.resolution, row.startMs, row.key, numbers, measures.map(({ length }) => length)]))
+    const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
+    this.sums[bucket] = BigInt.asUintN(128, (this.sums[bucket] ?? 0n) + BigInt(`0x${hashHex(Buffer.concat([head, ...measures]), 0)}`))
+  }
+
+  hex(): string {
+    return this.sums.map((sum) => sum.toString(16).padStart(32, "0")).join("")
+  }
+}
+
+/** A stored digest as `DigestSums.hex` writes it. */
+export const digestHex = hex
