@@ -90,7 +90,8 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
 
 const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain }: ProgramInput): void => {
   program.command("log").description("the log").command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
-  program.command("verify").description("checksums and hash chain of the log, conservation of every projection").action(() => run((client, json) => verify(client, json, output)))
+  program.command("verify").description("checksums and hash chain of the log, conservation of every projection").option("--full", "recompute every read model from the log too")
+    .action(({ full }: { full?: boolean }) => run((client, json) => verify(client, full === true, json, output)))
   program.command("health").description("every part of the running server").action(() => run((client, json) => health(client, json, output)))
   program.command("doctor").description("checks of this machine").action(() => run((client, json) => doctor(client, environment, json, output)))
   program.command("config").description("configuration").command("explain").description("each value with its source").action(() =>

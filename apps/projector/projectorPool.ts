@@ -6,6 +6,7 @@
  */
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
 import type { FlushReport } from "@tidemark/projections/runtime/observer"
+import { inspect } from "node:util"
 import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -54,7 +55,8 @@ export interface ProjectorPool {
   readonly stop: Effect.Effect<void>
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
+/** What a thread died of; an error that crosses threads may have lost its prototype. */
+const messageOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : inspect(error))
 
 /** Threads that run `entry`, a module that calls `runWorker`; `settings` must be plain data. */
 export const threadsOf = (entry: URL, settings: unknown): StartThread => (lanes, { message, exit }) => {

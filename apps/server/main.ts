@@ -3,6 +3,7 @@ import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
 import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
 import { threadsOf } from "@tidemark/projector/projectorPool"
+import { checksOf } from "./checkThread.ts"
 import { runServer } from "./runServer.ts"
 import { flagsOf, settingsOf } from "./settings.ts"
 
@@ -16,6 +17,7 @@ await runServer(() => {
     engines: engines(configuration),
     telemetry: makeTelemetry(terminal ? "warn" : "info"),
     startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
+    startCheck: checksOf(new URL("./workerMain.js", import.meta.url), configuration),
     dashboardDirectory: fileURLToPath(new URL("../../dashboard/dist", import.meta.url)),
     version: "0.1.0"
   }

@@ -57,34 +57,3 @@ export const describeLog: Effect.Effect<unknown, LogUnavailableError, EventLog> 
 
 /** What is wrong with the counters of one partition, or undefined. `start`: first offset folded. */
 export const conservationFault = ({ counters, nextOffset }: PartitionCheckpoint, start: bigint): string | undefined => countersFault(counters, nextOffset - start)
-
-const conservation = Effect.scoped(
-  Effect.gen(function* () {
-    const snapshot = yield* (yield* ReadModelStore).snapshot
-    const faults: { projection: string; generation: number; partition: number; error: string }[] = []
-    for (const { projection } of yield* snapshot.pointers) {
-      for (const { generation, coverage } of yield* snapshot.generations(projection)) {
-        const starts = new Map(coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
-        for (const checkpoint of (yield* snapshot.checkpoints(projection, generation)).flatMap(({ partitions }) => partitions)) {
-          const error = conservationFault(checkpoint, starts.get(checkpoint.partition) ?? 0n)
-          if (error !== undefined) faults.push({ projection, generation, partition: checkpoint.partition, error })
-        }
-      }
-    }
-    return faults
-  })
-)
-
-/** Checksums and hash chain of every partition, conservation of every generation, as JSON with `ok`. */
-export const verifyAll = Effect.gen(function* () {
-  const log = yield* EventLog
-  const checked = yield* Effect.forEach(partitionsOf(log.identity.partitions), (partition) =>
-    log.verify(partition).pipe(
-      Effect.match({
-        onSuccess: ({ records, blocks }) => ({ partition, records: records.toString(), blocks, error: null }),
-        onFailure: (error) => ({ partition, records: "0", blocks: 0, error: error._tag === "LogCorruptError" ? `block at offset ${error.offset}: ${error.detail}` : error._tag })
-      })
-    ))
-  const faults = yield* conservation
-  return { ok: faults.length === 0 && checked.every(({ error }) => error === null), log: checked, conservation: faults }
-})

@@ -11,7 +11,8 @@ import type { Telemetry } from "./context.ts"
 import { readFigures } from "./figures.ts"
 import type { KeyFile } from "./keyFile.ts"
 import { isOwnPage } from "./loopback.ts"
-import { describeLog, readiness, verifyAll } from "./operations.ts"
+import { describeLog, readiness } from "./operations.ts"
+import type { ReadyPart } from "./operations.ts"
 
 export interface Route {
   readonly method: "GET" | "POST"
@@ -22,6 +23,8 @@ export interface OperatorOptions {
   readonly run: <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   readonly telemetry: Telemetry
   readonly model: SettingsModel
+  /** What the background audit has found so far. */
+  readonly auditPart: () => ReadyPart
   /** Key texts handed to the dashboard for this start's token; undefined when the server listens beyond loopback. */
   readonly signIn: { readonly keys: KeyFile; readonly token: string } | undefined
   readonly version: string
@@ -29,20 +32,22 @@ export interface OperatorOptions {
 
 const bearer = (request: IncomingMessage): string | undefined => /^Bearer +(\S{1,512}) *$/i.exec(request.headers.authorization ?? "")?.[1]
 
-/** Answers only an admin key's request. */
-const forAdmin = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => {
+/** The answer to a request that no admin key makes; undefined when one does. */
+export const adminRefusal = (model: SettingsModel) => (request: IncomingMessage): Answer | undefined => {
   const keyText = bearer(request)
   const key = keyText === undefined ? undefined : model.verifyKey(keyText)
   if (key === undefined) return problemAnswer({ status: 401, code: "key", detail: "no valid key was sent", hint: "send an admin key: Authorization: Bearer <key>", headers: { "www-authenticate": 'Bearer realm="tidemark"' } })
   if (key.role !== "admin") return problemAnswer({ status: 403, code: "key-kind", detail: `a ${key.role} key may not do this`, hint: "use an admin key" })
-  return answer()
+  return undefined
 }
 
-const notReady = async ({ run, model }: OperatorOptions) => {
+const forAdmin = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => adminRefusal(model)(request) ?? answer()
+
+const notReady = async ({ run, model, auditPart }: OperatorOptions) => {
   const { corrupt } = model.health()
   const settings = { name: "settings", ready: corrupt === undefined, detail: corrupt === undefined ? "followed" : `event ${corrupt.type} of ${corrupt.stream} cannot be read` }
   const parts = await run(readiness).catch((error: unknown) => [{ name: "stores", ready: false, detail: String((error as { readonly _tag?: string })._tag ?? error) }])
-  return [settings, ...parts]
+  return [settings, ...parts, auditPart()]
 }
 
 const noSignIn = problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })
@@ -78,7 +83,6 @@ export const makeOperatorRoutes = (options: OperatorOptions): ReadonlyMap<string
       return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body: text }
     } }],
     ["/v1/log", { method: "GET", answer: forAdmin(model, async () => jsonAnswer(200, (await run(describeLog)) as object)) }],
-    ["/v1/verify", { method: "POST", answer: forAdmin(model, async () => jsonAnswer(200, await run(verifyAll))) }],
     ["/session.json", { method: "GET", answer: sessionAnswer(options) }]
   ])
 }

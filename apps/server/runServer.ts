@@ -1,9 +1,10 @@
 /** The life of the process: settings, engines, serving, signals, exit code. */
 import { accessSync, constants, mkdirSync } from "node:fs"
 import type { StartThread } from "@tidemark/projector/projectorPool"
-import { Cause, Deferred, Effect, Exit } from "effect"
+import { Cause, Deferred, Effect, Exit, Logger } from "effect"
 import type { Layer } from "effect"
 import { makeAnnouncer } from "./announce.ts"
+import type { StartCheck } from "./checkThread.ts"
 import type { ServerSettings, Telemetry } from "./context.ts"
 import { serve } from "./serve.ts"
 import { StartError, startSentence } from "./startError.ts"
@@ -19,6 +20,7 @@ export interface ServerProcess<E> {
   readonly engines: Layer.Layer<ServedPorts, E>
   readonly telemetry: Telemetry
   readonly startThread: StartThread
+  readonly startCheck: StartCheck
   readonly dashboardDirectory: string
   readonly version: string
 }
@@ -44,6 +46,15 @@ const endOnSignal = (end: Deferred.Deferred<void, StartError>): void => {
   }
 }
 
+/** What parts of the server report through Effect goes where everything else is logged: stdout carries JSON lines only. */
+const loggerOf = ({ log }: Telemetry) =>
+  Logger.layer([Logger.make<unknown, void>(({ message, logLevel }) => {
+    const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    if (logLevel === "Fatal" || logLevel === "Error") log.error({}, text)
+    else if (logLevel === "Warn") log.warn({}, text)
+    else log.info({}, text)
+  })])
+
 const fail = (sentence: string): void => {
   process.stderr.write(sentence + "\n")
   process.exitCode = 1
@@ -58,7 +69,7 @@ export const runServer = async <E>(start: () => ServerProcess<E>): Promise<void>
     checkDataDir(settings.dataDir)
     const end = Deferred.makeUnsafe<void, StartError>()
     endOnSignal(end)
-    const exit = await Effect.runPromiseExit(serve({ ...rest, settings, announcer: makeAnnouncer(terminal, say), end }).pipe(Effect.provide(engines)))
+    const exit = await Effect.runPromiseExit(serve({ ...rest, settings, announcer: makeAnnouncer(terminal, say), end }).pipe(Effect.provide(engines), Effect.provide(loggerOf(rest.telemetry))))
     if (Exit.isFailure(exit)) fail(startSentence(Cause.squash(exit.cause), place))
   } catch (error) {
     fail(startSentence(error, place))

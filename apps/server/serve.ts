@@ -19,6 +19,8 @@ import { makeProjectorPool } from "@tidemark/projector/projectorPool"
 import type { StartThread } from "@tidemark/projector/projectorPool"
 import { Deferred, Effect } from "effect"
 import type { Announcer } from "./announce.ts"
+import { makeAudit } from "./auditThread.ts"
+import type { StartCheck } from "./checkThread.ts"
 import { isLoopback } from "./context.ts"
 import type { ServerSettings, Telemetry } from "./context.ts"
 import { runDemo } from "./demo.ts"
@@ -26,16 +28,18 @@ import { ensureFirstKeys } from "./firstKeys.ts"
 import type { FirstKeys, WantedTenant } from "./firstKeys.ts"
 import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
-import { makeOperatorRoutes } from "./operatorRoutes.ts"
+import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
 import { makeRouter } from "./router.ts"
 import { StartError } from "./startError.ts"
 import { makeStaticHandler } from "./staticFiles.ts"
+import { makeVerifyHandler } from "./verifyHandler.ts"
 
 export interface ServeOptions {
   readonly settings: ServerSettings
   readonly telemetry: Telemetry
   readonly announcer: Announcer
   readonly startThread: StartThread
+  readonly startCheck: StartCheck
   /** The built dashboard. */
   readonly dashboardDirectory: string
   readonly version: string
@@ -98,10 +102,13 @@ const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel,
   const hostAllowed = makeHostGuard(settings.host)
   const run = Effect.runPromiseWith(services) as <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
+  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), telemetry)
+  yield* Effect.forkScoped(audit.run)
+  const verifyHandler = makeVerifyHandler({ refusal: adminRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
   const onRequest = makeRouter({
     hostAllowed,
-    handlers: [ingest.handle, async (request, response) => isApiPath(request.url) && (await api.handleGraphql(request, response), true)],
-    routes: makeOperatorRoutes({ run, telemetry, model, signIn: token === undefined ? undefined : { keys: known, token }, version }),
+    handlers: [ingest.handle, async (request, response) => isApiPath(request.url) && (await api.handleGraphql(request, response), true), verifyHandler],
+    routes: makeOperatorRoutes({ run, telemetry, model, auditPart: audit.part, signIn: token === undefined ? undefined : { keys: known, token }, version }),
     page: makeStaticHandler(dashboardDirectory, token),
     onFailure: (error) => log.error({ error: String(error) }, "a request failed")
   })

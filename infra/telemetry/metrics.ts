@@ -11,6 +11,8 @@ export interface Metrics {
   readonly projectionFlushSeconds: Histogram
   readonly projectionReprocessed: Counter<"projection">
   readonly conservationError: Gauge
+  readonly auditWindows: Gauge
+  readonly auditRowsDiffering: Gauge
   readonly querySeconds: Histogram<"operation">
   readonly subscriptionClients: Gauge
   readonly outboxAgeSeconds: Gauge
@@ -39,6 +41,8 @@ export const makeMetrics = (): Metrics => {
     projectionFlushSeconds: histogram("tidemark_projection_flush_seconds", "Duration of a flush"),
     projectionReprocessed: counter("tidemark_projection_reprocessed_total", "Records read again after a take-over", ["projection"]),
     conservationError: gauge("tidemark_conservation_error", "Records not accounted for; must be 0"),
+    auditWindows: gauge("tidemark_audit_windows", "Windows the background audit has recomputed since the start"),
+    auditRowsDiffering: gauge("tidemark_audit_rows_differing", "Of these, windows that differ from what is stored; must be 0"),
     querySeconds: histogram("tidemark_query_seconds", "Duration of a GraphQL operation", ["operation"]),
     subscriptionClients: gauge("tidemark_subscription_clients", "Open WebSocket connections"),
     outboxAgeSeconds: gauge("tidemark_outbox_age_seconds", "How long the oldest commit has waited for its hints to be published"),

@@ -37,6 +37,10 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
     sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
     flushed: (durationMs: number): void => metrics.projectionFlushSeconds.observe(durationMs / 1_000),
+    audited: ({ windows, differing }: { readonly windows: number; readonly differing: number }): void => {
+      metrics.auditWindows.set(windows)
+      metrics.auditRowsDiffering.set(differing)
+    },
     observe: ({ lag, projections, conservationFaults }: Figures): void => {
       for (const gauge of [metrics.projectionLagEvents, metrics.projectionWatermarkGapSeconds]) gauge.reset()
       for (const { projection, generation, partition, events } of lag) metrics.projectionLagEvents.set({ projection, generation: String(generation), partition: String(partition) }, events)

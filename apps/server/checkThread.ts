@@ -1,0 +1,43 @@
+/**
+ * Verification and audit run in threads of their own: they read the stores beside the server and never hold it up.
+ * A thread is started with plain data and answers with plain data.
+ */
+import { inspect } from "node:util"
+import { Worker } from "node:worker_threads"
+import type { AuditFigures } from "@tidemark/replay/verifyAudit"
+import type { VerifyReport } from "@tidemark/replay/verifyReport"
+
+/** `seed`: of the audit's choice of windows. */
+export type CheckTask =
+  | { readonly kind: "verify"; readonly full: boolean; readonly tenants: readonly string[] }
+  | { readonly kind: "audit"; readonly seed: number }
+
+export type FromCheck =
+  | { readonly kind: "progress"; readonly line: string }
+  | { readonly kind: "report"; readonly report: VerifyReport }
+  | { readonly kind: "audited"; readonly figures: AuditFigures; readonly difference: string | undefined }
+
+/** What a thread is started with. `settings` is what its entry opens the engines from. */
+export interface CheckStart {
+  readonly settings: unknown
+  readonly task: CheckTask
+}
+
+export interface CheckEvents {
+  readonly message: (message: FromCheck) => void
+  /** Ended; `cause` is undefined when it ended by itself. */
+  readonly exit: (cause: string | undefined) => void
+}
+
+/** Starts a task; answers the way to end it early. */
+export type StartCheck = (task: CheckTask, events: CheckEvents) => () => Promise<unknown>
+
+/** Threads that run `entry`, a module that calls `runCheck`; `settings` must be plain data. */
+export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { message, exit }) => {
+  let cause: string | undefined
+  const worker = new Worker(entry, { workerData: { settings, task } satisfies CheckStart, name: task.kind })
+  worker.on("message", message)
+  worker.on("error", (error: unknown) => (cause = error instanceof Error ? error.message : inspect(error)))
+  worker.on("exit", (code) => exit(cause ?? (code === 0 ? undefined : `exit code ${code}`)))
+  return () => worker.terminate()
+}

@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process"
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { KEYS, ask, send, startProcess } from "./processHarness.ts"
+import type { StartedProcess } from "./processHarness.ts"
+
+const POLL = { timeout: 20_000, interval: 100 }
+
+/** The real command line; its exit code, stdout and stderr. */
+const cli = (url: string, ...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string; readonly notes: string }> =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [fileURLToPath(new URL("../cli/dist/main.js", import.meta.url)), "--url", url, "--key", KEYS.admin, ...args], { env: { PATH: process.env["PATH"] ?? "" } })
+    let [out, notes] = ["", ""]
+    child.stdout.on("data", (chunk) => (out += String(chunk)))
+    child.stderr.on("data", (chunk) => (notes += String(chunk)))
+    child.on("close", (code) => resolve({ code, out, notes }))
+  })
+
+describe("tidemark verify on the real process", () => {
+  let directory: string
+  let started: StartedProcess[]
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "tidemark-verify-"))
+    started = []
+  })
+  afterEach(async () => {
+    for (const { child, exit } of started) {
+      child.kill("SIGKILL")
+      await exit
+    }
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const start = (): StartedProcess => {
+    const one = startProcess(directory, { TIDEMARK_PARTITIONS: "2" })
+    started.push(one)
+    return one
+  }
+  const nowMs = Date.now()
+  const events = Array.from({ length: 400 }, (_, i) => ({ id: `e${i}`, type: "page.viewed", time: new Date(nowMs - i * 500).toISOString(), userId: `u${i % 7}`, schemaVersion: 2, data: { page: `/${i % 5}`, durationMs: i } }))
+  const settled = (dashboard: string) => expect.poll(async () => (await (await fetch(`${dashboard}readyz`)).text()).match(/, 0 records behind/g)?.length, POLL).toBe(5)
+
+  it("recomputes every read model beside the running server, ends with 0, and the audit agrees", async () => {
+    const { ingest = "", dashboard = "" } = await start().ready
+    expect(await send(ingest, KEYS.write, events)).toMatchObject({ status: 200, body: { accepted: 400 } })
+    await settled(dashboard)
+    const found = await cli(dashboard, "verify", "--full", "--json")
+    expect(found.notes).toContain("log: partition 1 of 2")
+    expect(found.code).toBe(0)
+    const report = JSON.parse(found.out) as { ok: boolean; models: { projection: string; rows: { minute: { compared: number } } }[] }
+    expect(report.ok).toBe(true)
+    expect(report.models.find(({ projection }) => projection === "page-views")?.rows.minute.compared).toBeGreaterThanOrEqual(15)
+    expect((await cli(dashboard, "verify")).code).toBe(0)
+    await expect.poll(async () => (await (await fetch(`${dashboard}metrics`)).text()).match(/^tidemark_audit_windows (\d+)$/m)?.[1], POLL).toMatch(/^[1-9]/)
+    expect(await (await fetch(`${dashboard}metrics`)).text()).toMatch(/^tidemark_audit_rows_differing 0$/m)
+    expect(await (await fetch(`${dashboard}readyz`)).json()).toMatchObject({ ready: true, parts: expect.arrayContaining([{ name: "audit", ready: true, detail: expect.stringMatching(/^\d+ windows recomputed, 0 differ$/) as string }]) as unknown })
+  })
+
+  it("asks for an admin key, and runs one verification at a time", async () => {
+    const { dashboard = "" } = await start().ready
+    const post = (query: string, key: string) => fetch(`${dashboard}v1/verify${query}`, { method: "POST", headers: { authorization: `Bearer ${key}` } })
+    expect((await post("?full=1", KEYS.read)).status).toBe(403)
+    expect((await post("?full=yes", KEYS.admin)).status).toBe(400)
+    expect((await fetch(`${dashboard}v1/verify`)).status).toBe(405)
+    const statuses = (await Promise.all([post("?full=1", KEYS.admin), post("", KEYS.admin)])).map(({ status }) => status).sort((a, b) => a - b)
+    expect(statuses).toEqual([200, 409])
+    await expect.poll(async () => (await post("", KEYS.admin)).status, POLL).toBe(200)
+  })
+
+  it("finds and names one flipped byte of the stopped log, and serves nothing of that block", async () => {
+    const first = start()
+    const { ingest = "", dashboard = "" } = await first.ready
+    await send(ingest, KEYS.write, events)
+    await settled(dashboard)
+    first.child.kill("SIGTERM")
+    await first.exit
+    const file = join(directory, "log", "data.mdb")
+    const at = readFileSync(file).lastIndexOf('"id":"e37"')
+    expect(at).toBeGreaterThan(0)
+    const handle = openSync(file, "r+")
+    writeSync(handle, "X", at + 6)
+    closeSync(handle)
+    const second = await start().ready
+    const { code, out, notes } = await cli(second["dashboard"] ?? "", "verify", "--full")
+    expect([code, notes]).toEqual([1, expect.stringContaining("differ") as string])
+    expect(out).toMatch(/^✗ log partition [01] .*block at offset \d+: checksum differs$/m)
+    expect(out).toMatch(/^✗ page-views gen 1 .*checksum differs$/m)
+    const answer = JSON.stringify(await ask(second["graphql"] ?? "", KEYS.read, `{ event(id: "e37") { type } }`))
+    expect(answer).not.toContain("page.viewed")
+  })
+})

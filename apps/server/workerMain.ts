@@ -1,0 +1,10 @@
+/** Entry of a checking thread. */
+import { parentPort, workerData } from "node:worker_threads"
+import type { Configuration } from "@tidemark/infra-wiring/configuration"
+import { readerEngines } from "@tidemark/infra-wiring/engines"
+import type { CheckStart } from "./checkThread.ts"
+import { runCheck } from "./runCheck.ts"
+
+const { settings, task } = workerData as CheckStart
+if (parentPort === null) throw new Error("a checking thread is started by the server")
+await runCheck(parentPort, task, readerEngines(settings as Configuration, () => () => {}))
