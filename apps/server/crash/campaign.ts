@@ -1,0 +1,113 @@
+/**
+ * The crash campaign: the real server is killed at random moments while a client sends; at the end everything the client
+ * was told must be counted exactly once, and the server's own verification must agree. Rules: docs/semantics.md §7, §9.
+ */
+import { setTimeout as sleep } from "node:timers/promises"
+import { differencesOf } from "@tidemark/replay/verifyReport"
+import { Client } from "./client.ts"
+import type { ClientTotals } from "./client.ts"
+import { balance } from "./history.ts"
+import type { Balance } from "./history.ts"
+import { SeededRandom } from "./random.ts"
+import { caughtUp, countDeadLetters, readWindows, verifyFull } from "./readBack.ts"
+import { startServer } from "./serverProcess.ts"
+import type { ServerProcess } from "./serverProcess.ts"
+
+export interface CampaignOptions {
+  readonly seed: number
+  readonly kills: number
+  /** Events made at least. */
+  readonly events: number
+  readonly entry: string
+  /** Empty. */
+  readonly dataDir: string
+  readonly report: (line: string) => void
+  /** Environment of the n-th start, counted from 0. */
+  readonly environmentOf?: (start: number) => Readonly<Record<string, string>>
+}
+
+export interface CampaignResult extends Balance, ClientTotals {
+  readonly seed: number
+  readonly kills: number
+  readonly deadLetters: number
+  /** Rows, ledger entries, checkpoints and blocks that the verification found wrong; −1 when it could not be finished. */
+  readonly verifyDifferences: number
+  readonly wrongAnswers: readonly string[]
+  readonly slowestReadyMs: number
+  readonly ok: boolean
+}
+
+const CLIENTS = 4
+/** A kill comes this long after the server is ready at most. */
+const KILL_AFTER_MS_MAX = 3_000
+const HISTORY_MS = 3_100 * 60_000
+
+/** The server and where it listens. */
+class Victim {
+  url: string | undefined
+  kills = 0
+  slowestReadyMs = 0
+  private starts = 0
+  private readonly options: CampaignOptions
+
+  constructor(options: CampaignOptions) {
+    this.options = options
+  }
+
+  async start(): Promise<ServerProcess> {
+    const { entry, dataDir, environmentOf } = this.options
+    const startedMs = performance.now()
+    const server = startServer({ entry, dataDir, environment: environmentOf?.(this.starts++) ?? {} })
+    this.url = await server.ready
+    this.slowestReadyMs = Math.max(this.slowestReadyMs, performance.now() - startedMs)
+    return server
+  }
+
+  /** Starts and kills; a server that ends by itself before it is killed counts when it was killed by a failpoint. */
+  async killOnce(afterMs: number): Promise<void> {
+    const server = await this.start()
+    await Promise.race([sleep(afterMs), server.exit])
+    server.kill("SIGKILL")
+    const { code, signal, stderr } = await server.exit
+    this.url = undefined
+    if (signal !== "SIGKILL") throw new Error(`the server ended by itself (${code ?? signal ?? ""}): ${stderr}`)
+    this.kills += 1
+  }
+}
+
+const judge = async (url: string, client: Client, startMs: number): Promise<Pick<CampaignResult, "deadLetters" | "verifyDifferences"> & Balance> => {
+  await caughtUp(url)
+  const counted = await readWindows(url, startMs - HISTORY_MS, Date.now() + 60_000)
+  const report = await verifyFull(url)
+  const faults = report.conservation.length + report.log.filter(({ error }) => error !== null).length
+  const models = (report.models ?? []).reduce((sum, model) => sum + differencesOf(model) + (model.error === null ? 0 : 1), 0)
+  return { ...balance(client.expected, counted), deadLetters: await countDeadLetters(url), verifyDifferences: report.ok ? 0 : Math.max(1, faults + models) }
+}
+
+/** Runs it and leaves the data directory as it is. Rejects when the server does not start or ends by itself. */
+export const runCampaign = async (options: CampaignOptions): Promise<CampaignResult> => {
+  const { seed, kills, events, report } = options
+  const random = new SeededRandom(seed)
+  const victim = new Victim(options)
+  const client = new Client(new SeededRandom(seed ^ 0x5bd1e995), () => victim.url)
+  const startMs = Date.now()
+  let isEnough = false
+  const mayMake = () => client.totals.made < (events * (victim.kills + 1)) / (kills + 1)
+  const sending = Array.from({ length: CLIENTS }, () => client.run(() => isEnough, mayMake))
+  const failed = Promise.all(sending).then(() => undefined)
+  while (victim.kills < kills) {
+    await victim.killOnce(random.next() * KILL_AFTER_MS_MAX)
+    if (victim.kills % 10 === 0) report(`${victim.kills} kills, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged`)
+  }
+  const last = await victim.start()
+  while (client.totals.made < events) await sleep(50)
+  isEnough = true
+  await failed
+  await client.settle()
+  const judged = await judge(victim.url ?? "", client, startMs)
+  last.kill("SIGTERM")
+  await last.exit
+  const { lost, duplicated, differing, deadLetters, verifyDifferences } = judged
+  const ok = lost + duplicated + differing + verifyDifferences + client.wrong.length === 0 && deadLetters === client.totals.poison && client.totals.acknowledged === client.totals.made
+  return { ...client.totals, ...judged, seed, kills: victim.kills, wrongAnswers: client.wrong.slice(0, 5), slowestReadyMs: Math.round(victim.slowestReadyMs), ok }
+}

@@ -1,0 +1,50 @@
+/** The real server as a process of its own, to be killed. */
+import { spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+
+export const KEYS = { write: "write-key-0123456789-0123456789", read: "read-key-0123456789-0123456789", admin: "admin-key-0123456789-0123456789" } as const
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly stderr: string
+}
+
+export interface ServerProcess {
+  /** Base URL without a slash at its end; rejects when the process ends before it is ready. */
+  readonly ready: Promise<string>
+  readonly exit: Promise<Ended>
+  readonly kill: (signal: "SIGKILL" | "SIGTERM") => void
+}
+
+const STDERR_MAX = 20_000
+
+export interface ServerOptions {
+  /** The built server's main module. */
+  readonly entry: string
+  readonly dataDir: string
+  readonly environment?: Readonly<Record<string, string>>
+  /** Program and arguments that run Node, such as a shell that sets limits first; Node itself when absent. */
+  readonly command?: readonly string[]
+}
+
+export const startServer = ({ entry, dataDir, environment = {}, command = [process.execPath] }: ServerOptions): ServerProcess => {
+  const env = {
+    PATH: process.env["PATH"] ?? "", TIDEMARK_DATA_DIR: dataDir, TIDEMARK_PORT: "0", TIDEMARK_DEMO: "0",
+    TIDEMARK_WRITE_KEY: KEYS.write, TIDEMARK_READ_KEY: KEYS.read, TIDEMARK_ADMIN_KEY: KEYS.admin, ...environment
+  }
+  const [program = process.execPath, ...args] = command
+  const child = spawn(program, [...args, entry], { env, stdio: ["ignore", "pipe", "pipe"] })
+  let stderr = ""
+  child.stderr.on("data", (chunk) => (stderr = (stderr + String(chunk)).slice(-STDERR_MAX)))
+  const exit = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stderr })))
+  const ready = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const { event, dashboard = "" } = JSON.parse(line) as { event?: string; dashboard?: string }
+      if (event === "ready") resolve(dashboard.replace(/\/$/, ""))
+    })
+    void exit.then((ended) => reject(new Error(`the server ended before it was ready (${ended.code ?? ended.signal ?? ""}): ${ended.stderr}`)))
+  })
+  ready.catch(() => undefined)
+  return { ready, exit, kill: (signal) => void child.kill(signal) }
+}
