@@ -21,6 +21,7 @@ import { rejectedLogLmdb } from "@tidemark/infra-embedded/RejectedLogLmdb"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { Effect, Layer } from "effect"
 import type { Configuration } from "./configuration.ts"
+import { withFailpoints } from "./failpoints.ts"
 
 /** Every port of the product. */
 export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex
@@ -47,7 +48,7 @@ const partitionIndex = (configuration: Configuration) =>
 /** Opens all engines; they close with the scope. Any error says what could not be opened. */
 export const engines = (configuration: Configuration) => {
   const directory = below(configuration)
-  return Layer.mergeAll(
+  const opened = Layer.mergeAll(
     partitionIndex(configuration),
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
@@ -55,6 +56,7 @@ export const engines = (configuration: Configuration) => {
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess
   ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer" })))
+  return withFailpoints(opened)
 }
 
 /**
@@ -62,6 +64,6 @@ export const engines = (configuration: Configuration) => {
  * the index and the read models. `onWake` tells of appends.
  */
 export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void) =>
-  Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
+  withFailpoints(Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
     Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "reader", onWake }))
-  )
+  ))

@@ -1,0 +1,54 @@
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect, Layer } from "effect"
+import { describe, expect, it } from "vitest"
+import { FAILPOINTS, failpointLayer } from "./failpoints.ts"
+
+/** Two appends, a take-over and a commit; answers what had happened when the process would have died. */
+const runTo = async (setting: string): Promise<readonly string[]> => {
+  const done: string[] = []
+  const act = (name: string) => Effect.sync(() => void done.push(name))
+  const log = { append: () => Effect.as(act("append"), []) } as unknown as EventLogShape
+  const store = { takeOver: () => act("take over"), commit: () => act("commit") } as unknown as ReadModelStoreShape
+  const base = Layer.mergeAll(Layer.succeed(EventLog, log), Layer.succeed(ReadModelStore, store))
+  await new Promise<void>((resolve) => {
+    const layer = failpointLayer(setting, () => {
+      done.push("killed")
+      resolve()
+    }).pipe(Layer.provideMerge(base))
+    const program = Effect.gen(function* () {
+      const wrapped = yield* EventLog
+      const models = yield* ReadModelStore
+      for (let i = 0; i < 2; i++) {
+        yield* wrapped.append([])
+        done.push("answered")
+      }
+      yield* models.takeOver({ projection: "p", generation: 1, lane: 0 })
+      yield* models.commit([])
+      done.push("flushed")
+      resolve()
+    })
+    void Effect.runFork(program.pipe(Effect.provide(layer)))
+  })
+  return done
+}
+
+describe("failpoints", () => {
+  it("kill where they say, at the time they say, and nothing happens afterwards", async () => {
+    expect(await runTo("append-before:1")).toEqual(["killed"])
+    expect(await runTo("append-before:2")).toEqual(["append", "answered", "killed"])
+    expect(await runTo("append-synced:2")).toEqual(["append", "answered", "append", "killed"])
+    const appended = ["append", "answered", "append", "answered"]
+    expect(await runTo("taken-over:1")).toEqual([...appended, "take over", "killed"])
+    expect(await runTo("commit-before:1")).toEqual([...appended, "take over", "killed"])
+    expect(await runTo("commit-after:1")).toEqual([...appended, "take over", "commit", "killed"])
+    expect(await runTo("commit-after:2")).toEqual([...appended, "take over", "commit", "flushed"])
+  })
+
+  it("refuses a name it does not know", () => {
+    for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x"]) expect(() => failpointLayer(wrong, () => {})).toThrow(/TIDEMARK_FAILPOINT/)
+    expect(FAILPOINTS).toHaveLength(5)
+  })
+})
