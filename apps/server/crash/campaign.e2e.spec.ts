@@ -24,6 +24,25 @@ describe("the crash campaign", () => {
   }, 100_000)
 })
 
+describe("kills at named places", () => {
+  let dataDir: string
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), "tidemark-failpoint-"))
+  })
+  afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
+
+  it("before and after an append, around a flush and between take-over and first flush change nothing", async () => {
+    const places = ["append-before:3", "append-synced:4", "commit-before:1", "commit-before:3", "commit-after:2", "taken-over:5", "append-synced:1", "taken-over:1"]
+    const result = await runCampaign({
+      seed: 7, kills: places.length, events: 3_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, report: () => {},
+      // The last start is not killed.
+      environmentOf: (start): Readonly<Record<string, string>> => (places[start] === undefined ? {} : { TIDEMARK_FAILPOINT: places[start] }),
+      killAfterMs: 20_000
+    })
+    expect(result).toMatchObject({ ok: true, kills: places.length, ownKills: places.length, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
+  }, 100_000)
+})
+
 describe("the campaign's own account", () => {
   it("shows one event lost, one counted twice, and one of each in the same window", () => {
     const of = (...events: readonly (readonly [id: string, w: number])[]): Windows => {

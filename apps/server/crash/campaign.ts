@@ -22,6 +22,8 @@ export interface CampaignOptions {
   /** Empty. */
   readonly dataDir: string
   readonly report: (line: string) => void
+  /** Kills come exactly this long after the server is ready, unless a failpoint was faster; at random when absent. */
+  readonly killAfterMs?: number
   /** Environment of the n-th start, counted from 0. */
   readonly environmentOf?: (start: number) => Readonly<Record<string, string>>
 }
@@ -29,6 +31,8 @@ export interface CampaignOptions {
 export interface CampaignResult extends Balance, ClientTotals {
   readonly seed: number
   readonly kills: number
+  /** Kills that a failpoint made, not the campaign. */
+  readonly ownKills: number
   readonly deadLetters: number
   /** Rows, ledger entries, checkpoints and blocks that the verification found wrong; −1 when it could not be finished. */
   readonly verifyDifferences: number
@@ -46,6 +50,8 @@ const HISTORY_MS = 3_100 * 60_000
 class Victim {
   url: string | undefined
   kills = 0
+  /** Of these, kills by a failpoint. */
+  ownKills = 0
   slowestReadyMs = 0
   private starts = 0
   private readonly options: CampaignOptions
@@ -54,19 +60,30 @@ class Victim {
     this.options = options
   }
 
-  async start(): Promise<ServerProcess> {
+  private launch(): ServerProcess {
     const { entry, dataDir, environmentOf } = this.options
+    return startServer({ entry, dataDir, environment: environmentOf?.(this.starts++) ?? {} })
+  }
+
+  private async listen(server: ServerProcess): Promise<void> {
     const startedMs = performance.now()
-    const server = startServer({ entry, dataDir, environment: environmentOf?.(this.starts++) ?? {} })
     this.url = await server.ready
     this.slowestReadyMs = Math.max(this.slowestReadyMs, performance.now() - startedMs)
+  }
+
+  async start(): Promise<ServerProcess> {
+    const server = this.launch()
+    await this.listen(server)
     return server
   }
 
-  /** Starts and kills; a server that ends by itself before it is killed counts when it was killed by a failpoint. */
+  /** Starts and kills; a server that a failpoint kills before counts as well, also before it is ready. */
   async killOnce(afterMs: number): Promise<void> {
-    const server = await this.start()
-    await Promise.race([sleep(afterMs), server.exit])
+    const server = this.launch()
+    let isOwn = false
+    const ended = server.exit.then(() => (isOwn = true))
+    await Promise.race([this.listen(server).then(() => sleep(afterMs), () => ended), ended])
+    if (isOwn) this.ownKills += 1
     server.kill("SIGKILL")
     const { code, signal, stderr } = await server.exit
     this.url = undefined
@@ -96,7 +113,7 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
   const sending = Array.from({ length: CLIENTS }, () => client.run(() => isEnough, mayMake))
   const failed = Promise.all(sending).then(() => undefined)
   while (victim.kills < kills) {
-    await victim.killOnce(random.next() * KILL_AFTER_MS_MAX)
+    await victim.killOnce(options.killAfterMs ?? random.next() * KILL_AFTER_MS_MAX)
     if (victim.kills % 10 === 0) report(`${victim.kills} kills, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged`)
   }
   const last = await victim.start()
@@ -109,5 +126,5 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
   await last.exit
   const { lost, duplicated, differing, deadLetters, verifyDifferences } = judged
   const ok = lost + duplicated + differing + verifyDifferences + client.wrong.length === 0 && deadLetters === client.totals.poison && client.totals.acknowledged === client.totals.made
-  return { ...client.totals, ...judged, seed, kills: victim.kills, wrongAnswers: client.wrong.slice(0, 5), slowestReadyMs: Math.round(victim.slowestReadyMs), ok }
+  return { ...client.totals, ...judged, seed, kills: victim.kills, ownKills: victim.ownKills, wrongAnswers: client.wrong.slice(0, 5), slowestReadyMs: Math.round(victim.slowestReadyMs), ok }
 }
