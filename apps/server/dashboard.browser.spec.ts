@@ -1,0 +1,192 @@
+/** The dashboard in a real browser, against the built server process. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { chromium } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { KEYS, send, startProcess } from "./processHarness.ts"
+import type { StartedProcess } from "./processHarness.ts"
+
+const EVENTS = 20
+const FOLLOW_P95_MS_MAX = 1_000
+const POLL = { timeout: 20_000, interval: 50 }
+const PAGE_VIEWS = ".tile:has(h2:text-is('Page views')) .figure"
+
+/** Notes in the page when the tile and the sum of the table reach a new number, Unix ms by number. */
+const WATCH = `(() => {
+  const seen = { tile: {}, table: {} }
+  const look = () => {
+    const tile = [...document.querySelectorAll(".tile")].find((box) => box.querySelector("h2")?.textContent === "Page views")?.querySelector(".figure")?.textContent
+    const table = [...document.querySelectorAll("tbody tr td:nth-child(2)")].reduce((sum, cell) => sum + Number(cell.textContent), 0)
+    const now = Date.now()
+    seen.tile[tile] ??= now
+    seen.table[table] ??= now
+  }
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true })
+  look()
+  window.seen = seen
+})()`
+
+interface Seen {
+  readonly tile: Readonly<Record<string, number>>
+  readonly table: Readonly<Record<string, number>>
+}
+
+interface Watched {
+  readonly page: Page
+  /** Console errors, page errors, and requests to another origin. */
+  readonly faults: string[]
+}
+
+const percentile95 = (sorted: readonly number[]): number => sorted[Math.ceil(sorted.length * 0.95) - 1] ?? Infinity
+
+const figures = (name: string, delays: readonly number[]) => {
+  const sorted = delays.toSorted((a, b) => a - b)
+  const p95 = percentile95(sorted)
+  process.stdout.write(`send to ${name}: p50 ${sorted[Math.floor(sorted.length / 2)]} ms, p95 ${p95} ms, max ${sorted.at(-1)} ms over ${sorted.length} events\n`)
+  return p95
+}
+
+describe("the dashboard in a browser", () => {
+  let browser: Browser
+  let directory: string
+  let started: StartedProcess[]
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] })
+  })
+  afterAll(() => browser.close())
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "tidemark-page-"))
+    started = []
+  })
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map((context) => context.close()))
+    for (const { child, exit } of started) {
+      child.kill("SIGKILL")
+      await exit
+    }
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  const start = async (environment: Record<string, string> = {}) => {
+    const one = startProcess(directory, environment)
+    started.push(one)
+    const { dashboard = "", ingest = "" } = await one.ready
+    return { ...one, dashboard, ingest }
+  }
+
+  const open = async (url: string, options: BrowserContextOptions = {}): Promise<Watched> => {
+    const page = await (await browser.newContext({ viewport: { width: 1366, height: 900 }, ...options })).newPage()
+    const faults: string[] = []
+    const { host } = new URL(url)
+    page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`))
+    page.on("pageerror", (error) => faults.push(`page: ${error.message}`))
+    page.on("request", (request) => new URL(request.url()).host !== host && faults.push(`request: ${request.url()}`))
+    page.on("websocket", (socket) => new URL(socket.url()).host !== host && faults.push(`socket: ${socket.url()}`))
+    await page.goto(url)
+    await page.locator(".pill.live, .pill.waiting").first().waitFor()
+    return { page, faults }
+  }
+
+  const viewed = (n: number, page = "/shoes") => ({ id: `view-${n}`, type: "page.viewed", userId: `user-${n}`, schemaVersion: 2, data: { page, durationMs: 10 } })
+  const number = (page: Page) => page.locator(PAGE_VIEWS).textContent()
+  const sendMany = async (ingest: string, count: number) => {
+    const answer = await send(ingest, KEYS.write, Array.from({ length: count }, (_, n) => viewed(n)))
+    expect(answer).toMatchObject({ status: 200, body: { accepted: count } })
+  }
+
+  it("says what to do while the tenant is empty, then follows 20 events sent one by one, each within 1 s at p95", async () => {
+    const { dashboard, ingest } = await start()
+    const { page, faults } = await open(dashboard)
+    const card = page.locator(".first-event")
+    await card.waitFor()
+    expect(await card.textContent()).toMatch(/Send your first event.*curl .*\/v1\/events/s)
+    expect(await number(page)).toBe("–")
+
+    await send(ingest, KEYS.write, [viewed(0)])
+    await expect.poll(() => number(page), POLL).toBe("1")
+    await card.waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Table" }).click()
+    await page.evaluate(WATCH)
+    const sentAtMs: number[] = []
+    for (let n = 1; n <= EVENTS; n += 1) {
+      sentAtMs.push(Date.now())
+      expect(await send(ingest, KEYS.write, [viewed(n)])).toMatchObject({ status: 200, body: { accepted: 1 } })
+      await expect.poll(() => number(page), POLL).toBe(String(n + 1))
+    }
+    const total = page.locator("tbody tr td:nth-child(2)")
+    await expect.poll(async () => (await total.allTextContents()).reduce((sum, text) => sum + Number(text), 0), POLL).toBe(EVENTS + 1)
+    const seen = (await page.evaluate("window.seen")) as Seen
+    const delays = (by: Readonly<Record<string, number>>) => sentAtMs.map((sentMs, index) => (by[String(index + 2)] ?? Infinity) - sentMs)
+    expect(figures("tile", delays(seen.tile))).toBeLessThanOrEqual(FOLLOW_P95_MS_MAX)
+    expect(figures("table", delays(seen.table))).toBeLessThanOrEqual(FOLLOW_P95_MS_MAX)
+    expect(faults).toEqual([])
+  })
+
+  it("opens the proof of a tile by keyboard alone, lists the events behind the window, and gives the focus back", async () => {
+    const { dashboard, ingest } = await start()
+    await sendMany(ingest, 7)
+    const { page, faults } = await open(dashboard)
+    await expect.poll(() => number(page), POLL).toBe("7")
+    const focused = () => page.evaluate("document.activeElement.getAttribute('aria-label') ?? ''") as Promise<string>
+    for (let presses = 0; presses < 30 && !(await focused()).startsWith("Page views: 7"); presses += 1) await page.keyboard.press("Tab")
+    expect(await focused()).toMatch(/^Page views: 7 +\. Why\?$/)
+    await page.keyboard.press("Enter")
+    const dialog = page.getByRole("dialog")
+    await dialog.getByText("7 of 7 events found, fingerprint matches").waitFor()
+    expect(await dialog.locator(".proof-events li").count()).toBe(7)
+    expect(await dialog.locator(".proof-events li").first().textContent()).toMatch(/page\.viewed.*page=\/shoes/)
+    expect(await page.evaluate("document.querySelector('dialog').contains(document.activeElement)")).toBe(true)
+    await page.keyboard.press("Escape")
+    await dialog.waitFor({ state: "detached" })
+    expect(await focused()).toMatch(/^Page views: 7/)
+    expect(faults).toEqual([])
+  })
+
+  it("fits 360, 768 and 1366 px in both themes, with the proof and the status open too", async () => {
+    const { dashboard, ingest } = await start()
+    const orders = ["EUR", "GBP", "USD"].map((currency, n) => ({ id: `order-${n}`, type: "order.paid", data: { orderId: `order-${n}`, amount: "1234567.89", currency } }))
+    await send(ingest, KEYS.write, [...orders, viewed(1, `/a-page-with-a-very-long-name/${"x".repeat(300)}`)])
+    const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    const dialogOverflow = "document.querySelector('dialog').scrollWidth - document.querySelector('dialog').clientWidth"
+    const clipped = `[...document.querySelectorAll(".tile .figure, .tile h2, .pill, .segmented, .controls")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.getBoundingClientRect().right > innerWidth).map((box) => box.className + ": " + box.textContent)`
+    for (const colorScheme of ["light", "dark"] as const) {
+      const backgrounds = { light: "rgb(255, 255, 255)", dark: "rgb(15, 20, 25)" }
+      for (const width of [360, 768, 1366]) {
+        const { page, faults } = await open(dashboard, { colorScheme, viewport: { width, height: 800 } })
+        await expect.poll(() => number(page), POLL).toBe("1")
+        expect(await page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor")).toBe(backgrounds[colorScheme])
+        expect([colorScheme, width, await page.evaluate(overflow), await page.evaluate(clipped)]).toEqual([colorScheme, width, 0, []])
+        await page.locator(PAGE_VIEWS).click()
+        await page.getByRole("dialog").getByText("fingerprint matches").waitFor()
+        expect(await page.evaluate(dialogOverflow)).toBe(0)
+        await page.keyboard.press("Escape")
+        await page.getByRole("button", { name: "Status" }).click()
+        await page.getByRole("dialog").getByText("Everything is ready").waitFor()
+        expect(await page.evaluate(dialogOverflow)).toBe(0)
+        expect(faults).toEqual([])
+        await page.context().close()
+      }
+    }
+  })
+
+  it("keeps its numbers and says so while the server is gone, and follows again after its restart", async () => {
+    const first = await start()
+    await sendMany(first.ingest, 3)
+    const { page } = await open(first.dashboard)
+    await expect.poll(() => number(page), POLL).toBe("3")
+    first.child.kill("SIGTERM")
+    await first.exit
+    await page.getByText("The connection is lost; the numbers are those of the last update.").waitFor({ timeout: 10_000 })
+    expect(await page.locator(".pill").textContent()).toMatch(/^Reconnecting \d+ s/)
+    expect(await number(page)).toBe("3")
+    const second = await start({ TIDEMARK_PORT: new URL(first.dashboard).port })
+    await send(second.ingest, KEYS.write, [viewed(100)])
+    await expect.poll(() => number(page), { ...POLL, timeout: 30_000 }).toBe("4")
+    await page.locator(".pill.live").waitFor()
+    await page.locator(".banner").waitFor({ state: "detached" })
+    await page.reload()
+    await expect.poll(() => number(page), POLL).toBe("4")
+  })
+})
