@@ -71,7 +71,8 @@ const publishMoves = Effect.fn("publishMoves")(function* (known: Map<string, str
 
 /** One drain per read-model store. */
 export const makeOutboxDrain = (): OutboxDrain => {
-  const bell = Effect.runSync(Queue.sliding<true>(1))
+  /** Of the run that listens; made by it, so that whoever waits is woken by that run's own scheduler. */
+  let bell: Queue.Queue<true> | undefined
   const known = new Map<string, string>()
   /** When the notices were published last, and whether something was committed since. */
   let noticedMs = -Infinity
@@ -88,8 +89,8 @@ export const makeOutboxDrain = (): OutboxDrain => {
     noticedMs = yield* Clock.currentTimeMillis
     yield* publishMoves(known)
   })
-  const rest = Effect.gen(function* () {
-    const ring = Effect.map(Queue.take(bell), () => {
+  const rest = Effect.fn("rest")(function* (rings: Queue.Queue<true>) {
+    const ring = Effect.map(Queue.take(rings), () => {
       owed = true
     })
     if (owed) yield* Effect.raceFirst(ring, Effect.sleep(Math.max(0, yield* dueInMs)))
@@ -98,9 +99,16 @@ export const makeOutboxDrain = (): OutboxDrain => {
   const retry = Effect.andThen(Effect.sync(() => {
     owed = true
   }), Effect.sleep(RETRY_MS))
-  const run = Effect.forever(Effect.andThen(Effect.catchTags(round, { StoreUnavailableError: () => retry, PubSubUnavailableError: () => retry }), rest))
+  const run = Effect.gen(function* () {
+    const rings = yield* Queue.sliding<true>(1)
+    bell = rings
+    const attempt = Effect.catchTags(round, { StoreUnavailableError: () => retry, PubSubUnavailableError: () => retry })
+    return yield* Effect.forever(Effect.andThen(attempt, rest(rings)))
+  })
   return {
-    wake: () => void Queue.offerUnsafe(bell, true),
+    wake: () => {
+      if (bell !== undefined) Queue.offerUnsafe(bell, true)
+    },
     run,
     ageMs: (nowMs) => (waitingSinceMs === undefined ? 0 : Math.max(0, nowMs - waitingSinceMs))
   }

@@ -1,4 +1,5 @@
 /** What goes wrong in a run, and when: each seed draws its own kinds and rates of faults, now and then none. */
+import { Deferred, Effect } from "effect"
 import { simulatedProjections } from "./oracleProjections.ts"
 import type { Process, World } from "./world.ts"
 
@@ -53,6 +54,15 @@ const forAWhile = (begin: (world: World) => void, end: (world: World) => void) =
   world.time.after(world.random.between(50, 2_000), () => end(world))
 }
 
+/** A projector is told to stop, as at every deployment; the next one may know one projection more. */
+const deploy = (world: World): void => {
+  const process = world.random.pick(world.projectors)
+  world.knownProjections = Math.min(world.knownProjections + 1, simulatedProjections.length)
+  if (process === undefined || process.hasEnded) return
+  world.say(`stop ${process.node.name}`)
+  Effect.runSync(Deferred.succeed(process.stop, undefined))
+}
+
 const loseIndex = (world: World): void => {
   world.indexDisk.segments.clear()
   world.indexDisk.imports.clear()
@@ -64,6 +74,7 @@ const DEEDS: readonly Deed[] = [
   { name: "kill ingest", act: killIngest },
   { name: "store down", act: forAWhile((world) => { world.weather.isStoreDown = true }, (world) => { world.weather.isStoreDown = false }) },
   { name: "log down", act: forAWhile((world) => { world.weather.isLogDown = true }, (world) => { world.weather.isLogDown = false }) },
+  { name: "deployment", act: deploy },
   { name: "index lost", act: loseIndex }
 ]
 
@@ -74,6 +85,7 @@ export const unleash = (world: World): void => {
   weather.slowMsMax = random.pick([5, 30, 120])
   weather.commitFault = random.pick([0, 0.05, 0.15])
   weather.appendFault = random.pick([0, 0.05, 0.2])
+  weather.busFault = random.pick([0, 0.1, 0.4])
   weather.indexFault = random.pick([0, 0, 0.1])
   const [kill, zombie, ...others] = DEEDS
   const chosen = [kill, zombie, zombie, ...others.filter(() => random.chance(0.4))].filter((deed) => deed !== undefined)

@@ -11,9 +11,11 @@ import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { Deferred, Effect, Layer } from "effect"
 import { ensureGenerations } from "../runtime/ensureGenerations.ts"
+import { makeOutboxDrain } from "../runtime/outboxDrain.ts"
 import { runLanes } from "../runtime/runLanes.ts"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
 import { simulatedProjections } from "./oracleProjections.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
@@ -21,6 +23,7 @@ import { SeededRandom } from "./random.ts"
 import { VirtualTime } from "./virtualTime.ts"
 import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
 import { Workload } from "./workload.ts"
+import { PublishedHints } from "./worldBus.ts"
 import { WorldChecker } from "./worldChecker.ts"
 import { calm, processEngines } from "./worldEngines.ts"
 import type { EngineWeather, Engines } from "./worldEngines.ts"
@@ -31,6 +34,7 @@ const START_MS = 1_700_000_000_000
 /** Virtual ms. */
 const STORM_MS_MAX = 120_000
 const RECOVERY_MS_MAX = 60_000
+const REST_MS = 3_000
 const STOP_MS_MAX = 10_000
 
 export interface WorldStats {
@@ -77,6 +81,9 @@ export class World {
   readonly indexDisk = createMemoryIndexDisk()
   readonly checker: WorldChecker
   readonly clients: IngestClients
+  readonly published = new PublishedHints()
+  /** How many of the projections the projectors know: more are added as the run goes on. */
+  knownProjections: number
   readonly projectors: (Process | undefined)[] = []
   readonly ingests: (Process | undefined)[] = []
   readonly halted: string[] = []
@@ -85,12 +92,15 @@ export class World {
   private readonly engines: Engines
   private nodes = 0
   private commitsSinceKill = 0
+  /** No projector is started again. */
+  private isClosing = false
 
   constructor(seed: number, bug: PlantedBug | undefined) {
     this.random = new SeededRandom(seed)
     this.time = new VirtualTime(this.random.fork(), START_MS)
     const partitions = this.random.between(1, 4)
     this.identity = { logId: `sim-${seed}`, partitions, lanes: this.random.between(1, partitions), createdAtMs: START_MS }
+    this.knownProjections = this.random.between(1, simulatedProjections.length)
     this.checker = new WorldChecker(this.modelDisk, simulatedProjections, this.identity)
     this.engines = this.makeEngines(bug)
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
@@ -173,9 +183,10 @@ export class World {
 
   /** Starts a projector in the slot, for these lanes. It is started again when it ends for a reason that is none of its own. */
   startProjector(slot: number, lanes: readonly number[]): void {
-    const definitions = simulatedProjections.map(({ definition }) => definition)
+    const definitions = simulatedProjections.slice(0, this.knownProjections).map(({ definition }) => definition)
+    const drain = makeOutboxDrain()
     const observer = {
-      committed: () => {},
+      committed: drain.wake,
       retrying: ({ lane, cause }: { readonly lane: number; readonly cause: string }) => this.say(`lane ${lane} retries: ${cause}`),
       halted: ({ projection, lane, code, detail }: { readonly projection: string; readonly lane: number; readonly code: string; readonly detail: string }) => {
         this.stats.halts += 1
@@ -184,12 +195,21 @@ export class World {
         if (!this.expectedHalts.has(code)) this.checker.violate(`${projection}/${lane} halted with ${code}: ${detail}`)
       }
     }
-    const run = ({ stop }: Process) => Effect.andThen(ensureGenerations(definitions), runLanes({ lanes, stop: Deferred.await(stop), observer }))
+    const bus = memoryPubSub({
+      isDown: () => this.random.chance(this.weather.busFault),
+      isLost: (topic, notifications) => {
+        this.published.record(topic, notifications)
+        return false
+      }
+    })
+    const run = ({ stop }: Process) => Effect.andThen(
+      ensureGenerations(definitions), Effect.raceFirst(runLanes({ lanes, stop: Deferred.await(stop), observer }), Effect.provide(drain.run, bus))
+    )
     const process = this.start(`projector${slot}`, run, (failure) => {
-      if (failure === undefined) return
-      if (!EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
-      this.projectors[slot] = undefined
-      this.time.after(failure.tag === "FencedError" ? this.random.between(800, 5_000) : this.random.between(20, 1_500), () => {
+      if (failure !== undefined && !EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
+      if (this.projectors[slot] === process) this.projectors[slot] = undefined
+      if (this.isClosing) return
+      this.time.after(failure?.tag === "FencedError" ? this.random.between(800, 5_000) : this.random.between(20, 1_500), () => {
         if (this.projectors[slot] === undefined) this.startProjector(slot, lanes)
       })
     })
@@ -235,6 +255,8 @@ export class World {
 
   /** Faults are over and everybody wakes; then one projector remains and catches up. Answers it, unless something is wrong. */
   recover(): Process | undefined {
+    this.isClosing = true
+    this.knownProjections = simulatedProjections.length
     Object.assign(this.weather, calm())
     for (const process of [...this.projectors, ...this.ingests]) if (process?.node.state === "paused") process.node.state = "running"
     this.time.runUntil(this.time.nowMs + this.random.between(0, 3_000), this.isBroken)
@@ -242,7 +264,9 @@ export class World {
     if (this.isBroken()) return undefined
     const last = this.startAlone()
     if (!this.time.runUntil(this.time.nowMs + RECOVERY_MS_MAX, () => this.isBroken() || this.isCaughtUp())) this.checker.violate("no projector caught up after the faults had ended")
+    this.wait(REST_MS)
     this.checker.atRest(false)
+    for (const owed of this.published.owed(this.modelDisk.state)) this.checker.violate(owed)
     for (const contradiction of this.clients.contradictions()) this.checker.violate(contradiction)
     return this.isBroken() ? undefined : last
   }

@@ -90,6 +90,9 @@ export class WorldChecker {
       if (row.revision !== before + 1n) this.violate(`${laneKey(id)}: row ${name} has revision ${row.revision} after ${before}`)
       checked.revisions.set(name, row.revision)
     }
+    const hints = commit.hints.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => `${tenantId} ${resolution} ${windowStartMs} ${keyId} ${revision}`)
+    const owed = commit.rows.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => `${tenantId} ${resolution} ${windowStartMs} ${keyId} ${revision}`)
+    if (hints.join() !== owed.join()) this.violate(`${laneKey(id)}: the outbox entry does not name the rows that changed`)
     checked.commits += 1
     if (checked.commits % WHOLE_EVERY === 0) this.report(id, laneDifferences(oracle, this.disk.state, id))
     else this.report(id, touchedDifferences(oracle, this.disk.state, id, names, (name) => this.storedRow(checked, commit, name)))

@@ -20,12 +20,13 @@ export interface EngineWeather {
   commitFault: number
   appendFault: number
   indexFault: number
+  busFault: number
   isStoreDown: boolean
   isLogDown: boolean
 }
 
 /** No faults, no delays. */
-export const calm = (): EngineWeather => ({ slow: 0, slowMsMax: 0, commitFault: 0, appendFault: 0, indexFault: 0, isStoreDown: false, isLogDown: false })
+export const calm = (): EngineWeather => ({ slow: 0, slowMsMax: 0, commitFault: 0, appendFault: 0, indexFault: 0, busFault: 0, isStoreDown: false, isLogDown: false })
 
 export interface Engines {
   readonly log: EventLogShape
