@@ -28,13 +28,43 @@ const parseSlow = (text: string): number | undefined => {
   return ms < TIME_MS_MIN || ms > TIME_MS_MAX ? undefined : ms
 }
 
+/** Value of the decimal digits in [from, to); NaN when one is none. */
+const digitsAt = (text: string, from: number, to: number): number => {
+  let value = 0
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
+/** Days from 1970-01-01 to a day of the proleptic Gregorian calendar; years begin in March here, so leap days come last. */
+const daysFromEpoch = (year: number, month: number, day: number): number => {
+  const marchYear = month > 2 ? year : year - 1
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1
+  return 365 * marchYear + Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400) + dayOfYear - 719_468
+}
+
+/** The form that `formatRfc3339` writes, by arithmetic; NaN for any other text. */
+const parseOwnForm = (text: string): number => {
+  if (text.length !== 24 || text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45 || text.charCodeAt(10) !== 84) return NaN
+  if (text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58 || text.charCodeAt(19) !== 46 || text.charCodeAt(23) !== 90) return NaN
+  const year = digitsAt(text, 0, 4)
+  const month = digitsAt(text, 5, 7)
+  const day = digitsAt(text, 8, 10)
+  const hour = digitsAt(text, 11, 13)
+  const minute = digitsAt(text, 14, 16)
+  const second = digitsAt(text, 17, 19)
+  if (!(month >= 1 && month <= 12 && day >= 1 && hour <= 23 && minute <= 59 && second <= 59)) return NaN
+  if (day > 28 && day > daysInMonth(year, month)) return NaN
+  return daysFromEpoch(year, month, day) * 86_400_000 + hour * 3_600_000 + minute * 60_000 + second * 1_000 + digitsAt(text, 20, 23)
+}
+
 /** Unix ms of an RFC 3339 text; digits beyond the millisecond are cut off. Undefined when it is not one. */
 export const parseRfc3339 = (text: string): number | undefined => {
-  if (text.length === 24 && text.charCodeAt(23) === 90 && text.charCodeAt(10) === 84) {
-    const ms = Date.parse(text)
-    if (ms === ms && formatRfc3339(ms) === text) return ms
-  }
-  return parseSlow(text)
+  const ms = parseOwnForm(text)
+  return ms === ms ? ms : parseSlow(text)
 }
 
 /** Unix ms from RFC 3339 text or a number of Unix ms; undefined for anything else or a fraction of a ms. */
