@@ -9,6 +9,7 @@ import { importFile } from "./import/importFile.ts"
 import type { ImportOptions } from "./import/toEvents.ts"
 import type { Output } from "./output.ts"
 import type { FindOptions } from "./verbs/events.ts"
+import { timeText } from "./timeText.ts"
 import { find, send, show, tail } from "./verbs/events.ts"
 import type { QueryOptions } from "./verbs/models.ts"
 import { projections, query, why } from "./verbs/models.ts"
@@ -55,7 +56,7 @@ const addEvents = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     run((client, json) => tail(client, flags.type, json, output)))
   const events = program.command("events").description("the event log")
   events.command("find").description("search the log, newest first")
-    .option("--type <type>").option("--user <id>").option("--session <id>").option("--text <text>").option("--from <time>").option("--to <time>")
+    .option("--type <type>").option("--user <id>").option("--session <id>").option("--text <text>").option("--from <time>", "RFC 3339, or a date (UTC)", timeText).option("--to <time>", "first instant after", timeText)
     .option("--first <n>", "at most this many", count, 50)
     .action((flags: FindOptions) => run((client, json) => find(client, flags, json, output)))
   program.command("event").description("one event").command("show <id>").description("what every projection made of it").action((id: string) =>
@@ -76,14 +77,14 @@ const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
 
 const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   program.command("query <projection>").description("windows of a projection")
-    .requiredOption("--measure <name>", "repeat for several", list, []).requiredOption("--from <time>").requiredOption("--to <time>")
+    .requiredOption("--measure <name>", "repeat for several", list, []).requiredOption("--from <time>", "RFC 3339, or a date (UTC)", timeText).requiredOption("--to <time>", "first instant after", timeText)
     .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("hour"))
     .option("--where <name=value>", "repeat for several", list, []).option("--by <dimension>")
     .action((projection: string, flags: QueryOptions) => run((client, json) => query(client, projection, flags, json, output)))
   program.command("why <projection> <key> <start>").description("the events behind a window; key values separated by commas")
     .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
     .action((projection: string, key: string, start: string, flags: { resolution: string; first: number }) =>
-      run((client, json) => why(client, projection, key, start, flags, json, output)))
+      run((client, json) => why(client, projection, key, timeText(start), flags, json, output)))
   program.command("projections").description("read models").command("ls").description("state of every projection").action(() =>
     run((client, json) => projections(client, json, output)))
 }

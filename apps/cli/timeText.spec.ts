@@ -1,0 +1,13 @@
+import { describe, expect, it } from "vitest"
+import { timeText } from "./timeText.ts"
+
+describe("a time on the command line", () => {
+  it("is RFC 3339 as it stands, or a date for its midnight UTC", () => {
+    expect(timeText("2026-01-31T12:00:00Z")).toBe("2026-01-31T12:00:00Z")
+    expect(timeText("2026-01-31")).toBe("2026-01-31T00:00:00.000Z")
+  })
+
+  it.each(["yesterday", "2026-13-01", "12:00", ""])("is refused as usage when it is %s, with an example", (text) => {
+    expect(() => timeText(text)).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringContaining("2026-01-31") as string }) as Error)
+  })
+})
