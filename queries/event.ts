@@ -1,11 +1,13 @@
 /** The journey of one event: what was received, and what every projection made of it. */
 import { compileDefinition, createExtraction } from "@tidemark/domain/definitions/compile"
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
+import { OTHER } from "@tidemark/domain/definitions/dimensionText"
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { readMeasure } from "@tidemark/domain/measures/measure"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
-import { windowOf } from "@tidemark/domain/time/window"
+import { RESOLUTIONS, windowOf } from "@tidemark/domain/time/window"
 import { Effect } from "effect"
 import { labelled } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
@@ -13,7 +15,7 @@ import { ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { loggedEvent } from "./loggedEvent.ts"
 import type { LoggedEvent } from "./loggedEvent.ts"
-import { allParts } from "./mergePartials.ts"
+import { MergedPartials, allParts } from "./mergePartials.ts"
 import { openPointer } from "./openModel.ts"
 import type { OpenModel } from "./openModel.ts"
 import { windowState } from "./windowState.ts"
@@ -29,7 +31,7 @@ export interface EventWindow {
   /** Base window, null when the event belongs to none. */
   readonly startMs: number | null
   readonly endMs: number | null
-  /** State of the base window if nothing but this event were in it late or imported. */
+  /** State of that window, as `window` answers it. */
   readonly state: WindowState | null
   readonly key: readonly Dimension[]
   /** What it added or, when held, would have added: measure part → decimal text. */
@@ -82,6 +84,30 @@ const ledgerOutcome = Effect.fn("ledgerOutcome")(function* (model: OpenModel, pa
   return { ...none, outcome: "FOLDED" } satisfies Ledgers
 })
 
+/** Counts of one key's base window over all lanes, and the partitions that admitted the key. */
+const readWindow = Effect.fn("readEventWindow")(function* (model: OpenModel, startMs: number, key: readonly string[]) {
+  const { projection, generation, tenantId, snapshot } = model
+  const merged = new MergedPartials([])
+  const partitions = new Set<number>()
+  const scan = { projection, generation, tenantId, resolution: RESOLUTIONS[0].code, fromMs: startMs, toMs: startMs + 1, keyId: keyIdOf(tenantId, key) }
+  yield* snapshot.scan(scan, (rows) => {
+    for (const row of rows) {
+      merged.add(row)
+      for (const { partition } of row.offsets) partitions.add(partition)
+    }
+  })
+  return { key, counts: merged, partitions }
+})
+
+/**
+ * The base window that counted the event: under its own key where the event's partition admitted it, else `__other__`
+ * (semantics §4). `countedIn` undefined: not counted, so its own key's window stands for where it would have gone.
+ */
+const countingRow = Effect.fn("countingRow")(function* (model: OpenModel, startMs: number, key: readonly string[], countedIn: number | undefined) {
+  const own = yield* readWindow(model, startMs, [...key])
+  return countedIn === undefined || own.partitions.has(countedIn) ? own : yield* readWindow(model, startMs, key.map(() => OTHER))
+})
+
 const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: LoggedEvent, seed: number) {
   const { projection, generation, definition } = model
   const compiled = yield* Effect.try({
@@ -93,8 +119,8 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
   const ledger: Ledgers = yield* ledgerOutcome(model, logged.partition, logged.offset)
   const placed = extracted === "ok" && ledger.outcome !== "DUPLICATE" && ledger.outcome !== "DEAD_LETTER"
   const { startMs, endMs } = windowOf(logged.event.timeMs, definition.window.sizeMs)
-  const backfillEvents = logged.event.backfill === undefined ? 0n : 1n
-  const counts = { events: 1n, lateEvents: ledger.outcome === "APPLIED" ? 1n : 0n, backfillEvents }
+  const counted = ledger.outcome === "FOLDED" || ledger.outcome === "APPLIED"
+  const row = placed ? yield* countingRow(model, startMs, out.key, counted ? logged.partition : undefined) : undefined
   const answer: EventWindow = {
     projection,
     generation,
@@ -102,8 +128,8 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
     outcome: extracted === "filtered" && ledger.outcome === "FOLDED" ? "FILTERED" : ledger.outcome,
     startMs: placed ? startMs : null,
     endMs: placed ? endMs : null,
-    state: placed ? windowState(endMs, model.watermarkMs, counts) : null,
-    key: placed ? labelled(model.dimensions, out.key) : [],
+    state: row === undefined ? null : windowState(endMs, model.watermarkMs, row.counts),
+    key: row === undefined ? [] : labelled(model.dimensions, row.key),
     contribution: placed ? contributionOf(compiled, out) : []
   }
   return answer
