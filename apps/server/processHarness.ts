@@ -41,6 +41,17 @@ export const startProcess = (dataDir: string, environment: Readonly<Record<strin
   return { child, lines, ready, exit }
 }
 
+/** The real command line against the server at `url`; its exit code, stdout and stderr. */
+export const runCli = (url: string, key: string, ...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string; readonly notes: string }> =>
+  new Promise((resolve) => {
+    const cli = fileURLToPath(new URL("../cli/bin/tidemark.mjs", import.meta.url))
+    const child = spawn(process.execPath, [cli, "--url", url, "--key", key, ...args], { env: { PATH: process.env["PATH"] ?? "" }, stdio: ["ignore", "pipe", "pipe"] })
+    let [out, notes] = ["", ""]
+    child.stdout.on("data", (chunk) => (out += String(chunk)))
+    child.stderr.on("data", (chunk) => (notes += String(chunk)))
+    child.on("close", (code) => resolve({ code, out, notes }))
+  })
+
 /** One GraphQL answer. */
 export const ask = async (graphql: string, key: string, query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<unknown> => {
   const response = await fetch(graphql, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify({ query, variables }) })

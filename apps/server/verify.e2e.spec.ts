@@ -1,43 +1,17 @@
-import { spawn } from "node:child_process"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { KEYS, ask, send, startProcess } from "./processHarness.ts"
+import { describe, expect, it } from "vitest"
+import { KEYS, ask, runCli, send } from "./processHarness.ts"
 import type { StartedProcess } from "./processHarness.ts"
+import { useProcesses } from "./useProcesses.ts"
 
 const POLL = { timeout: 20_000, interval: 100 }
 
-/** The real command line; its exit code, stdout and stderr. */
-const cli = (url: string, ...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string; readonly notes: string }> =>
-  new Promise((resolve) => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL("../cli/dist/main.js", import.meta.url)), "--url", url, "--key", KEYS.admin, ...args], { env: { PATH: process.env["PATH"] ?? "" } })
-    let [out, notes] = ["", ""]
-    child.stdout.on("data", (chunk) => (out += String(chunk)))
-    child.stderr.on("data", (chunk) => (notes += String(chunk)))
-    child.on("close", (code) => resolve({ code, out, notes }))
-  })
+const cli = (url: string, ...args: readonly string[]) => runCli(url, KEYS.admin, ...args)
 
 describe("tidemark verify on the real process", () => {
-  let directory: string
-  let started: StartedProcess[]
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "tidemark-verify-"))
-    started = []
-  })
-  afterEach(async () => {
-    for (const { child, exit } of started) {
-      child.kill("SIGKILL")
-      await exit
-    }
-    rmSync(directory, { recursive: true, force: true })
-  })
-  const start = (): StartedProcess => {
-    const one = startProcess(directory, { TIDEMARK_PARTITIONS: "2" })
-    started.push(one)
-    return one
-  }
+  const { directory, start: startIn } = useProcesses("verify")
+  const start = (): StartedProcess => startIn({ TIDEMARK_PARTITIONS: "2" })
   const nowMs = Date.now()
   const events = Array.from({ length: 400 }, (_, i) => ({ id: `e${i}`, type: "page.viewed", time: new Date(nowMs - i * 500).toISOString(), userId: `u${i % 7}`, schemaVersion: 2, data: { page: `/${i % 5}`, durationMs: i } }))
   const settled = (dashboard: string) => expect.poll(async () => (await (await fetch(`${dashboard}readyz`)).text()).match(/, 0 records behind/g)?.length, POLL).toBe(5)
@@ -76,7 +50,7 @@ describe("tidemark verify on the real process", () => {
     await settled(dashboard)
     first.child.kill("SIGTERM")
     await first.exit
-    const file = join(directory, "log", "data.mdb")
+    const file = join(directory(), "log", "data.mdb")
     const at = readFileSync(file).lastIndexOf('"id":"e37"')
     expect(at).toBeGreaterThan(0)
     const handle = openSync(file, "r+")
@@ -87,7 +61,7 @@ describe("tidemark verify on the real process", () => {
     expect([code, notes]).toEqual([1, expect.stringContaining("differ") as string])
     expect(out).toMatch(/^✗ log partition [01] .*block at offset \d+: checksum differs$/m)
     expect(out).toMatch(/^✗ page-views gen 1 .*checksum differs$/m)
-    const answer = JSON.stringify(await ask(second["graphql"] ?? "", KEYS.read, `{ event(id: "e37") { type } }`))
-    expect(answer).not.toContain("page.viewed")
+    const answer = await ask(second["graphql"] ?? "", KEYS.read, `{ event(id: "e37") { event { type } } }`)
+    expect(answer).toMatchObject({ data: { event: null }, errors: [{ extensions: { code: "LOG_CORRUPT" } }] })
   })
 })

@@ -1,7 +1,7 @@
 /** Search over the event log: newest first, by tenant, with a cursor. */
 import { Context, Schema } from "effect"
 import type { Effect } from "effect"
-import type { PartitionPosition } from "./EventLog.ts"
+import type { LogCorruptError, PartitionPosition } from "./EventLog.ts"
 
 export interface EventSearch {
   readonly tenantId: string
@@ -35,11 +35,14 @@ export class SearchUnavailableError extends Schema.TaggedError<SearchUnavailable
 }) {}
 
 export interface SearchIndexShape {
-  /** Newest first by receive time. `before` bounds each partition from above (exclusive). */
+  /**
+   * Newest first by receive time. `before` bounds each partition from above (exclusive). Fails with `LogCorruptError`
+   * where the log itself is searched and a block of it is broken: asking again does not help.
+   */
   readonly searchEvents: (
     query: EventSearch,
     options: { readonly limit: number; readonly before?: readonly PartitionPosition[]; readonly scanMaxRecords: number }
-  ) => Effect.Effect<EventSearchPage, SearchUnavailableError>
+  ) => Effect.Effect<EventSearchPage, SearchUnavailableError | LogCorruptError>
 }
 
 export class SearchIndex extends Context.Service<SearchIndex, SearchIndexShape>()("tidemark/SearchIndex") {}

@@ -6,7 +6,7 @@
  * the offsets, so one exclusive upper bound per partition says where a page ended.
  */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { EventLog, LogCorruptError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
 import { SearchIndex, SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import type { EventHit, EventSearch, EventSearchPage, SearchIndexShape } from "@tidemark/domain/ports/SearchIndex"
@@ -126,6 +126,6 @@ export const searchIndexLogScan: Layer.Layer<SearchIndex, never, EventLog> = Lay
   SearchIndex,
   Effect.map(EventLog, (log): SearchIndexShape => ({
     searchEvents: (query, options) =>
-      search(log, query, options).pipe(Effect.mapError((error) => (error instanceof SearchUnavailableError ? error : new SearchUnavailableError({ cause: error }))))
+      search(log, query, options).pipe(Effect.mapError((error) => (error instanceof SearchUnavailableError || error instanceof LogCorruptError ? error : new SearchUnavailableError({ cause: error }))))
   }))
 )
