@@ -1,35 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { request } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { KEYS, ask, send, startProcess } from "./processHarness.ts"
-import type { StartedProcess } from "./processHarness.ts"
+import { describe, expect, it } from "vitest"
+import { KEYS, ask, send } from "./processHarness.ts"
+import { useProcesses } from "./useProcesses.ts"
 
 const POLL = { timeout: 20_000, interval: 100 }
 
 describe("the server process", () => {
-  let directory: string
-  let started: StartedProcess[]
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "tidemark-server-"))
-    started = []
-  })
-  afterEach(async () => {
-    for (const { child, exit } of started) {
-      child.kill("SIGKILL")
-      await exit
-    }
-    rmSync(directory, { recursive: true, force: true })
-  })
-
-  const start = (environment: Record<string, string> = {}, dataDir = directory): StartedProcess => {
-    const one = startProcess(dataDir, environment)
-    started.push(one)
-    return one
-  }
+  const { directory, start } = useProcesses("server")
 
   const minuteMs = Math.floor(Date.now() / 60_000) * 60_000
   const from = new Date(minuteMs - 3_600_000).toISOString()
@@ -82,14 +63,14 @@ describe("the server process", () => {
     const occupied = createServer()
     await new Promise<void>((resolve) => occupied.listen(0, "127.0.0.1", resolve))
     const { port } = occupied.address() as AddressInfo
-    const third = await start({ TIDEMARK_PORT: String(port) }, join(directory, "other")).exit
+    const third = await start({ TIDEMARK_PORT: String(port) }, join(directory(), "other")).exit
     occupied.close()
     expect(third.code).toBe(1)
     expect(third.stderr).toBe(`Port ${port} on 127.0.0.1 is in use: stop the program that uses it, or set TIDEMARK_PORT to another port.\n`)
-    writeFileSync(join(directory, "file"), "")
-    const fourth = await start({}, join(directory, "file", "data")).exit
+    writeFileSync(join(directory(), "file"), "")
+    const fourth = await start({}, join(directory(), "file", "data")).exit
     expect([fourth.code, fourth.stderr]).toEqual([1, expect.stringMatching(/^The data directory .* cannot be written \(ENOTDIR\): .*\.\n$/) as string])
-    const fifth = await start({ TIDEMARK_HOST: "0.0.0.0", TIDEMARK_ADMIN_KEY: "" }, join(directory, "public")).exit
+    const fifth = await start({ TIDEMARK_HOST: "0.0.0.0", TIDEMARK_ADMIN_KEY: "" }, join(directory(), "public")).exit
     expect([fifth.code, fifth.stderr]).toEqual([1, expect.stringMatching(/^TIDEMARK_HOST is 0\.0\.0\.0: set TIDEMARK_ADMIN_KEY .*\.\n$/) as string])
   })
 
@@ -110,7 +91,7 @@ describe("the server process", () => {
     expect(await (await session(token)).json()).toEqual({ readKey: read, tenants: [{ name: "default", readKey: read, writeKey: write }], writeKey: write, version: "0.1.0" })
     first.child.kill("SIGTERM")
     await first.exit
-    const settings = readFileSync(join(directory, "settings", "data.mdb"))
+    const settings = readFileSync(join(directory(), "settings", "data.mdb"))
     for (const key of [write, read, admin]) expect(settings.includes(key)).toBe(false)
     const second = start(none)
     const { graphql = "", dashboard: again = "" } = await second.ready
@@ -148,7 +129,7 @@ describe("the server process", () => {
     const first = start({ TIDEMARK_DEMO: "1" })
     const { graphql = "" } = await first.ready
     const readyMs = performance.now()
-    const { read = "" } = (JSON.parse(readFileSync(join(directory, "keys.json"), "utf8")) as Record<string, Record<string, string>>)["demo"] ?? {}
+    const { read = "" } = (JSON.parse(readFileSync(join(directory(), "keys.json"), "utf8")) as Record<string, Record<string, string>>)["demo"] ?? {}
     const asked = (start: number, end: number, resolution: string) => `{ series(projection: "page-views", measures: ["views"], from: "${new Date(start).toISOString()}", to: "${new Date(end).toISOString()}", resolution: ${resolution}) { groups { points { events } } } }`
     const points = async (query: string): Promise<number[]> =>
       ((await ask(graphql, read, query)) as { data?: { series: { groups: { points: { events: string }[] }[] } } }).data?.series.groups[0]?.points.map(({ events }) => Number(events)) ?? []
@@ -159,7 +140,7 @@ describe("the server process", () => {
     await expect.poll(async () => (await points(asked(nowMinuteMs - 24 * 3_600_000, nowMinuteMs, "HOUR"))).length, { ...POLL, timeout: 50_000 }).toBeGreaterThanOrEqual(24)
     const lastHour = await minutes()
     expect(Math.min(...lastHour)).toBeGreaterThan(Math.max(...lastHour) / 5)
-    await expect.poll(() => JSON.parse(readFileSync(join(directory, "demo.json"), "utf8")) as unknown, POLL).toMatchObject({ imported: true })
+    await expect.poll(() => JSON.parse(readFileSync(join(directory(), "demo.json"), "utf8")) as unknown, POLL).toMatchObject({ imported: true })
     first.child.kill("SIGTERM")
     expect(await first.exit).toMatchObject({ code: 0 })
     const second = start({ TIDEMARK_DEMO: "1" })

@@ -1,43 +1,16 @@
 /** The proof behind a number, asked from the command line, with duplicates, late and held events among the records. */
-import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { KEYS, ask, send, startProcess } from "./processHarness.ts"
-import type { StartedProcess } from "./processHarness.ts"
+import { describe, expect, it } from "vitest"
+import { KEYS, ask, runCli, send } from "./processHarness.ts"
+import { useProcesses } from "./useProcesses.ts"
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
 describe("tidemark why", () => {
-  let directory: string
-  let server: StartedProcess
-  let ready: Record<string, string>
-
-  beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), "tidemark-why-"))
-    server = startProcess(directory)
-    ready = await server.ready
-  })
-  afterAll(async () => {
-    server.child.kill("SIGTERM")
-    await server.exit
-    rmSync(directory, { recursive: true, force: true })
-  })
-
-  const tidemark = (...args: readonly string[]): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const cli = fileURLToPath(new URL("../cli/bin/tidemark.mjs", import.meta.url))
-      const child = spawn(process.execPath, [cli, "--url", new URL(ready["ingest"] ?? "").origin, "--key", KEYS.read, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-      let [out, err] = ["", ""]
-      child.stdout.on("data", (chunk) => (out += String(chunk)))
-      child.stderr.on("data", (chunk) => (err += String(chunk)))
-      child.on("close", (code) => (code === 0 ? resolve(out) : reject(new Error(`ended with ${code}: ${err}`))))
-    })
+  const { start: startServer } = useProcesses("why")
 
   it("lists exactly the events behind a window and says that count and fingerprint match", async () => {
+    const ready = await startServer().ready
     const nowMs = Date.now()
     const pastMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS - 5 * MINUTE_MS
     const viewed = (id: string, timeMs: number, page = "/shoes") => ({ id, type: "page.viewed", userId: "u-1", time: timeMs, schemaVersion: 2, data: { page, durationMs: 5 } })
@@ -53,7 +26,8 @@ describe("tidemark why", () => {
     const start = new Date(pastMs).toISOString()
     await expect.poll(async () => JSON.stringify(await ask(ready["graphql"] ?? "", KEYS.read, `{ window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${start}", resolution: MINUTE) { events } }`)), { timeout: 20_000, interval: 100 })
       .toContain('"events":"2"')
-    const told = await tidemark("why", "page-views", "/shoes", start)
+    const { code, out: told } = await runCli(new URL(ready["ingest"] ?? "").origin, KEYS.read, "why", "page-views", "/shoes", start)
+    expect(code).toBe(0)
     expect(told).toMatch(/2 of 2 events/)
     expect(told).toMatch(/fingerprint matches/)
     const listed = told.split("\n").filter((line) => line.includes("page.viewed"))
