@@ -5,8 +5,8 @@ import { defineConfig } from "vitest/config"
 const graphql = createRequire(import.meta.url).resolve("graphql")
 
 export default defineConfig({
-  resolve: { conditions: ["tidemark-source", "module", "node", "import", "default"], alias: [{ find: /^graphql$/, replacement: graphql }] },
-  ssr: { resolve: { conditions: ["tidemark-source", "module", "node", "import", "default"] } },
+  resolve: { conditions: ["tidemark-source", "node", "import", "default"], alias: [{ find: /^graphql$/, replacement: graphql }] },
+  ssr: { resolve: { conditions: ["tidemark-source", "node", "import", "default"] } },
   test: {
     include: ["**/*.spec.ts", "**/*.spec.tsx"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.browser.spec.ts"],
