@@ -7,7 +7,7 @@ import { kafkaPartition } from "@tidemark/domain/events/partitioning"
 import type { LogRecord } from "@tidemark/domain/ports/EventLog"
 
 const START_MS = Date.UTC(2026, 0, 1)
-const TENANTS = 5
+const TENANTS = ["t1", "t2", "t3", "t4", "t5"]
 const USERS = 20_000
 const PAGES = 200
 const REPEATABLE = 1_000
@@ -18,6 +18,10 @@ export interface StreamOptions {
   readonly partitions: number
   /** How far the receive time advances from event to event, ms; fractions allowed. */
   readonly everyMs: number
+  /** Whose events they are, by equal shares; five tenants when absent. */
+  readonly tenants?: readonly string[]
+  /** Receive time of the first event, Unix ms; 2026-01-01 when absent. */
+  readonly startMs?: number
 }
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
@@ -31,31 +35,35 @@ export const makeRandom = (seed: number): (() => number) => {
   }
 }
 
-const zipfShares = (): Float64Array => {
-  const shares = new Float64Array(PAGES)
+/** Answers a page at each call, by Zipf's law. */
+export const makePageOf = (random: () => number): (() => string) => {
+  const sums = new Float64Array(PAGES)
   let sum = 0
-  for (let i = 0; i < PAGES; i++) shares[i] = sum += 1 / (i + 1)
-  return shares.map((share) => share / sum)
+  for (let i = 0; i < PAGES; i++) sums[i] = sum += 1 / (i + 1)
+  const shares = sums.map((upTo) => upTo / sum)
+  return () => {
+    const share = random()
+    return `/p/${1 + shares.findIndex((upTo) => share < upTo)}`
+  }
 }
 
 /** Answers the next record at each call. */
-export const makeEventStream = ({ seed, partitions, everyMs }: StreamOptions): (() => LogRecord) => {
+export const makeEventStream = ({ seed, partitions, everyMs, tenants = TENANTS, startMs = START_MS }: StreamOptions): (() => LogRecord) => {
   const random = makeRandom(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const hex = (limit: number, digits: number) => below(limit).toString(16).padStart(digits, "0")
-  const shares = zipfShares()
+  const pageOf = makePageOf(random)
   const recent: LogRecord[] = []
   let position = 0
   const create = (): LogRecord => {
-    const tenantId = `t${1 + below(TENANTS)}`
+    const tenantId = tenants[below(tenants.length)] ?? ""
     const user = 1 + below(USERS)
-    const share = random()
-    const page = 1 + shares.findIndex((upTo) => share < upTo)
-    const receivedAtMs = START_MS + Math.floor(position * everyMs)
+    const page = pageOf()
+    const receivedAtMs = startMs + Math.floor(position * everyMs)
     const ageMs = below(200) === 0 ? 20_000 + below(40_001) : below(8_001)
     const time = receivedAtMs.toString(16).padStart(12, "0")
     const key = `${tenantId}:u${user}`
-    const data = JSON.stringify({ page: `/p/${page}`, durationMs: below(30_000), referrer: random() < 0.5 ? undefined : `https://a.io/${1 + below(PAGES)}`, userAgent: AGENTS[user % AGENTS.length] })
+    const data = JSON.stringify({ page, durationMs: below(30_000), referrer: random() < 0.5 ? undefined : `https://a.io/${1 + below(PAGES)}`, userAgent: AGENTS[user % AGENTS.length] })
     const id = `${time.slice(0, 8)}-${time.slice(8)}-7${hex(4_096, 3)}-8${hex(4_096, 3)}-${hex(2 ** 48, 12)}`
     const value = encodeEvent(
       { id, source: "k", type: "page.viewed", timeMs: receivedAtMs - ageMs, receivedAtMs, tenantId, partitionKey: key, schemaVersion: 2, userId: `u${user}` },

@@ -1,8 +1,9 @@
-import { asText } from "./measuring.ts"
+import { ingest } from "./ingest.ts"
+import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { rebuild } from "./rebuild.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]
@@ -11,5 +12,5 @@ if (benchmark === undefined) {
   process.exit(2)
 }
 const report = await benchmark(argv)
-process.stdout.write(argv.includes("--json") ? `${JSON.stringify(report)}\n` : asText(report))
+process.stdout.write(argv.includes("--json") ? `${asJson(report)}\n` : asText(report))
 process.exit()

@@ -14,6 +14,8 @@ export interface ServerProcess {
   /** Base URL without a slash at its end; rejects when the process ends before it is ready. */
   readonly ready: Promise<string>
   readonly exit: Promise<Ended>
+  /** -1 when it could not be started. */
+  readonly pid: number
   readonly kill: (signal: "SIGKILL" | "SIGTERM") => void
 }
 
@@ -46,5 +48,5 @@ export const startServer = ({ entry, dataDir, environment = {}, command = [proce
     void exit.then((ended) => reject(new Error(`the server ended before it was ready (${ended.code ?? ended.signal ?? ""}): ${ended.stderr}`)))
   })
   ready.catch(() => undefined)
-  return { ready, exit, kill: (signal) => void child.kill(signal) }
+  return { ready, exit, pid: child.pid ?? -1, kill: (signal) => void child.kill(signal) }
 }

@@ -1,0 +1,31 @@
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { describe, expect, it } from "vitest"
+
+const main = fileURLToPath(new URL("./dist/main.js", import.meta.url))
+
+interface Printed {
+  readonly name: string
+  readonly conditions: Readonly<Record<string, string | number>>
+  readonly rows: readonly Readonly<Record<string, string | number>>[]
+}
+
+/** Runs the built benchmark; its JSON, whose numbers must all be finite. */
+const run = (name: string, ...argv: readonly string[]): Printed & Readonly<Record<string, unknown>> => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, name, ...argv, "--json"], { encoding: "utf8", timeout: 55_000 })
+  expect([status, stderr]).toEqual([0, ""])
+  const printed = JSON.parse(stdout) as Printed & Record<string, unknown>
+  expect(printed).toMatchObject({ name, conditions: { node: process.version } })
+  expect(printed.rows.length).toBeGreaterThan(0)
+  for (const row of printed.rows) for (const [field, value] of Object.entries(row)) expect(value, `${field} of ${JSON.stringify(row)}`).not.toBeNull()
+  return printed
+}
+
+describe("a benchmark of tiny size", () => {
+  it("says what batches and single events cost to take in", () => {
+    const { rows, ...figures } = run("ingest", "--runs", "1", "--seconds", "1", "--loads", "10x2,1x2")
+    expect(rows.map(({ load, connections }) => [load, connections])).toEqual([["batches of 10", 2], ["single events", 2]])
+    for (const row of rows) expect(row["eventsPerSecond"]).toBeGreaterThan(0)
+    expect(figures).toMatchObject({ eventsPerSecond: rows[0]?.["eventsPerSecond"], ackP99Ms: rows[0]?.["ackP99Ms"] })
+  })
+})
