@@ -32,6 +32,8 @@ const pageOf = <A extends Placed>(entries: readonly A[], { tenantId, after, limi
 const rangeOf = <A extends Placed>(entries: readonly A[], { partition, min, max }: LedgerRange): readonly A[] =>
   entries.filter((entry) => entry.partition === partition && entry.offset >= min && entry.offset <= max)
 
+const notRead = Effect.die(new Error("no question does this with the read model"))
+
 /** A view of the world as it is now; what changes later is not in it. */
 const snapshotOf = (world: World): ReadSnapshot => {
   const { rows, pointers } = world
@@ -49,6 +51,8 @@ const snapshotOf = (world: World): ReadSnapshot => {
         const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId))
         for (const row of found) visit([row])
       }),
+    partials: () => notRead,
+    windows: () => notRead,
     late: (page) => Effect.succeed(pageOf(late, page)),
     deadLetters: (page) => Effect.succeed(pageOf(dead, page)),
     lateIn: (range) => Effect.succeed(rangeOf(late, range)),
@@ -57,8 +61,6 @@ const snapshotOf = (world: World): ReadSnapshot => {
     halts: Effect.succeed(halts)
   }
 }
-
-const notRead = Effect.die(new Error("a question changed the read model"))
 
 /** Questions read snapshots and nothing else: every other method is a defect. */
 const storeOf = (world: World): ReadModelStoreShape => ({
@@ -74,8 +76,11 @@ const storeOf = (world: World): ReadModelStoreShape => ({
   flip: () => notRead,
   recordHalt: () => notRead,
   clearHalt: () => notRead,
+  incarnation: notRead,
+  registerOutbox: () => notRead,
   readOutbox: () => notRead,
-  trimOutbox: () => notRead
+  ackOutbox: () => notRead,
+  forgetOutbox: () => notRead
 })
 
 const batchOf = (partition: number, firstOffset: bigint, values: readonly Uint8Array[]): LogBatch => {

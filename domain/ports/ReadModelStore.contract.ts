@@ -1,5 +1,5 @@
 /** What every read-model store must do. Runs unchanged on each adapter. */
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { Layer } from "effect"
 import { describe, expect, it } from "vitest"
 import { ReadModelStore } from "./ReadModelStore.ts"
@@ -129,15 +129,86 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(read).toEqual([[late(9n, "held"), late(10n, "applied")], [late(10n, "applied")], [late(10n, "applied"), late(11n, "held", "u")]])
     }))
 
-    it("numbers the outbox upward for ever, also after everything was trimmed", session(async (run) => {
+    it("numbers the outbox upward for ever, also after everything was forgotten", session(async (run) => {
+      await run((store) => store.registerOutbox("c"))
       await run((store) => store.commit([commitOf(0, 1n, 0n, 1n, { hints: [hint(1n)] })]))
       await run((store) => store.commit([commitOf(0, 1n, 1n, 2n, { hints: [hint(2n)] })]))
-      const first = await run((store) => store.readOutbox(0n, 10))
+      const first = await run((store) => store.readOutbox("c", 0n, 10))
       expect(first.map(({ hints }) => hints)).toEqual([[hint(1n)], [hint(2n)]])
       const last = first.at(-1)?.sequence ?? 0n
-      await run((store) => store.trimOutbox(last))
+      await run((store) => store.ackOutbox("c", last))
       await run((store) => store.commit([commitOf(0, 1n, 2n, 3n, { hints: [hint(3n)] })]))
-      expect((await run((store) => store.readOutbox(last, 10))).map(({ hints }) => hints)).toEqual([[hint(3n)]])
+      const second = await run((store) => store.readOutbox("c", 0n, 10))
+      expect(second.map(({ hints }) => hints)).toEqual([[hint(3n)]])
+      expect(second[0]?.sequence).toBeGreaterThan(last)
+    }))
+
+    it("keeps an outbox entry until every registered consumer is done with it, each with a cursor of its own that never goes back", session(async (run) => {
+      const revisions = (consumer: string, after = 0n) => run((store) => store.readOutbox(consumer, after, 10)).then((entries) => entries.flatMap(({ hints }) => hints.map(({ revision }) => revision)))
+      for (let i = 0n; i < 3n; i++) await run((store) => store.commit([commitOf(0, 1n, i, i + 1n, { hints: [hint(i + 1n)] })]))
+      expect(await revisions("fast")).toEqual([])
+      const fast = await run((store) => store.registerOutbox("fast"))
+      expect(await run((store) => store.registerOutbox("fast"))).toEqual({ cursor: fast.cursor, created: false })
+      expect(fast.created).toBe(true)
+      await run((store) => store.registerOutbox("slow"))
+      const sequences = (await run((store) => store.readOutbox("fast", 0n, 10))).map(({ sequence }) => sequence)
+      await run((store) => store.ackOutbox("fast", sequences[1] ?? 0n))
+      await run((store) => store.ackOutbox("fast", sequences[0] ?? 0n))
+      await run((store) => store.ackOutbox("nobody", sequences[2] ?? 0n))
+      expect(await revisions("fast")).toEqual([3n])
+      expect(await revisions("slow")).toEqual([1n, 2n, 3n])
+      expect(await revisions("slow", sequences[0])).toEqual([2n, 3n])
+      await run((store) => store.ackOutbox("slow", sequences[0] ?? 0n))
+      expect(await run((store) => store.registerOutbox("new"))).toEqual({ cursor: sequences[0], created: true })
+      expect(await revisions("new")).toEqual([2n, 3n])
+      await run((store) => Effect.andThen(store.forgetOutbox("new"), store.forgetOutbox("slow")))
+      expect(await revisions("slow")).toEqual([])
+      await run((store) => store.registerOutbox("slow"))
+      expect(await revisions("slow")).toEqual([3n])
+    }))
+
+    it("never shows an outbox entry below one it has shown, however many lanes commit at once", session(async (run) => {
+      const seen = await run((store) => Effect.gen(function* () {
+        yield* store.registerOutbox("c")
+        const committing = yield* Effect.forkChild(Effect.all([0, 1].map((number) => Effect.gen(function* () {
+          for (let i = 0n; i < 30n; i++) yield* store.commit([commitOf(number, 1n, i, i + 1n, { hints: [hint(i + 1n)] })])
+        })), { concurrency: 2 }), { startImmediately: true })
+        const lanes: number[] = []
+        for (let after = 0n; lanes.length < 60;) {
+          const entries = yield* store.readOutbox("c", after, 7)
+          for (const entry of entries) lanes.push(entry.lane.lane)
+          after = entries.at(-1)?.sequence ?? after
+          if (entries.length === 0) yield* Effect.yieldNow
+        }
+        yield* Fiber.join(committing)
+        return lanes
+      }))
+      expect(seen.filter((number) => number === 1)).toHaveLength(30)
+    }), 20_000)
+
+    it("names its history once, and the same after reopening", session(async (run) => {
+      const name = await run((store) => store.incarnation)
+      expect(name).toMatch(/^[a-z0-9]{8,32}$/)
+      expect(await run((store) => store.incarnation)).toBe(name)
+    }))
+
+    it("reads the partials of all lanes for each key asked for, and the windows of a tenant page by page", session(async (run) => {
+      const [low, high] = ["0".repeat(32), "f".repeat(32)]
+      const rows = [row({ windowStartMs: -60_000 }), row(), row({ keyId: high }), row({ windowStartMs: 60_000 })]
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows: [...rows, row({ tenantId: "tt" }), row({ resolution: 1 })] }), commitOf(1, 1n, 0n, 3n, { rows: [row(), row({ keyId: high, windowStartMs: 120_000 })] })]))
+      const page = { projection: "p", generation: 1, tenantId: "t", resolution: 0 as const, limit: 2 }
+      const [partials, pages] = await run((store) => Effect.scoped(Effect.gen(function* () {
+        const snapshot = yield* store.snapshot
+        const first = yield* snapshot.windows(page)
+        const second = yield* snapshot.windows({ ...page, after: first[1] ?? row() })
+        const third = yield* snapshot.windows({ ...page, after: second[1] ?? row() })
+        const asked = [row({ keyId: high }), row(), row({ windowStartMs: 7 }), row({ tenantId: "tt" }), row()]
+        return [yield* snapshot.partials("p", 1, asked), [first, second, third]] as const
+      })))
+      expect(partials.map((found) => found.map(({ lane: number, keyId, tenantId }) => [number, keyId, tenantId]))).toEqual([[[0, high, "t"]], [[0, low, "t"], [1, low, "t"]], [], [[0, low, "tt"]], [[0, low, "t"], [1, low, "t"]]])
+      expect(partials[1]).toEqual([{ ...row(), lane: 0 }, { ...row(), lane: 1 }])
+      const key = (windowStartMs: number, keyId = low) => ({ tenantId: "t", resolution: 0, windowStartMs, keyId })
+      expect(pages).toEqual([[key(-60_000), key(0)], [key(0, high), key(60_000)], [key(120_000, high)]])
     }))
 
     it("keeps key counts by partition and halts until they are cleared", session(async (run) => {

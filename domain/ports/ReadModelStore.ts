@@ -137,6 +137,13 @@ export interface Hint {
   readonly revision: bigint
 }
 
+/** The hints of one lane's flush. */
+export interface OutboxEntry {
+  readonly sequence: bigint
+  readonly lane: LaneId
+  readonly hints: readonly Hint[]
+}
+
 /** Everything one flush of one lane changes. */
 export interface LaneCommit {
   readonly lane: LaneId
@@ -227,6 +234,17 @@ export interface RowScan {
   readonly keyId?: string
 }
 
+/** Windows of one tenant and resolution, all keys and times, page by page. */
+export interface WindowPage {
+  readonly projection: string
+  readonly generation: number
+  readonly tenantId: string
+  readonly resolution: ResolutionCode
+  /** Windows after this one, in (window start, key id) order. */
+  readonly after?: { readonly windowStartMs: number; readonly keyId: string }
+  readonly limit: number
+}
+
 export interface LedgerPage {
   readonly projection: string
   readonly generation: number
@@ -255,6 +273,10 @@ export interface ReadSnapshot {
   readonly checkpoints: (projection: string, generation: number) => Effect.Effect<readonly LaneCheckpoint[], StoreUnavailableError>
   /** Visits partials in chunks, ordered by (window start, key id, lane). */
   readonly scan: (query: RowScan, visit: (rows: readonly StoredRow[]) => void) => Effect.Effect<void, StoreUnavailableError>
+  /** The partials of every lane for each key asked for, in that order; those of a key sorted by lane. */
+  readonly partials: (projection: string, generation: number, keys: readonly RowKey[]) => Effect.Effect<readonly (readonly StoredRow[])[], StoreUnavailableError>
+  /** Windows that have a partial in any lane, each once. */
+  readonly windows: (page: WindowPage) => Effect.Effect<readonly RowKey[], StoreUnavailableError>
   readonly late: (page: LedgerPage) => Effect.Effect<readonly LateEntry[], StoreUnavailableError>
   readonly deadLetters: (page: LedgerPage) => Effect.Effect<readonly DeadLetter[], StoreUnavailableError>
   /** Ledger entries of all tenants in an offset range, for lineage and verification. */
@@ -291,13 +313,26 @@ export interface ReadModelStoreShape {
   /** Records a halt; `clearHalt` removes it after a successful take-over. */
   readonly recordHalt: (halt: Halt) => Effect.Effect<void, StoreUnavailableError>
   readonly clearHalt: (lane: LaneId) => Effect.Effect<void, StoreUnavailableError>
-  /** Outbox hints committed after `afterSequence`, oldest first. */
-  readonly readOutbox: (
-    afterSequence: bigint,
-    limit: number
-  ) => Effect.Effect<readonly { readonly sequence: bigint; readonly lane: LaneId; readonly hints: readonly Hint[] }[], StoreUnavailableError>
-  /** Forgets outbox entries up to and including this sequence. */
-  readonly trimOutbox: (upTo: bigint) => Effect.Effect<void, StoreUnavailableError>
+  /**
+   * Name of this store's history, 8 to 32 characters of a–z and 0–9: made with the store, another one after whatever may
+   * have lost committed transactions (a fail-over, a restored backup). What is derived from the store elsewhere under
+   * another name is no longer its image.
+   */
+  readonly incarnation: Effect.Effect<string, StoreUnavailableError>
+  /**
+   * The durable outbox cursor of a consumer: the last sequence it is done with. A new consumer starts before the oldest
+   * entry that is kept, and `created` tells it that it may have missed earlier ones. Entries are kept for it from here on.
+   */
+  readonly registerOutbox: (consumer: string) => Effect.Effect<{ readonly cursor: bigint; readonly created: boolean }, StoreUnavailableError>
+  /**
+   * Outbox entries after the consumer's cursor, or after `afterSequence` where that is later; oldest first, at most
+   * `limit`. An entry never becomes readable after one with a higher sequence did. Nothing for a consumer that is not registered.
+   */
+  readonly readOutbox: (consumer: string, afterSequence: bigint, limit: number) => Effect.Effect<readonly OutboxEntry[], StoreUnavailableError>
+  /** Moves a registered consumer's cursor up to this sequence, never back, and forgets the entries every consumer is done with. */
+  readonly ackOutbox: (consumer: string, upTo: bigint) => Effect.Effect<void, StoreUnavailableError>
+  /** Keeps no entries for this consumer any more. */
+  readonly forgetOutbox: (consumer: string) => Effect.Effect<void, StoreUnavailableError>
 }
 
 export class ReadModelStore extends Context.Service<ReadModelStore, ReadModelStoreShape>()("tidemark/ReadModelStore") {}

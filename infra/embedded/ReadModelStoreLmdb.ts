@@ -5,14 +5,15 @@
  */
 import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  GenerationRecord, Hint, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import { fromText, toText } from "./jsonCodec.ts"
 import { readSnapshot } from "./modelSnapshot.ts"
-import { OFFSET_END, laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
+import { laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
+import { ackOutbox, addToOutbox, forgetOutbox, incarnationOf, readOutbox, registerOutbox } from "./outboxLmdb.ts"
 import { decodeRow, encodeRow, rowKey } from "./rowCodec.ts"
 
 /** The directory cannot be opened. */
@@ -69,15 +70,6 @@ const holds = (stores: ModelStores, { lane, epoch, expected }: LaneCommit): bool
 
 const keyCountKey = (lane: LaneId, count: { readonly tenantId: string; readonly windowStartMs: number }): Key => [count.tenantId, lane.projection, lane.generation, lane.lane, count.windowStartMs]
 
-const SEQUENCE_KEY: Key = ["outbox sequence"]
-
-/** The next outbox sequence; kept apart from the entries, so that a trim never lets numbers come twice. */
-const takeSequence = (stores: ModelStores): bigint => {
-  const sequence = BigInt(stores.root.get(SEQUENCE_KEY) ?? "0") + 1n
-  stores.root.putSync(SEQUENCE_KEY, sequence.toString())
-  return sequence
-}
-
 const writeLedgers = (stores: ModelStores, commit: LaneCommit): void => {
   const { projection, generation } = commit.lane
   for (const entry of commit.late) {
@@ -107,7 +99,7 @@ const writeCommit = (stores: ModelStores, commit: LaneCommit): void => {
   for (const row of commit.rows) stores.rows.putSync(rowKey(lane, row), encodeRow(row))
   writeLedgers(stores, commit)
   writeKeyCounts(stores, commit)
-  if (hints.length > 0) stores.outbox.putSync([offsetText(takeSequence(stores))], toText({ lane, hints }))
+  if (hints.length > 0) addToOutbox(stores, lane, hints)
   stores.checkpoints.putSync(laneKey(lane), toText({ lane, epoch, partitions: next, digest } satisfies LaneCheckpoint))
 }
 
@@ -128,19 +120,6 @@ const flip = (stores: ModelStores, projection: string, generation: number, expec
     const pointer: Pointer = { projection, generation, pointerVersion: version + 1 }
     stores.pointers.putSync([projection], toText(pointer))
     return pointer
-  })
-
-const readOutbox = (stores: ModelStores, after: bigint, limit: number) =>
-  [...stores.outbox.getRange({ start: [offsetText(after + 1n)], end: [OFFSET_END], limit })].map(({ key, value }) => ({
-    // A composite key of one part reads back as that part.
-    sequence: BigInt(String(key)),
-    ...fromText<{ readonly lane: LaneId; readonly hints: readonly Hint[] }>(value)
-  }))
-
-const trimOutbox = (stores: ModelStores, upTo: bigint): void =>
-  stores.root.transactionSync(() => {
-    const covered = [...stores.outbox.getKeys({ start: [offsetText(0n)], end: [offsetText(upTo + 1n)] })]
-    for (const key of covered) stores.outbox.removeSync(key)
   })
 
 const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> => Effect.try({ try: action, catch: (cause) => new StoreUnavailableError({ store: STORE, cause }) })
@@ -170,9 +149,11 @@ const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
       typeof outcome === "number" ? Effect.fail(new PointerConflictError({ projection, pointerVersion: outcome })) : Effect.succeed(outcome)),
   recordHalt: (halt) => attempt(() => stores.halts.putSync(laneKey(halt), toText(halt))),
   clearHalt: (lane) => attempt(() => void stores.halts.removeSync(laneKey(lane))),
-  readOutbox: (after, limit) =>
-    Effect.andThen(renewView, attempt(() => readOutbox(stores, after, limit))),
-  trimOutbox: (upTo) => attempt(() => trimOutbox(stores, upTo))
+  incarnation: Effect.andThen(renewView, attempt(() => incarnationOf(stores))),
+  registerOutbox: (consumer) => attempt(() => registerOutbox(stores, consumer)),
+  readOutbox: (consumer, after, limit) => Effect.andThen(renewView, attempt(() => readOutbox(stores, consumer, after, limit))),
+  ackOutbox: (consumer, upTo) => attempt(() => ackOutbox(stores, consumer, upTo)),
+  forgetOutbox: (consumer) => attempt(() => forgetOutbox(stores, consumer))
 })
 
 const openStore = (directory: string): Effect.Effect<ReadModelStoreShape, StoreOpenError, Scope.Scope> =>

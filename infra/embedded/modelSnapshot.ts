@@ -1,7 +1,8 @@
 /** One LMDB read transaction, held for a scope: every answer of a request comes from the same state. */
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowScan, StoredRow
+  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
+  WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -9,7 +10,7 @@ import type { Database, Transaction } from "lmdb"
 import { fromText } from "./jsonCodec.ts"
 import { OFFSET_END, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
-import { decodeStoredRow, rowRange } from "./rowCodec.ts"
+import { decodeStoredRow, decodeWindow, partialRange, rowRange, windowRange } from "./rowCodec.ts"
 
 const CHUNK_ROWS = 1_000
 
@@ -33,6 +34,27 @@ const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan,
   if (chunk.length > 0) visit(chunk)
 }
 
+const partialsOf = (stores: ModelStores, transaction: Transaction, projection: string, generation: number, keys: readonly RowKey[]): StoredRow[][] =>
+  keys.map((key) => {
+    const { start, end } = partialRange({ projection, generation }, key)
+    return [...stores.rows.getRange({ start, end, transaction })].map(({ key: stored, value }) => decodeStoredRow(key.tenantId, key.resolution, stored, value))
+  })
+
+const windowsOf = (stores: ModelStores, transaction: Transaction, page: WindowPage): RowKey[] => {
+  const { tenantId, resolution, limit } = page
+  const { start, end } = windowRange(page, page.after)
+  const found: RowKey[] = []
+  let last: RowKey | undefined
+  for (const stored of stores.rows.getKeys({ start, end, transaction })) {
+    const window = decodeWindow(stored)
+    if (last?.windowStartMs === window.windowStartMs && last.keyId === window.keyId) continue
+    if (found.length === limit) break
+    last = { tenantId, resolution, ...window }
+    found.push(last)
+  }
+  return found
+}
+
 const ledgerPage = <T>(store: Database<string, Key>, transaction: Transaction, page: LedgerPage): T[] => {
   const prefix: Key = ["t", page.tenantId, page.projection, page.generation]
   const start: Key = page.after === undefined ? prefix : [...prefix, page.after.partition, offsetText(page.after.offset + 1n)]
@@ -53,6 +75,8 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   generations: (projection) => attempt(() => below<GenerationRecord>(stores.generations, transaction, [projection])),
   checkpoints: (projection, generation) => attempt(() => below<LaneCheckpoint>(stores.checkpoints, transaction, [projection, generation])),
   scan: (query, visit) => attempt(() => scanRows(stores, transaction, query, visit)),
+  partials: (projection, generation, keys) => attempt(() => partialsOf(stores, transaction, projection, generation, keys)),
+  windows: (page) => attempt(() => windowsOf(stores, transaction, page)),
   late: (page) => attempt(() => ledgerPage<LateEntry>(stores.late, transaction, page)),
   deadLetters: (page) => attempt(() => ledgerPage<DeadLetter>(stores.deadLetters, transaction, page)),
   lateIn: (range) => attempt(() => ledgerRange<LateEntry>(stores.late, transaction, range)),

@@ -20,6 +20,8 @@ export interface ModelStores {
   readonly deadLetters: Database<string, Key>
   readonly keyCounts: Database<string, Key>
   readonly outbox: Database<string, Key>
+  /** Cursor of each registered consumer of the outbox. */
+  readonly outboxCursors: Database<string, Key>
 }
 
 const MAP_BYTES = 1024 * 1024 * 1024
@@ -49,7 +51,8 @@ export const openModelStores = (directory: string): ModelStores => {
     duplicates: named("duplicates"),
     deadLetters: named("deadLetters"),
     keyCounts: named("keyCounts"),
-    outbox: named("outbox")
+    outbox: named("outbox"),
+    outboxCursors: named("outboxCursors")
   }
 }
 

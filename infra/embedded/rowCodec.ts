@@ -55,6 +55,21 @@ export const rowRange = (scope: Scope, fromMs: number, toMs: number): { readonly
   return { start: Buffer.concat([prefix, timeKey(fromMs)]), end: Buffer.concat([prefix, timeKey(toMs)]) }
 }
 
+const LANE_END = Buffer.from([0xff, 0xff, 0xff])
+
+/** Bounds of the partials of one window and key: [start, end). */
+export const partialRange = (of: { readonly projection: string; readonly generation: number }, key: RowKey): { readonly start: Buffer; readonly end: Buffer } => {
+  const start = Buffer.concat([scopeKey({ ...of, tenantId: key.tenantId, resolution: key.resolution }), timeKey(key.windowStartMs), Buffer.from(key.keyId, "hex")])
+  return { start, end: Buffer.concat([start, LANE_END]) }
+}
+
+/** Bounds of all windows of the scope behind `after`: [start, end). */
+export const windowRange = (scope: Scope, after?: { readonly windowStartMs: number; readonly keyId: string }): { readonly start: Buffer; readonly end: Buffer } => {
+  const prefix = scopeKey(scope)
+  const start = after === undefined ? prefix : Buffer.concat([prefix, timeKey(after.windowStartMs), Buffer.from(after.keyId, "hex"), LANE_END])
+  return { start, end: Buffer.concat([prefix, Buffer.alloc(8, 0xff), LANE_END]) }
+}
+
 /** Value of a row. */
 export const encodeRow = (row: Row): Buffer => {
   const key = Buffer.from(JSON.stringify(row.key), "utf8")
@@ -110,10 +125,14 @@ export const decodeRow = (key: RowKey, value: Buffer): Row => {
   }
 }
 
-/** A row found by a scan of `tenantId` and `resolution`: the rest of its identity is at the end of its key. */
-export const decodeStoredRow = (tenantId: string, resolution: ResolutionCode, key: Buffer, value: Buffer): StoredRow => {
+/** Window start and key id at the end of a stored key. */
+export const decodeWindow = (key: Buffer): { readonly windowStartMs: number; readonly keyId: string } => {
   const idAt = key.length - 2 - KEY_ID_BYTES
   const windowStartMs = Number(BigInt.asIntN(64, key.readBigUInt64BE(idAt - 8) ^ SIGN))
-  const keyId = key.toString("hex", idAt, idAt + KEY_ID_BYTES)
-  return { ...decodeRow({ tenantId, resolution, windowStartMs, keyId }, value), lane: key.readUInt16BE(key.length - 2) }
+  return { windowStartMs, keyId: key.toString("hex", idAt, idAt + KEY_ID_BYTES) }
+}
+
+/** A row found by a scan of `tenantId` and `resolution`: the rest of its identity is at the end of its key. */
+export const decodeStoredRow = (tenantId: string, resolution: ResolutionCode, key: Buffer, value: Buffer): StoredRow => {
+  return { ...decodeRow({ tenantId, resolution, ...decodeWindow(key) }, value), lane: key.readUInt16BE(key.length - 2) }
 }

@@ -22,13 +22,16 @@ export interface OutboxDrain {
   readonly ageMs: (nowMs: number) => number
 }
 
-/** Publishes all entries, then forgets them. */
+/** Name of the outbox cursor that feeds the bus. */
+export const BUS_CONSUMER = "bus"
+
+/** Publishes all entries and moves the bus's cursor behind them. */
 const drainHints = Effect.gen(function* () {
   const store = yield* ReadModelStore
   const bus = yield* PubSub
-  let after = 0n
+  let after = (yield* store.registerOutbox(BUS_CONSUMER)).cursor
   for (;;) {
-    const entries = yield* store.readOutbox(after, OUTBOX_PAGE)
+    const entries = yield* store.readOutbox(BUS_CONSUMER, after, OUTBOX_PAGE)
     const last = entries.at(-1)
     if (last === undefined) return
     const topics = new Map<string, Notification[]>()
@@ -42,7 +45,7 @@ const drainHints = Effect.gen(function* () {
       }
     }
     for (const [topic, notifications] of topics) yield* bus.publish(topic, notifications)
-    yield* store.trimOutbox(last.sequence)
+    yield* store.ackOutbox(BUS_CONSUMER, last.sequence)
     after = last.sequence
   }
 })

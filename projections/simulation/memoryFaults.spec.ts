@@ -153,7 +153,8 @@ describe("memory read-model store, when the simulation decides", () => {
     disk.isDown = () => true
     const attempts: ((store: ReadModelStoreShape) => Effect.Effect<unknown, unknown, Scope.Scope>)[] = [
       (store) => store.takeOver(lane), (store) => store.readRows(lane, [row]), (store) => store.snapshot, (store) => store.flip("p", 1, 0),
-      (store) => store.recordHalt({ ...lane, code: "LOG_GAP", detail: "", atMs: 1 }), (store) => store.readOutbox(0n, 1)
+      (store) => store.recordHalt({ ...lane, code: "LOG_GAP", detail: "", atMs: 1 }), (store) => store.registerOutbox("c"), (store) => store.readOutbox("c", 0n, 1),
+      (store) => store.ackOutbox("c", 1n), (store) => store.forgetOutbox("c"), (store) => store.incarnation
     ]
     for (const attempt of attempts) expect(await withStore(disk, (store) => Effect.flip(attempt(store)))).toMatchObject({ _tag: "StoreUnavailableError" })
     disk.isDown = () => false

@@ -1,6 +1,7 @@
 /** State of the read-model store in memory, and snapshots of it. */
 import type {
-  DeadLetter, DuplicateEntry, GenerationRecord, Halt, Hint, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow
+  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
+  StoredRow, WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 
@@ -20,20 +21,22 @@ export interface ModelState {
   /** Keys by partition. */
   readonly keyCounts: Map<string, ReadonlyMap<number, number>>
   readonly halts: Map<string, Halt>
-  readonly outbox: Map<bigint, { readonly sequence: bigint; readonly lane: LaneId; readonly hints: readonly Hint[] }>
+  readonly outbox: Map<bigint, OutboxEntry>
+  /** Cursor of each registered consumer of the outbox. */
+  readonly outboxCursors: Map<string, bigint>
   /** Last outbox number given out. */
   sequence: bigint
 }
 
 export const emptyState = (): ModelState => ({
   rows: new Map(), checkpoints: new Map(), generations: new Map(), pointers: new Map(), late: new Map(), duplicates: new Map(),
-  deadLetters: new Map(), keyCounts: new Map(), halts: new Map(), outbox: new Map(), sequence: 0n
+  deadLetters: new Map(), keyCounts: new Map(), halts: new Map(), outbox: new Map(), outboxCursors: new Map(), sequence: 0n
 })
 
 export const copyState = (state: ModelState): ModelState => ({
   rows: new Map(state.rows), checkpoints: new Map(state.checkpoints), generations: new Map(state.generations), pointers: new Map(state.pointers),
   late: new Map(state.late), duplicates: new Map(state.duplicates), deadLetters: new Map(state.deadLetters), keyCounts: new Map(state.keyCounts),
-  halts: new Map(state.halts), outbox: new Map(state.outbox), sequence: state.sequence
+  halts: new Map(state.halts), outbox: new Map(state.outbox), outboxCursors: new Map(state.outboxCursors), sequence: state.sequence
 })
 
 export const laneKey = ({ projection, generation, lane }: LaneId): string => `${projection}/${generation}/${lane}`
@@ -57,6 +60,26 @@ const pageOf = <T extends Place & { readonly tenantId: string }>(ledger: Readonl
 const rangeOf = <T extends Place>(ledger: ReadonlyMap<string, Entered<T>>, range: LedgerRange): T[] =>
   entriesOf(ledger, range).filter(({ partition, offset }) => partition === range.partition && offset >= range.min && offset <= range.max)
 
+const byWindow = (a: RowKey, b: RowKey): number => a.windowStartMs - b.windowStartMs || (a.keyId < b.keyId ? -1 : a.keyId > b.keyId ? 1 : 0)
+
+const partialsOf = (state: ModelState, projection: string, generation: number, { tenantId, resolution, windowStartMs, keyId }: RowKey): StoredRow[] =>
+  [...state.rows.values()]
+    .filter(({ lane, row }) => lane.projection === projection && lane.generation === generation && row.tenantId === tenantId
+      && row.resolution === resolution && row.windowStartMs === windowStartMs && row.keyId === keyId)
+    .map(({ row }) => row)
+    .sort((a, b) => a.lane - b.lane)
+
+const windowsOf = (state: ModelState, { projection, generation, tenantId, resolution, after, limit }: WindowPage): RowKey[] => {
+  const found = new Map<string, RowKey>()
+  for (const { lane, row } of state.rows.values()) {
+    if (lane.projection !== projection || lane.generation !== generation || row.tenantId !== tenantId || row.resolution !== resolution) continue
+    const { windowStartMs, keyId } = row
+    const key = { tenantId, resolution, windowStartMs, keyId }
+    if (after === undefined || byWindow(key, { ...key, ...after }) > 0) found.set(`${windowStartMs} ${keyId}`, key)
+  }
+  return [...found.values()].sort(byWindow).slice(0, limit)
+}
+
 /** Answers from `state`, which nobody changes any more. */
 export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
   pointer: (projection) => Effect.succeed(state.pointers.get(projection)),
@@ -75,6 +98,8 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
     }
     if (found.length > 0) visit(found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)))
   }),
+  partials: (projection, generation, keys) => Effect.sync(() => keys.map((key) => partialsOf(state, projection, generation, key))),
+  windows: (page) => Effect.sync(() => windowsOf(state, page)),
   late: (page) => Effect.succeed(pageOf(state.late, page)),
   deadLetters: (page) => Effect.succeed(pageOf(state.deadLetters, page)),
   lateIn: (range) => Effect.succeed(rangeOf(state.late, range)),

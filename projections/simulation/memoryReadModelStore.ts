@@ -28,11 +28,14 @@ export interface MemoryModelDisk {
   commitFault: (commits: readonly LaneCommit[]) => CommitFault | undefined
   onCommit: (commits: readonly LaneCommit[]) => void
   isDown: () => boolean
+  /** Changes when the simulation loses committed transactions. */
+  incarnation: string
 }
 
 /** An empty disk without faults. */
 export const createMemoryModelDisk = (): MemoryModelDisk => ({
-  state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {}, isDown: () => false
+  state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {}, isDown: () => false,
+  incarnation: "00000001"
 })
 
 /** The state to write to. */
@@ -137,6 +140,22 @@ const flip = (disk: MemoryModelDisk, projection: string, generation: number, exp
   return Effect.succeed(pointer)
 }
 
+const registerOutbox = (state: ModelState, consumer: string): { readonly cursor: bigint; readonly created: boolean } => {
+  const known = state.outboxCursors.get(consumer)
+  if (known !== undefined) return { cursor: known, created: false }
+  const [oldest] = state.outbox.keys()
+  const cursor = oldest === undefined ? state.sequence : oldest - 1n
+  state.outboxCursors.set(consumer, cursor)
+  return { cursor, created: true }
+}
+
+/** Removes what every registered consumer is done with. */
+const trimOutbox = ({ outbox, outboxCursors }: ModelState): void => {
+  if (outboxCursors.size === 0) return
+  const cursors = [...outboxCursors.values()]
+  for (const sequence of outbox.keys()) if (cursors.every((cursor) => cursor >= sequence)) outbox.delete(sequence)
+}
+
 const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
   const up = <A, E = never>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailableError> =>
     Effect.suspend((): Effect.Effect<A, E | StoreUnavailableError> => (disk.isDown() ? Effect.fail(new StoreUnavailableError(named)) : effect()))
@@ -160,10 +179,24 @@ const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
     flip: (projection, generation, expectedVersion) => up(() => flip(disk, projection, generation, expectedVersion)),
     recordHalt: (halt) => upSync(() => void writable(disk).halts.set(laneKey(halt), halt)),
     clearHalt: (lane) => upSync(() => void writable(disk).halts.delete(laneKey(lane))),
-    readOutbox: (after, limit) => upSync(() => [...disk.state.outbox.values()].filter(({ sequence }) => sequence > after).slice(0, limit)),
-    trimOutbox: (upTo) => upSync(() => {
-      const { outbox } = writable(disk)
-      for (const sequence of outbox.keys()) if (sequence <= upTo) outbox.delete(sequence)
+    incarnation: upSync(() => disk.incarnation),
+    registerOutbox: (consumer) => upSync(() => registerOutbox(writable(disk), consumer)),
+    readOutbox: (consumer, after, limit) => upSync(() => {
+      const cursor = disk.state.outboxCursors.get(consumer)
+      if (cursor === undefined) return []
+      return [...disk.state.outbox.values()].filter(({ sequence }) => sequence > cursor && sequence > after).slice(0, limit)
+    }),
+    ackOutbox: (consumer, upTo) => upSync(() => {
+      const state = writable(disk)
+      const cursor = state.outboxCursors.get(consumer)
+      if (cursor === undefined || cursor >= upTo) return
+      state.outboxCursors.set(consumer, upTo)
+      trimOutbox(state)
+    }),
+    forgetOutbox: (consumer) => upSync(() => {
+      const state = writable(disk)
+      state.outboxCursors.delete(consumer)
+      trimOutbox(state)
     })
   }
 }

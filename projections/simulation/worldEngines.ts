@@ -72,8 +72,11 @@ const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListe
   flip: (projection, generation, expectedVersion) => seam(store.flip(projection, generation, expectedVersion)),
   recordHalt: (halt) => seam(store.recordHalt(halt)),
   clearHalt: (lane) => seam(store.clearHalt(lane)),
-  readOutbox: (after, limit) => seam(store.readOutbox(after, limit)),
-  trimOutbox: (upTo) => seam(store.trimOutbox(upTo))
+  incarnation: seam(store.incarnation),
+  registerOutbox: (consumer) => seam(store.registerOutbox(consumer)),
+  readOutbox: (consumer, after, limit) => seam(store.readOutbox(consumer, after, limit)),
+  ackOutbox: (consumer, upTo) => seam(store.ackOutbox(consumer, upTo)),
+  forgetOutbox: (consumer) => seam(store.forgetOutbox(consumer))
 })
 
 const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRandom, weather: EngineWeather): PartitionIndexShape => {
