@@ -13,6 +13,8 @@ import type { RejectedEvent, RejectedLogError } from "@tidemark/domain/ports/Rej
 import { correctEventTime } from "@tidemark/domain/time/correct"
 import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
 import { ConfirmedEvents, identityOf } from "./confirmedEvents.ts"
+import type { KnownEvents } from "./confirmedEvents.ts"
+import { RecentEvents } from "./recentEvents.ts"
 import type { SchemaRegistry } from "./schemas.ts"
 import { importId } from "./importId.ts"
 import { EVENT_BYTES_MAX } from "./splitBody.ts"
@@ -163,7 +165,7 @@ interface Sorted {
   readonly copies: ReadonlyMap<Candidate, Candidate>
 }
 
-const sortOut = (candidates: readonly Candidate[], confirmed: ConfirmedEvents): Sorted => {
+const sortOut = (candidates: readonly Candidate[], confirmed: KnownEvents): Sorted => {
   const fresh: Candidate[] = []
   const open: Deferred.Deferred<void>[] = []
   const copies = new Map<Candidate, Candidate>()
@@ -191,7 +193,7 @@ const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | 
 }
 
 /** Appends the fresh candidates as one batch; not interruptible, so that nobody waits for an answer that never comes. */
-const appendFresh = Effect.fn(function* (confirmed: ConfirmedEvents, fresh: readonly Candidate[], fates: Map<Candidate, Fate>) {
+const appendFresh = Effect.fn(function* (confirmed: KnownEvents, fresh: readonly Candidate[], fates: Map<Candidate, Fate>) {
   if (fresh.length === 0) return
   const log = yield* EventLog
   for (const { partition, event } of fresh) confirmed.begin(partition, event)
@@ -205,7 +207,7 @@ const appendFresh = Effect.fn(function* (confirmed: ConfirmedEvents, fresh: read
   })
 }, Effect.uninterruptible)
 
-const settle = Effect.fn(function* (confirmed: ConfirmedEvents, candidates: readonly Candidate[], dryRun: boolean) {
+const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly Candidate[], dryRun: boolean) {
   const fates = new Map<Candidate, Fate>()
   const partitions = new Set(candidates.map(({ partition }) => partition))
   for (;;) {
@@ -236,13 +238,15 @@ export interface AcceptOptions {
   readonly schemas: SchemaRegistry
   /** The log's hash seed, the one its readers use for stored segments. */
   readonly hashSeed: number
+  /** `whole`: this process alone appends, and knows every duplicate. `own`: others append too; it knows its own recent ones. */
+  readonly duplicates?: "whole" | "own"
 }
 
 /** The command, holding what this process knows of every partition. One per log and process. */
-export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed }: AcceptOptions) {
+export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplicates = "whole" }: AcceptOptions) {
   const log = yield* EventLog
   const rejectedLog = yield* RejectedLog
-  const confirmed = new ConfirmedEvents(log, yield* PartitionIndex, hashSeed)
+  const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed)
   const accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError> = Effect.fn(function* (request: AcceptRequest) {
     const receivedAtMs = yield* Clock.currentTimeMillis
     const newId = makeNewId(receivedAtMs, yield* Random.Random)

@@ -34,10 +34,22 @@ interface Partition {
 
 export type Standing = { readonly kind: "new" } | { readonly kind: "duplicate" } | { readonly kind: "open"; readonly answered: Deferred.Deferred<void> }
 
+/** What `acceptEvents` asks before it appends, and tells after. */
+export interface KnownEvents {
+  /** Called before `standing` for each partition of a request. */
+  readonly prepare: (partition: number) => Effect.Effect<void, LogReadError | PartitionIndexError>
+  /** How an event stands right now. */
+  readonly standing: (partition: number, event: EventAttributes) => Standing
+  /** The event is about to be appended. */
+  readonly begin: (partition: number, event: EventAttributes) => void
+  /** The append was answered: `stored` undefined = not stored, or not known to be. */
+  readonly finish: (partition: number, event: EventAttributes, stored: StoredAt | undefined) => void
+}
+
 /** One text for one dedupe name: tenant, partition key, import or none, id. */
 export const identityOf = (event: EventAttributes): string => JSON.stringify([event.tenantId, event.partitionKey, event.backfill ?? null, event.id])
 
-export class ConfirmedEvents {
+export class ConfirmedEvents implements KnownEvents {
   private readonly log: EventLogShape
   private readonly index: PartitionIndexShape
   private readonly hashSeed: number

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
@@ -13,6 +13,11 @@ describe("configuration", () => {
 
   const read = (environment: Record<string, string> = {}, flags: [string, string][] = [], terminal = false) =>
     readConfiguration({ flags: new Map(flags), environment, workingDirectory: directory, terminal })
+
+  const distributed = {
+    TIDEMARK_MODE: "distributed", TIDEMARK_KAFKA_BROKERS: "127.0.0.1:9092", TIDEMARK_POSTGRES_URL: "postgres://127.0.0.1/tidemark",
+    TIDEMARK_ELASTICSEARCH_URL: "http://127.0.0.1:9200", TIDEMARK_REDIS_URL: "redis://127.0.0.1", TIDEMARK_EVENTSTORE_URL: "esdb://127.0.0.1:2113?tls=false"
+  }
 
   it("prefers a flag to the environment, the environment to the file, the file to the default", () => {
     expect(read().port).toEqual({ value: 4000, source: "default" })
@@ -42,6 +47,35 @@ describe("configuration", () => {
     expect(() => read({ TIDEMARK_PORT: "http" })).toThrow(ConfigurationError)
     expect(() => read({ TIDEMARK_PORT: "http" })).toThrow(/from 0 to 65535/)
     expect(() => read({ TIDEMARK_WRITE_KEY: "short" })).toThrow(/at least 24/)
+  })
+
+  it("takes roles by name, in distributed mode only, and namespaces that are names everywhere", () => {
+    expect(read().roles.value).toEqual(["ingest", "projector", "api", "replay", "alerts", "dashboard"])
+    expect(() => read({ TIDEMARK_ROLES: "ingest" })).toThrow(/distributed mode only/)
+    expect(read({ ...distributed, TIDEMARK_ROLES: "api, ingest" }).roles.value).toEqual(["ingest", "api"])
+    expect(() => read({ ...distributed, TIDEMARK_ROLES: "worker" })).toThrow(/one or more of ingest, projector/)
+    expect(() => read({ TIDEMARK_NAMESPACE: "Acme-1" })).toThrow(/lower-case letters/)
+    expect(read({ TIDEMARK_NAMESPACE: "acme_1" }).namespace.value).toBe("acme_1")
+  })
+
+  it("needs every engine in distributed mode, and takes addresses from the engines started here last", () => {
+    expect(() => read({ TIDEMARK_MODE: "clustered" })).toThrow(/"embedded" or "distributed"/)
+    expect(() => read({ TIDEMARK_MODE: "distributed" })).toThrow(/TIDEMARK_KAFKA_BROKERS is not set.*npm run engines/)
+    mkdirSync(join(directory, ".tidemark"))
+    writeFileSync(join(directory, ".tidemark", "engines.json"), JSON.stringify({ variables: { ...distributed, TIDEMARK_KAFKA_BROKERS: "127.0.0.1:1" } }))
+    expect(read({ TIDEMARK_MODE: "distributed" }).kafkaBrokers).toEqual({ value: "127.0.0.1:1", source: "engines" })
+    expect(read(distributed).kafkaBrokers).toEqual({ value: "127.0.0.1:9092", source: "environment" })
+    expect(read().kafkaBrokers.value).toBeUndefined()
+  })
+
+  it("has more partitions and no demo in distributed mode unless told otherwise", () => {
+    const { partitions, lanes, demo } = read(distributed, [], true)
+    expect([partitions.value, lanes.value, demo.value]).toEqual([12, 4, false])
+  })
+
+  it("shows no password of an address", () => {
+    const lines = explainConfiguration(read({ ...distributed, TIDEMARK_POSTGRES_URL: "postgres://app:canary@127.0.0.1/db" }))
+    expect(lines).toContainEqual({ name: "TIDEMARK_POSTGRES_URL", value: "postgres://app:********@127.0.0.1/db", source: "environment" })
   })
 
   it("explains every value with its source and shows no key", () => {

@@ -1,13 +1,20 @@
 /**
  * Configuration: flag > environment > file > default. Each value knows where it came from.
  *
- * The file is `tidemark.json` in the working directory, keys as the variables are named. Names and defaults:
- * docs/reference (surfaces).
+ * The file is `tidemark.json` in the working directory, keys as the variables are named. In distributed mode the
+ * addresses of engines that are named nowhere else come from `.tidemark/engines.json`, which `npm run engines -- up`
+ * writes. Names and defaults: docs/reference (surfaces).
  */
 import { existsSync, readFileSync } from "node:fs"
 import { resolve } from "node:path"
 
-export type Source = "flag" | "environment" | "file" | "default"
+export type Source = "flag" | "environment" | "file" | "engines" | "default"
+
+export type Mode = "embedded" | "distributed"
+
+/** What one process does; all of it by default. */
+export const ROLES = ["ingest", "projector", "api", "replay", "alerts", "dashboard"] as const
+export type Role = (typeof ROLES)[number]
 
 export interface Setting<T> {
   readonly value: T
@@ -15,7 +22,10 @@ export interface Setting<T> {
 }
 
 export interface Configuration {
-  readonly mode: Setting<"embedded">
+  readonly mode: Setting<Mode>
+  readonly roles: Setting<readonly Role[]>
+  /** Separates deployments on shared engines. */
+  readonly namespace: Setting<string>
   readonly host: Setting<string>
   readonly port: Setting<number>
   readonly dataDir: Setting<string>
@@ -25,6 +35,11 @@ export interface Configuration {
   readonly writeKey: Setting<string | undefined>
   readonly readKey: Setting<string | undefined>
   readonly adminKey: Setting<string | undefined>
+  readonly kafkaBrokers: Setting<string | undefined>
+  readonly postgresUrl: Setting<string | undefined>
+  readonly elasticsearchUrl: Setting<string | undefined>
+  readonly redisUrl: Setting<string | undefined>
+  readonly eventstoreUrl: Setting<string | undefined>
 }
 
 /** A setting that cannot be used; the message says which, why and what to do. */
@@ -43,15 +58,18 @@ export interface ConfigurationInput {
 const KEY_LENGTH_MIN = 24
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "::1"])
 
-const readFile = (workingDirectory: string): Record<string, unknown> => {
-  const path = resolve(workingDirectory, "tidemark.json")
+const readFile = (workingDirectory: string, name: string): Record<string, unknown> => {
+  const path = resolve(workingDirectory, name)
   if (!existsSync(path)) return {}
   try {
     return JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>
   } catch (error) {
-    throw new ConfigurationError(`tidemark.json is not valid JSON: ${(error as Error).message}. Mend or remove it.`)
+    throw new ConfigurationError(`${name} is not valid JSON: ${(error as Error).message}. Mend or remove it.`)
   }
 }
+
+/** Addresses of the engines that `npm run engines -- up` has started here. */
+const readEngines = (workingDirectory: string): Record<string, unknown> => (readFile(workingDirectory, ".tidemark/engines.json")["variables"] ?? {}) as Record<string, unknown>
 
 const integer = (name: string, text: string, min: number, max: number): number => {
   const value = Number(text)
@@ -66,9 +84,48 @@ const key = (name: string, text: string): string => {
   return text
 }
 
+const rolesOf = (text: string): readonly Role[] => {
+  const names = text.split(",").map((name) => name.trim()).filter((name) => name !== "")
+  const unknown = names.find((name) => !ROLES.some((role) => role === name))
+  if (unknown !== undefined || names.length === 0) throw new ConfigurationError(`TIDEMARK_ROLES is "${text}": give one or more of ${ROLES.join(", ")}, separated by commas.`)
+  return ROLES.filter((role) => names.includes(role))
+}
+
+/** At most 40 characters: it becomes part of schema, index, key and topic names. */
+const namespaceOf = (text: string): string => {
+  if (!/^[a-z][a-z0-9_]{0,39}$/.test(text)) throw new ConfigurationError(`TIDEMARK_NAMESPACE is "${text}": give 1 to 40 lower-case letters, digits or underscores, beginning with a letter.`)
+  return text
+}
+
+const modeOf = (text: string): Mode => {
+  if (text === "embedded" || text === "distributed") return text
+  throw new ConfigurationError(`TIDEMARK_MODE is "${text}": give "embedded" or "distributed".`)
+}
+
+/** What each engine's setting is called, and what a value looks like. */
+const ENGINE_SETTINGS = [
+  ["kafkaBrokers", "TIDEMARK_KAFKA_BROKERS", "127.0.0.1:9092"],
+  ["postgresUrl", "TIDEMARK_POSTGRES_URL", "postgres://tidemark@127.0.0.1:5432/tidemark"],
+  ["elasticsearchUrl", "TIDEMARK_ELASTICSEARCH_URL", "http://127.0.0.1:9200"],
+  ["redisUrl", "TIDEMARK_REDIS_URL", "redis://127.0.0.1:6379"],
+  ["eventstoreUrl", "TIDEMARK_EVENTSTORE_URL", "esdb://127.0.0.1:2113?tls=false"]
+] as const
+
+/** The distributed mode runs on all engines; embedded needs all roles in the one process that owns the data. */
+const checkMode = (configuration: Configuration): void => {
+  const { mode, roles } = configuration
+  if (mode.value === "embedded") {
+    if (roles.value.length < ROLES.length) throw new ConfigurationError(`TIDEMARK_ROLES is "${roles.value.join(",")}": roles run apart in distributed mode only. Unset it, or set TIDEMARK_MODE=distributed.`)
+    return
+  }
+  for (const [property, name, example] of ENGINE_SETTINGS) {
+    if (configuration[property].value === undefined) throw new ConfigurationError(`${name} is not set: distributed mode needs it, as in ${name}=${example}. Start engines on this machine with: npm run engines -- up`)
+  }
+}
+
 /** Reads every setting; throws ConfigurationError with one sentence that says what to do. */
 export const readConfiguration = (input: ConfigurationInput): Configuration => {
-  const file = readFile(input.workingDirectory)
+  const file = readFile(input.workingDirectory, "tidemark.json")
   const pick = <T>(name: string, fallback: T, parse: (text: string) => T): Setting<T> => {
     const flag = input.flags.get(name.replace("TIDEMARK_", "").toLowerCase().replaceAll("_", "-"))
     if (flag !== undefined) return { value: parse(flag), source: "flag" }
@@ -78,27 +135,44 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     return { value: fallback, source: "default" }
   }
   const optionalKey = (name: string) => pick<string | undefined>(name, undefined, (text) => key(name, text))
-  const mode = pick<"embedded">("TIDEMARK_MODE", "embedded", (text) => {
-    if (text === "embedded") return text
-    throw new ConfigurationError(`TIDEMARK_MODE is "${text}": this version runs "embedded" only. Unset it.`)
-  })
-  const partitions = pick("TIDEMARK_PARTITIONS", 4, (text) => integer("TIDEMARK_PARTITIONS", text, 1, 1024))
+  const mode = pick<Mode>("TIDEMARK_MODE", "embedded", modeOf)
+  const distributed = mode.value === "distributed"
+  const started = distributed ? readEngines(input.workingDirectory) : {}
+  const engine = (name: string): Setting<string | undefined> => {
+    const setting = pick<string | undefined>(name, undefined, (text) => text)
+    return setting.value === undefined && started[name] !== undefined ? { value: String(started[name]), source: "engines" } : setting
+  }
+  const partitions = pick("TIDEMARK_PARTITIONS", distributed ? 12 : 4, (text) => integer("TIDEMARK_PARTITIONS", text, 1, 1024))
   const configuration: Configuration = {
     mode,
+    roles: pick<readonly Role[]>("TIDEMARK_ROLES", ROLES, rolesOf),
+    namespace: pick("TIDEMARK_NAMESPACE", "tidemark", namespaceOf),
     host: pick("TIDEMARK_HOST", "127.0.0.1", (text) => text),
     port: pick("TIDEMARK_PORT", 4000, (text) => integer("TIDEMARK_PORT", text, 0, 65_535)),
     dataDir: pick("TIDEMARK_DATA_DIR", resolve(input.workingDirectory, ".tidemark"), (text) => resolve(input.workingDirectory, text)),
     partitions,
     lanes: pick("TIDEMARK_LANES", Math.min(partitions.value, 4), (text) => integer("TIDEMARK_LANES", text, 1, partitions.value)),
-    demo: pick("TIDEMARK_DEMO", input.terminal, (text) => text === "1" || text === "true"),
+    demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => text === "1" || text === "true"),
     writeKey: optionalKey("TIDEMARK_WRITE_KEY"),
     readKey: optionalKey("TIDEMARK_READ_KEY"),
-    adminKey: optionalKey("TIDEMARK_ADMIN_KEY")
+    adminKey: optionalKey("TIDEMARK_ADMIN_KEY"),
+    kafkaBrokers: engine("TIDEMARK_KAFKA_BROKERS"),
+    postgresUrl: engine("TIDEMARK_POSTGRES_URL"),
+    elasticsearchUrl: engine("TIDEMARK_ELASTICSEARCH_URL"),
+    redisUrl: engine("TIDEMARK_REDIS_URL"),
+    eventstoreUrl: engine("TIDEMARK_EVENTSTORE_URL")
   }
+  checkMode(configuration)
   if (!LOOPBACK.has(configuration.host.value) && configuration.adminKey.value === undefined) {
     throw new ConfigurationError(`TIDEMARK_HOST is ${configuration.host.value}: set TIDEMARK_ADMIN_KEY (at least ${KEY_LENGTH_MIN} characters) before listening beyond loopback.`)
   }
   return configuration
+}
+
+/** A value as it may be shown: keys masked, passwords in addresses too. */
+const shown = (property: string, value: unknown): string => {
+  if (property.endsWith("Key")) return value === undefined ? "generated at first start" : "********"
+  return value === undefined ? "not set" : String(value).replace(/(:\/\/[^:@/]*):[^@/]*@/, "$1:********@")
 }
 
 /** One line per setting for `tidemark config explain`; keys are masked. */
@@ -106,7 +180,5 @@ export const explainConfiguration = (configuration: Configuration): readonly { n
   (Object.keys(configuration) as (keyof Configuration)[]).map((property) => {
     const setting: Setting<unknown> = configuration[property]
     const name = "TIDEMARK_" + property.replace(/[A-Z]/g, (letter) => "_" + letter).toUpperCase()
-    const secret = property.endsWith("Key")
-    const value = setting.value === undefined ? "generated at first start" : secret ? "********" : String(setting.value)
-    return { name, value, source: setting.source }
+    return { name, value: shown(property, setting.value), source: setting.source }
   })

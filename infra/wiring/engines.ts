@@ -20,6 +20,7 @@ import { readModelStoreLmdb } from "@tidemark/infra-embedded/ReadModelStoreLmdb"
 import { rejectedLogLmdb } from "@tidemark/infra-embedded/RejectedLogLmdb"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { Effect, Layer } from "effect"
+import { ConfigurationError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 import { withFailpoints } from "./failpoints.ts"
 
@@ -47,6 +48,7 @@ const partitionIndex = (configuration: Configuration) =>
 
 /** Opens all engines; they close with the scope. Any error says what could not be opened. */
 export const engines = (configuration: Configuration) => {
+  if (configuration.mode.value === "distributed") throw new ConfigurationError("TIDEMARK_MODE is \"distributed\": this version does not run it yet. Unset it.")
   const directory = below(configuration)
   const opened = Layer.mergeAll(
     partitionIndex(configuration),
