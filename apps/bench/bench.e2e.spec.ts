@@ -28,4 +28,10 @@ describe("a benchmark of tiny size", () => {
     for (const row of rows) expect(row["eventsPerSecond"]).toBeGreaterThan(0)
     expect(figures).toMatchObject({ eventsPerSecond: rows[0]?.["eventsPerSecond"], ackP99Ms: rows[0]?.["ackP99Ms"] })
   })
+
+  it("says how long an event takes to a subscriber", () => {
+    const { rows, ...figures } = run("latency", "--seconds", "1", "--rates", "50")
+    expect(rows).toMatchObject([{ "sent/s": 50, events: 50 }])
+    expect(figures).toMatchObject({ p50Ms: rows[0]?.["p50Ms"], p95Ms: rows[0]?.["p95Ms"], p99Ms: rows[0]?.["p99Ms"] })
+  })
 })

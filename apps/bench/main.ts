@@ -1,9 +1,10 @@
 import { ingest } from "./ingest.ts"
+import { latency } from "./latency.ts"
 import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { rebuild } from "./rebuild.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]
