@@ -9,7 +9,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["tidemark-source", "node", "import", "default"] } },
   test: {
     include: ["**/*.spec.ts", "**/*.spec.tsx"],
-    exclude: ["**/node_modules/**", "**/dist/**", "**/*.browser.spec.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", "**/*.browser.spec.ts", "**/*.engines.spec.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2

@@ -1,5 +1,7 @@
 /** One request for `/v1/events` to one answer: key, limits, body, events, in this order. Rules: docs/security.md §2, §4. */
 import type { IncomingMessage } from "node:http"
+import type { RateState } from "@tidemark/domain/ports/RateLimiter"
+import { TokenBuckets } from "@tidemark/domain/ports/tokenBuckets"
 import { Clock, Effect } from "effect"
 import type { AcceptAnswer, AcceptError, AcceptRequest, EventResult } from "@tidemark/commands/accept-events/acceptEvents"
 import { EVENTS_MAX, splitBody } from "@tidemark/commands/accept-events/splitBody"
@@ -13,8 +15,7 @@ import type { ImportMark } from "./importHeaders.ts"
 import { admit } from "./keys.ts"
 import { jsonAnswer, problemAnswer } from "./problem.ts"
 import type { Answer, Problem } from "./problem.ts"
-import { RateLimiter, rateHeaders } from "./rateLimits.ts"
-import type { RateState } from "./rateLimits.ts"
+import { rateHeaders } from "./rateLimits.ts"
 
 const RETRY_AFTER_SECONDS = 2
 
@@ -35,9 +36,9 @@ interface Ingest {
   readonly metrics: IngestMetrics
   readonly nowMs: () => number
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
-  readonly requests: RateLimiter
-  readonly events: RateLimiter
-  readonly wrongKeys: RateLimiter
+  readonly requests: TokenBuckets
+  readonly events: TokenBuckets
+  readonly wrongKeys: TokenBuckets
 }
 
 const overLimit = (state: RateState, what: string): Problem => ({
@@ -211,9 +212,9 @@ export const makeAnswerEvents = Effect.fn(function* (accept: Accept, { resolveKe
     types: new Set(schemas.map(({ type }) => type)),
     nowMs: () => clock.currentTimeMillisUnsafe(),
     run: Effect.runPromiseWith(services),
-    requests: new RateLimiter(merged.requestsPerSecond, merged.requestsPerSecond),
-    events: new RateLimiter(merged.eventsPerSecond, merged.eventsPerSecond),
-    wrongKeys: new RateLimiter(merged.wrongKeysPerMinute, merged.wrongKeysPerMinute / 60)
+    requests: new TokenBuckets(merged.requestsPerSecond, merged.requestsPerSecond),
+    events: new TokenBuckets(merged.eventsPerSecond, merged.eventsPerSecond),
+    wrongKeys: new TokenBuckets(merged.wrongKeysPerMinute, merged.wrongKeysPerMinute / 60)
   }
   return async (req: IncomingMessage): Promise<Outcome | "gone"> => {
     const outcome = await answer(req, ingest)

@@ -1,0 +1,96 @@
+/** Result cache and rate limits on a real Redis, which is killed, frozen and emptied under them. */
+import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
+import { rateLimiterContract } from "@tidemark/domain/ports/RateLimiter.contract"
+import { ResultCache } from "@tidemark/domain/ports/ResultCache"
+import { resultCacheContract } from "@tidemark/domain/ports/ResultCache.contract"
+import { Effect, Layer } from "effect"
+import { Redis } from "ioredis"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { rateLimiterRedis } from "./RateLimiterRedis.ts"
+import { RedisProcess } from "./redisProcess.ts"
+import { resultCacheRedis } from "./ResultCacheRedis.ts"
+
+let server: RedisProcess
+let namespaces = 0
+beforeAll(async () => {
+  server = await RedisProcess.start()
+})
+afterAll(() => server.kill())
+
+const settings = () => ({ url: server.url, namespace: `spec${++namespaces}` })
+
+resultCacheContract("Redis", () => ({ open: () => resultCacheRedis(settings()), dispose: async () => {} }))
+rateLimiterContract("Redis", () => ({ open: () => rateLimiterRedis(settings()), dispose: async () => {} }))
+
+const key = { tenantId: "t", projection: "p", pointerVersion: 1, generation: 1, position: [], question: "{}" }
+const limit = { name: "l", capacity: 2, perSecond: 0.001 }
+
+/** Runs until Redis holds what is put: the connection is back. */
+const untilKept = Effect.gen(function* () {
+  const cache = yield* ResultCache
+  while ((yield* cache.get(key)) === undefined) yield* Effect.andThen(cache.put(key, new Uint8Array([2])), Effect.sleep(20))
+})
+
+describe("a Redis that fails", () => {
+  it("is a miss and a local limit while it is away or frozen, at once, and serves again when it is back", async () => {
+    const shared = settings()
+    await Effect.runPromise(Effect.gen(function* () {
+      const cache = yield* ResultCache
+      const limiter = yield* RateLimiter
+      const take = Effect.map(limiter.take(limit, "a", 1), ({ retryAfterSeconds }) => retryAfterSeconds === undefined)
+      yield* cache.put(key, new Uint8Array([1]))
+      expect(yield* take).toBe(true)
+      for (const [away, back] of [[() => server.kill(), () => server.up()], [async () => server.freeze(), async () => server.thaw()]] as const) {
+        yield* Effect.promise(away)
+        const beganMs = performance.now()
+        expect(yield* cache.get(key)).toBeUndefined()
+        yield* cache.put(key, new Uint8Array([9]))
+        yield* take
+        expect(performance.now() - beganMs).toBeLessThan(1_000)
+        yield* Effect.promise(back)
+        yield* untilKept
+      }
+    }).pipe(Effect.provide(Layer.mergeAll(resultCacheRedis(shared), rateLimiterRedis(shared)))))
+  }, 30_000)
+
+  it("still limits within the process while it is away", async () => {
+    const shared = settings()
+    const taken = await Effect.runPromise(Effect.gen(function* () {
+      const limiter = yield* RateLimiter
+      yield* Effect.promise(() => server.kill())
+      const answers = yield* Effect.all(Array.from({ length: 5 }, () => limiter.take(limit, "a", 1)))
+      yield* Effect.promise(() => server.up())
+      return answers.filter(({ retryAfterSeconds }) => retryAfterSeconds === undefined).length
+    }).pipe(Effect.provide(rateLimiterRedis(shared))))
+    expect(taken).toBe(2)
+  }, 30_000)
+
+  it("that is emptied is a miss and a full bucket", async () => {
+    const shared = settings()
+    await Effect.runPromise(Effect.gen(function* () {
+      const cache = yield* ResultCache
+      const limiter = yield* RateLimiter
+      yield* cache.put(key, new Uint8Array([1]))
+      yield* limiter.take(limit, "a", 2)
+      expect((yield* limiter.take(limit, "a", 1)).retryAfterSeconds).toBeGreaterThan(0)
+      const admin = new Redis(server.url)
+      yield* Effect.promise(() => admin.flushall())
+      admin.disconnect()
+      expect(yield* cache.get(key)).toBeUndefined()
+      expect((yield* limiter.take(limit, "a", 2)).retryAfterSeconds).toBeUndefined()
+    }).pipe(Effect.provide(Layer.mergeAll(resultCacheRedis(shared), rateLimiterRedis(shared)))))
+  })
+
+  it("shares its buckets between processes and forgets a bucket that is full again", async () => {
+    const shared = settings()
+    const take = (id: string, perSecond: number, count: number) => Effect.runPromise(Effect.flatMap(RateLimiter, (limiter) => limiter.take({ ...limit, perSecond }, id, count)).pipe(Effect.provide(rateLimiterRedis(shared))))
+    await take("a", 0.001, 2)
+    expect((await take("a", 0.001, 1)).retryAfterSeconds).toBeGreaterThan(0)
+    await take("b", 1_000, 2)
+    const admin = new Redis(server.url)
+    const lastsMs = await admin.pttl(`${shared.namespace}:rate:l:b`)
+    admin.disconnect()
+    expect(lastsMs).toBeGreaterThan(0)
+    expect(lastsMs).toBeLessThan(2_000)
+  })
+})

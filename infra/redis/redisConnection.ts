@@ -1,0 +1,98 @@
+/**
+ * Connections to Redis that never make anybody wait for long: a command fails at once while there is no connection and
+ * after a second while the server does not answer; the connection is tried again for ever, with backoff and jitter.
+ */
+import { Effect, Schema } from "effect"
+import type { Scope } from "effect"
+import { Redis } from "ioredis"
+import type { RedisOptions } from "ioredis"
+
+/** Redis does not answer at start. `url` is without user and password. */
+export class RedisUnreachableError extends Schema.TaggedError<RedisUnreachableError>()("RedisUnreachableError", { url: Schema.String, cause: Schema.Defect() }) {}
+
+export interface RedisSettings {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss:` for TLS. */
+  readonly url: string
+  /** Comes before every channel and key, so that several installations may share a server. */
+  readonly namespace: string
+  /** How long the start waits for the server, ms. */
+  readonly connectMaxMs?: number
+}
+
+const CONNECT_MAX_MS = 5_000
+const COMMAND_MAX_MS = 1_000
+/** A connection is asked for a sign of life this often, ms: a peer that is gone without a word is noticed by it. */
+const PING_EVERY_MS = 2_000
+const RETRY_FIRST_MS = 50
+const RETRY_MAX_MS = 1_000
+
+const retryDelayMs = (attempt: number): number => Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+
+const OPTIONS: RedisOptions = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
+  commandTimeout: COMMAND_MAX_MS,
+  connectTimeout: CONNECT_MAX_MS,
+  retryStrategy: retryDelayMs
+}
+
+const withoutSecrets = (url: string): string => {
+  try {
+    const { protocol, host, pathname } = new URL(url)
+    return `${protocol}//${host}${pathname}`
+  } catch {
+    return url
+  }
+}
+
+/** Cuts a connection that does not answer; the client then connects again by itself. */
+const watch = (client: Redis): (() => void) => {
+  const timer = setInterval(() => {
+    if (client.status !== "ready") return
+    void client.ping().catch(() => client.disconnect(true))
+  }, PING_EVERY_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+const open = async (client: Redis, connectMaxMs: number): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no connection within ${connectMaxMs} ms`)), connectMaxMs)
+  })
+  try {
+    await Promise.race([client.connect(), expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A connection that is ready, closed with the scope. */
+export const connectRedis = (settings: RedisSettings, options: RedisOptions = {}): Effect.Effect<Redis, RedisUnreachableError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.tryPromise({
+        try: async () => {
+          const client = new Redis(settings.url, { ...OPTIONS, ...options, replyMapping: "legacy" })
+          // What goes wrong is seen by who asked; without a listener the client prints it.
+          client.on("error", () => {})
+          try {
+            await open(client, settings.connectMaxMs ?? CONNECT_MAX_MS)
+          } catch (cause) {
+            client.disconnect()
+            throw cause
+          }
+          return { client, unwatch: watch(client) }
+        },
+        catch: (cause) => new RedisUnreachableError({ url: withoutSecrets(settings.url), cause })
+      }),
+      ({ client, unwatch }) => Effect.sync(() => {
+        unwatch()
+        client.disconnect()
+      })
+    ),
+    ({ client }) => client
+  )
