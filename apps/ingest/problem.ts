@@ -64,7 +64,8 @@ export const sendAnswer = async (req: IncomingMessage, res: ServerResponse, { st
   const unread = open && !req.complete
   const length: Readonly<Record<string, string>> = status === 204 ? {} : { "content-length": String(bytes.length) }
   res.writeHead(status, { ...headers, ...length, ...(unread ? { connection: "close" } : {}), "x-content-type-options": "nosniff" })
-  if (bytes.length > 0) res.write(bytes)
-  if (unread) await discard(req)
+  if (!unread) return void res.end(bytes)
+  res.write(bytes)
+  await discard(req)
   res.end()
 }

@@ -4,6 +4,7 @@ import { v7 } from "uuid"
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"
 import { kafkaPartition, partitionKeyOf } from "@tidemark/domain/events/partitioning"
+import { identityText } from "@tidemark/domain/events/partitionState"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { AppendRejectedError, AppendUnknownError, LogReadError, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
 import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
@@ -12,8 +13,8 @@ import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent, RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import { correctEventTime } from "@tidemark/domain/time/correct"
 import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
-import { ConfirmedEvents, identityOf } from "./confirmedEvents.ts"
-import type { KnownEvents } from "./confirmedEvents.ts"
+import { ConfirmedEvents } from "./confirmedEvents.ts"
+import type { KnownEvents, NamedEvent } from "./confirmedEvents.ts"
 import { RecentEvents } from "./recentEvents.ts"
 import type { SchemaRegistry } from "./schemas.ts"
 import { importId } from "./importId.ts"
@@ -57,12 +58,12 @@ export interface AcceptAnswer {
 /** Nothing was appended. */
 export type AcceptError = LogReadError | PartitionIndexError | RejectedLogError
 
-interface Candidate {
+interface Candidate extends NamedEvent {
   readonly kind: "candidate"
-  readonly partition: number
-  readonly event: EventAttributes
   readonly dataText: string | undefined
   readonly hint: string | undefined
+  /** Undefined until it is decided. */
+  fate: Fate | undefined
 }
 
 interface Refused extends Rejection {
@@ -103,7 +104,7 @@ const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }
     source: valid.source ?? request.defaultSource,
     schemaVersion: match.version
   }
-  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, dataText: valid.dataText, hint: match.hint }
+  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, identity: identityText(event), dataText: valid.dataText, hint: match.hint, fate: undefined }
 }
 
 const textOrNull = (item: Item, name: "id" | "type"): string | null => {
@@ -139,12 +140,12 @@ const rejectedEntry = ({ item, code, pointer, detail }: Refused, { request, rece
 
 type Fate = StoredAt | "duplicate" | "dry" | "log-not-writable" | "outcome-unknown"
 
-const resultOf = (judged: Candidate | Refused, fate: Fate | undefined): EventResult => {
+const resultOf = (judged: Candidate | Refused): EventResult => {
   if (judged.kind === "refused") {
     const { item, code, pointer, detail, hint } = judged
     return { status: "rejected", id: textOrNull(item, "id"), code, pointer, detail, hint }
   }
-  const { event: { id }, partition, hint } = judged
+  const { event: { id }, partition, hint, fate } = judged
   if (fate === undefined || fate === "log-not-writable" || fate === "outcome-unknown") return { status: "failed", id, code: fate ?? "outcome-unknown" }
   if (fate === "duplicate") return { status: "duplicate", id }
   return { status: "accepted", id, partition, offset: fate === "dry" ? undefined : String(fate.offset), hint }
@@ -171,14 +172,13 @@ const sortOut = (candidates: readonly Candidate[], confirmed: KnownEvents): Sort
   const copies = new Map<Candidate, Candidate>()
   const firsts = new Map<string, Candidate>()
   for (const candidate of candidates) {
-    const standing = confirmed.standing(candidate.partition, candidate.event)
+    const standing = confirmed.standing(candidate)
     if (standing.kind === "open") open.push(standing.answered)
     if (standing.kind !== "new") continue
-    const identity = identityOf(candidate.event)
-    const first = firsts.get(identity)
+    const first = firsts.get(candidate.identity)
     if (first !== undefined) copies.set(candidate, first)
     else {
-      firsts.set(identity, candidate)
+      firsts.set(candidate.identity, candidate)
       fresh.push(candidate)
     }
   }
@@ -193,22 +193,21 @@ const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | 
 }
 
 /** Appends the fresh candidates as one batch; not interruptible, so that nobody waits for an answer that never comes. */
-const appendFresh = Effect.fn(function* (confirmed: KnownEvents, fresh: readonly Candidate[], fates: Map<Candidate, Fate>) {
+const appendFresh = Effect.fn(function* (confirmed: KnownEvents, fresh: readonly Candidate[]) {
   if (fresh.length === 0) return
   const log = yield* EventLog
-  for (const { partition, event } of fresh) confirmed.begin(partition, event)
+  confirmed.begin(fresh)
   const exit = yield* Effect.exit(
     Effect.suspend(() => log.append(fresh.map(({ partition, event, dataText }): LogRecord => ({ partition, key: event.partitionKey, value: encodeEvent(event, dataText) }))))
   )
-  fresh.forEach((candidate, i) => {
-    const stored = Exit.isSuccess(exit) ? exit.value[i] : undefined
-    confirmed.finish(candidate.partition, candidate.event, stored)
-    fates.set(candidate, stored ?? failureCode(exit))
-  })
+  const stored = Exit.isSuccess(exit) ? exit.value : undefined
+  confirmed.finish(fresh, stored)
+  const failure = failureCode(exit)
+  fresh.forEach((candidate, i) => (candidate.fate = stored?.[i] ?? failure))
 }, Effect.uninterruptible)
 
+/** Decides the fate of every candidate. */
 const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly Candidate[], dryRun: boolean) {
-  const fates = new Map<Candidate, Fate>()
   const partitions = new Set(candidates.map(({ partition }) => partition))
   for (;;) {
     for (const partition of partitions) yield* confirmed.prepare(partition)
@@ -217,14 +216,11 @@ const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly
       for (const answered of open) yield* Deferred.await(answered)
       continue
     }
-    for (const candidate of candidates) fates.set(candidate, "duplicate")
-    if (dryRun) for (const candidate of fresh) fates.set(candidate, "dry")
-    else yield* appendFresh(confirmed, fresh, fates)
-    for (const [copy, first] of copies) {
-      const fate = fates.get(first)
-      fates.set(copy, fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate")
-    }
-    return fates
+    for (const candidate of candidates) candidate.fate = "duplicate"
+    if (dryRun) for (const candidate of fresh) candidate.fate = "dry"
+    else yield* appendFresh(confirmed, fresh)
+    for (const [copy, { fate }] of copies) copy.fate = fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate"
+    return
   }
 })
 
@@ -256,8 +252,8 @@ export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplic
     const entries = refusals.map((one) => rejectedEntry(one, intake))
     if (entries.length > 0 && !request.dryRun) yield* rejectedLog.put(entries)
     const candidates = judged.filter((one) => one.kind === "candidate")
-    const fates = yield* Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log)
-    return answerOf(request.items.length, judged.map((one) => resultOf(one, one.kind === "candidate" ? fates.get(one) : undefined)))
+    yield* Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log)
+    return answerOf(request.items.length, judged.map(resultOf))
   })
   return accept
 })

@@ -15,6 +15,15 @@ const READ_BYTES_MAX = 4_194_304
 /** Observed records after which the state's segment is stored, so that a restart reads no more than these. */
 export const SEGMENT_RECORDS = 4_096n
 
+/** An event where it belongs, with its dedupe name. */
+export interface NamedEvent {
+  readonly partition: number
+  readonly event: EventAttributes
+  /** `identityText` of the event, made once. */
+  readonly identity: string
+}
+
+/** Shared by the events of one append. */
 interface Pending {
   /** Completed once the append is answered, whatever the answer. */
   readonly answered: Deferred.Deferred<void>
@@ -26,7 +35,7 @@ interface Partition {
   readonly lock: Semaphore.Semaphore
   readonly pending: Map<string, Pending>
   /** Durable events of ours that the state has not observed, by offset. */
-  readonly arrived: Map<bigint, EventAttributes>
+  readonly arrived: Map<bigint, NamedEvent>
   segmentFrom: bigint
   /** Taken and not yet stored, oldest first. */
   unsaved: PartitionSegment[]
@@ -34,20 +43,20 @@ interface Partition {
 
 export type Standing = { readonly kind: "new" } | { readonly kind: "duplicate" } | { readonly kind: "open"; readonly answered: Deferred.Deferred<void> }
 
+export const NEW: Standing = { kind: "new" }
+export const DUPLICATE: Standing = { kind: "duplicate" }
+
 /** What `acceptEvents` asks before it appends, and tells after. */
 export interface KnownEvents {
   /** Called before `standing` for each partition of a request. */
   readonly prepare: (partition: number) => Effect.Effect<void, LogReadError | PartitionIndexError>
   /** How an event stands right now. */
-  readonly standing: (partition: number, event: EventAttributes) => Standing
-  /** The event is about to be appended. */
-  readonly begin: (partition: number, event: EventAttributes) => void
-  /** The append was answered: `stored` undefined = not stored, or not known to be. */
-  readonly finish: (partition: number, event: EventAttributes, stored: StoredAt | undefined) => void
+  readonly standing: (named: NamedEvent) => Standing
+  /** These events, no two of one name and none of them open, are about to be appended together. */
+  readonly begin: (batch: readonly NamedEvent[]) => void
+  /** Their append was answered: `stored` undefined = not stored, or not known to be. */
+  readonly finish: (batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined) => void
 }
-
-/** One text for one dedupe name: tenant, partition key, import or none, id. */
-export const identityOf = (event: EventAttributes): string => JSON.stringify([event.tenantId, event.partitionKey, event.backfill ?? null, event.id])
 
 export class ConfirmedEvents implements KnownEvents {
   private readonly log: EventLogShape
@@ -113,16 +122,21 @@ export class ConfirmedEvents implements KnownEvents {
   }
 
   private drain(slot: Partition, state: PartitionState): void {
-    for (const [offset, event] of slot.arrived) {
+    for (const [offset, { identity }] of slot.arrived) {
       if (offset >= state.nextOffset) continue
       slot.arrived.delete(offset)
-      slot.pending.delete(identityOf(event))
+      slot.pending.delete(identity)
     }
-    for (let event = slot.arrived.get(state.nextOffset); event !== undefined; event = slot.arrived.get(state.nextOffset)) {
+    for (let named = slot.arrived.get(state.nextOffset); named !== undefined; named = slot.arrived.get(state.nextOffset)) {
       slot.arrived.delete(state.nextOffset)
-      slot.pending.delete(identityOf(event))
-      state.observe({ kind: "event", event: { ...event, data: undefined } })
+      this.observe(slot, state, named)
     }
+  }
+
+  /** The event at the state's next offset. */
+  private observe(slot: Partition, state: PartitionState, { event, identity }: NamedEvent): void {
+    slot.pending.delete(identity)
+    state.observe({ kind: "event", event: { ...event, data: undefined } })
   }
 
   /** Stores what was observed once it is enough. What cannot be stored is tried again with the next segment. */
@@ -142,28 +156,31 @@ export class ConfirmedEvents implements KnownEvents {
   }
 
   /** How an event stands right now, its partition being prepared. */
-  standing(partition: number, event: EventAttributes): Standing {
+  standing({ partition, event, identity }: NamedEvent): Standing {
     const slot = this.partitionOf(partition)
-    const pending = slot.pending.get(identityOf(event))
-    if (pending !== undefined) return pending.durable ? { kind: "duplicate" } : { kind: "open", answered: pending.answered }
-    return slot.state?.isDuplicate(event, event.receivedAtMs) === true ? { kind: "duplicate" } : { kind: "new" }
+    const pending = slot.pending.get(identity)
+    if (pending !== undefined) return pending.durable ? DUPLICATE : { kind: "open", answered: pending.answered }
+    return slot.state?.isDuplicate(event, event.receivedAtMs) === true ? DUPLICATE : NEW
   }
 
-  /** Marks an event as about to be appended. */
-  begin(partition: number, event: EventAttributes): void {
-    this.partitionOf(partition).pending.set(identityOf(event), { answered: Deferred.makeUnsafe<void>(), durable: false })
+  begin(batch: readonly NamedEvent[]): void {
+    const pending: Pending = { answered: Deferred.makeUnsafe<void>(), durable: false }
+    for (const { partition, identity } of batch) this.partitionOf(partition).pending.set(identity, pending)
   }
 
-  /** The append was answered: `stored` undefined = not stored, or not known to be. */
-  finish(partition: number, event: EventAttributes, stored: StoredAt | undefined): void {
-    const slot = this.partitionOf(partition)
-    const pending = slot.pending.get(identityOf(event))
-    if (stored === undefined) slot.pending.delete(identityOf(event))
-    else {
-      if (pending !== undefined) pending.durable = true
-      slot.arrived.set(stored.offset, event)
-      if (slot.state !== undefined && slot.arrived.has(slot.state.nextOffset)) this.drain(slot, slot.state)
-    }
-    if (pending !== undefined) Deferred.doneUnsafe(pending.answered, Effect.void)
+  finish(batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined): void {
+    const [first] = batch
+    const pending = first === undefined ? undefined : this.partitionOf(first.partition).pending.get(first.identity)
+    batch.forEach((named, i) => {
+      const slot = this.partitionOf(named.partition)
+      const offset = stored?.[i]?.offset
+      if (offset === undefined) slot.pending.delete(named.identity)
+      else if (offset === slot.state?.nextOffset) this.observe(slot, slot.state, named)
+      else slot.arrived.set(offset, named)
+    })
+    for (const slot of this.partitions.values()) if (slot.state !== undefined && slot.arrived.has(slot.state.nextOffset)) this.drain(slot, slot.state)
+    if (pending === undefined) return
+    pending.durable = stored !== undefined
+    Deferred.doneUnsafe(pending.answered, Effect.void)
   }
 }

@@ -85,7 +85,11 @@ export const elementsOf = (text: string): readonly TextRange[] | undefined => {
   }
 }
 
+/** A string literal that means what it shows. */
+const PLAIN_STRING = /^"[^"\\\p{Cc}]*"$/u
+
 const keyOf = (text: string): string | undefined => {
+  if (PLAIN_STRING.test(text)) return text.slice(1, -1)
   try {
     const key: unknown = JSON.parse(text)
     return typeof key === "string" ? key : undefined

@@ -1,37 +1,40 @@
 import type { EventAttributes } from "@tidemark/domain/events/event"
+import { identityText } from "@tidemark/domain/events/partitionState"
 import { Deferred, Effect, Exit } from "effect"
 import { describe, expect, it } from "vitest"
+import type { NamedEvent } from "./confirmedEvents.ts"
 import { RecentEvents } from "./recentEvents.ts"
 
 const HOUR_MS = 3_600_000
 
-const event = (id: string, over: Partial<EventAttributes> = {}): EventAttributes => ({
-  id, source: "s", type: "t", timeMs: 0, receivedAtMs: 0, tenantId: "a", partitionKey: "a:u", schemaVersion: 0, ...over
-})
+const event = (id: string, over: Partial<EventAttributes> = {}): NamedEvent => {
+  const attributes: EventAttributes = { id, source: "s", type: "t", timeMs: 0, receivedAtMs: 0, tenantId: "a", partitionKey: "a:u", schemaVersion: 0, ...over }
+  return { partition: 0, event: attributes, identity: identityText(attributes) }
+}
 
-const store = (recent: RecentEvents, one: EventAttributes, offset = 0n) => {
-  recent.begin(0, one)
-  recent.finish(0, one, { partition: 0, offset })
+const store = (recent: RecentEvents, ...batch: readonly NamedEvent[]) => {
+  recent.begin(batch)
+  recent.finish(batch, batch.map((_, i) => ({ partition: 0, offset: BigInt(i) })))
 }
 
 describe("what an ingest process remembers of its own events", () => {
   it("names an event a duplicate once the first is durable, and open before", () => {
     const recent = new RecentEvents()
-    expect(recent.standing(0, event("1"))).toEqual({ kind: "new" })
-    recent.begin(0, event("1"))
-    expect(recent.standing(0, event("1")).kind).toBe("open")
-    recent.finish(0, event("1"), { partition: 0, offset: 5n })
-    expect(recent.standing(0, event("1"))).toEqual({ kind: "duplicate" })
-    expect(recent.standing(0, event("1", { tenantId: "b" }))).toEqual({ kind: "new" })
-    expect(recent.standing(0, event("1", { backfill: "import" }))).toEqual({ kind: "new" })
+    expect(recent.standing(event("1"))).toEqual({ kind: "new" })
+    recent.begin([event("1")])
+    expect(recent.standing(event("1")).kind).toBe("open")
+    recent.finish([event("1")], [{ partition: 0, offset: 5n }])
+    expect(recent.standing(event("1"))).toEqual({ kind: "duplicate" })
+    expect(recent.standing(event("1", { tenantId: "b" }))).toEqual({ kind: "new" })
+    expect(recent.standing(event("1", { backfill: "import" }))).toEqual({ kind: "new" })
   })
 
   it("takes an event again whose append was refused or is unknown, and wakes who waited for it", async () => {
     const recent = new RecentEvents()
-    recent.begin(0, event("1"))
-    const standing = recent.standing(0, event("1"))
-    recent.finish(0, event("1"), undefined)
-    expect(recent.standing(0, event("1"))).toEqual({ kind: "new" })
+    recent.begin([event("1")])
+    const standing = recent.standing(event("1"))
+    recent.finish([event("1")], undefined)
+    expect(recent.standing(event("1"))).toEqual({ kind: "new" })
     if (standing.kind !== "open") throw new Error("expected to wait")
     expect(Exit.isSuccess(await Effect.runPromiseExit(Deferred.await(standing.answered)))).toBe(true)
   })
@@ -40,17 +43,17 @@ describe("what an ingest process remembers of its own events", () => {
     const recent = new RecentEvents()
     store(recent, event("1"))
     store(recent, event("2", { backfill: "import" }))
-    expect(recent.standing(0, event("1", { receivedAtMs: 23 * HOUR_MS })).kind).toBe("duplicate")
-    expect(recent.standing(0, event("1", { receivedAtMs: 23 * HOUR_MS + 1 })).kind).toBe("new")
-    expect(recent.standing(0, event("2", { backfill: "import", receivedAtMs: 99 * HOUR_MS })).kind).toBe("duplicate")
+    expect(recent.standing(event("1", { receivedAtMs: 23 * HOUR_MS })).kind).toBe("duplicate")
+    expect(recent.standing(event("1", { receivedAtMs: 23 * HOUR_MS + 1 })).kind).toBe("new")
+    expect(recent.standing(event("2", { backfill: "import", receivedAtMs: 99 * HOUR_MS })).kind).toBe("duplicate")
   })
 
   it("forgets the oldest first and never one that is still open", () => {
     const recent = new RecentEvents(2)
-    recent.begin(0, event("open"))
+    recent.begin([event("open")])
     for (const id of ["1", "2", "3"]) store(recent, event(id))
-    expect(recent.standing(0, event("open")).kind).toBe("open")
-    recent.finish(0, event("open"), { partition: 0, offset: 0n })
-    expect(["1", "2", "3"].map((id) => recent.standing(0, event(id)).kind)).toEqual(["new", "duplicate", "duplicate"])
+    expect(recent.standing(event("open")).kind).toBe("open")
+    recent.finish([event("open")], [{ partition: 0, offset: 0n }])
+    expect(["1", "2", "3"].map((id) => recent.standing(event(id)).kind)).toEqual(["new", "duplicate", "duplicate"])
   })
 })

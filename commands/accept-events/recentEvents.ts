@@ -5,10 +5,9 @@
  * It never names an event a duplicate that readers would count. Rules: docs/semantics.md §4 (Duplicates).
  */
 import { Deferred, Effect } from "effect"
-import type { EventAttributes } from "@tidemark/domain/events/event"
 import type { StoredAt } from "@tidemark/domain/ports/EventLog"
-import { identityOf } from "./confirmedEvents.ts"
-import type { KnownEvents, Standing } from "./confirmedEvents.ts"
+import { DUPLICATE, NEW } from "./confirmedEvents.ts"
+import type { KnownEvents, NamedEvent, Standing } from "./confirmedEvents.ts"
 
 /** An hour less than readers remember: their clock is the log's, which may be behind this one. */
 const HORIZON_MS = 23 * 3_600_000
@@ -33,27 +32,32 @@ export class RecentEvents implements KnownEvents {
     return Effect.void
   }
 
-  standing(_partition: number, event: EventAttributes): Standing {
-    const known = this.known.get(identityOf(event))
-    if (known === undefined) return { kind: "new" }
+  standing({ event, identity }: NamedEvent): Standing {
+    const known = this.known.get(identity)
+    if (known === undefined) return NEW
     if (!known.durable) return { kind: "open", answered: known.answered }
     const remembered = event.backfill !== undefined || event.receivedAtMs - known.receivedAtMs <= HORIZON_MS
-    return remembered ? { kind: "duplicate" } : { kind: "new" }
+    return remembered ? DUPLICATE : NEW
   }
 
-  begin(_partition: number, event: EventAttributes): void {
-    const identity = identityOf(event)
-    this.known.delete(identity)
-    this.known.set(identity, { answered: Deferred.makeUnsafe<void>(), receivedAtMs: event.receivedAtMs, durable: false })
+  begin(batch: readonly NamedEvent[]): void {
+    const answered = Deferred.makeUnsafe<void>()
+    for (const { event, identity } of batch) {
+      this.known.delete(identity)
+      this.known.set(identity, { answered, receivedAtMs: event.receivedAtMs, durable: false })
+    }
   }
 
-  finish(_partition: number, event: EventAttributes, stored: StoredAt | undefined): void {
-    const identity = identityOf(event)
-    const known = this.known.get(identity)
-    if (known === undefined) return
-    if (stored === undefined) this.known.delete(identity)
-    else known.durable = true
-    Deferred.doneUnsafe(known.answered, Effect.void)
+  finish(batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined): void {
+    const [first] = batch
+    const answered = first === undefined ? undefined : this.known.get(first.identity)?.answered
+    for (const { identity } of batch) {
+      const known = this.known.get(identity)
+      if (known === undefined) continue
+      if (stored === undefined) this.known.delete(identity)
+      else known.durable = true
+    }
+    if (answered !== undefined) Deferred.doneUnsafe(answered, Effect.void)
     this.forgetOldest()
   }
 

@@ -92,10 +92,12 @@ const isNear = (a: string, b: string, distanceMax: number): boolean => {
 /** Compiles every schema now. Throws SchemaRefusedError. */
 export const makeSchemaRegistry = (schemas: readonly EventSchema[]): SchemaRegistry => {
   const types = new Map<string, Map<number, ValidateFunction>>()
+  const newestOf = new Map<string, number>()
   for (const schema of schemas) {
     const versions = types.get(schema.type) ?? new Map<number, ValidateFunction>()
     if (versions.has(schema.version)) throw new SchemaRefusedError(`${schema.type} v${schema.version} is given twice`)
     types.set(schema.type, versions.set(schema.version, compile(schema)))
+    newestOf.set(schema.type, Math.max(schema.version, newestOf.get(schema.type) ?? 0))
   }
   const nearName = (type: string): string | undefined => {
     if (type.length > 128) return undefined
@@ -109,7 +111,7 @@ export const makeSchemaRegistry = (schemas: readonly EventSchema[]): SchemaRegis
       if (asked === undefined || asked === 0) return { kind: "match", version: 0, hint }
       return mismatch("schema-version", "/schemaVersion", `the type ${type.slice(0, 128)} has no schema`, hint)
     }
-    const newest = Math.max(...versions.keys())
+    const newest = newestOf.get(type) ?? 0
     const version = asked ?? newest
     const validate = versions.get(version)
     if (validate === undefined) return mismatch("schema-version", "/schemaVersion", `version ${version} is not known`, `the newest is ${newest}`)

@@ -31,8 +31,8 @@ const NO_IMPORTS: ImportLookup = { has: () => false }
 const UNIT = "\u001f"
 const scratch = new Uint32Array(4)
 
-/** The dedupe name space: (tenant, partition key, import name or none, id), each with its length so that none runs into the next. */
-const identityText = (event: Identity): string =>
+/** The dedupe name of an event: tenant, partition key, import name or none, id, each with its length so that none runs into the next. */
+export const identityText = (event: Identity): string =>
   `${event.tenantId.length}:${event.tenantId}${UNIT}${event.partitionKey.length}:${event.partitionKey}${UNIT}${event.backfill === undefined ? "-" : `${event.backfill.length}:${event.backfill}`}${UNIT}${event.id}`
 
 const hashKey = (hi: number, lo: number): number => hi * 2 ** 21 + (lo >>> 11)

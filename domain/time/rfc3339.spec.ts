@@ -20,10 +20,17 @@ describe("an RFC 3339 time", () => {
     for (const wrong of [1.5, NaN, Infinity, TIME_MS_MAX + 1, TIME_MS_MIN - 1, null, true, {}]) expect(parseTime(wrong)).toBeUndefined()
   })
 
-  it("property: written and read again is the same", () => {
+  it("is written alike whatever was written before: at the ends of days, of years and of what can be written", () => {
+    const edges = [0, -1, 86_399_999, 86_400_000, -86_400_001, TIME_MS_MIN, TIME_MS_MAX, Date.UTC(2024, 1, 29, 23, 59, 59, 999), Date.UTC(2024, 2, 1)]
+    for (const before of edges) for (const ms of edges) expect([formatRfc3339(before), formatRfc3339(ms)]).toEqual([new Date(before).toISOString(), new Date(ms).toISOString()])
+    expect(() => formatRfc3339(NaN)).toThrow(RangeError)
+  })
+
+  it("property: written as the platform writes it, and read again the same", () => {
     fc.assert(
       fc.property(fc.integer({ min: TIME_MS_MIN, max: TIME_MS_MAX }), (ms) => {
         expect(parseRfc3339(formatRfc3339(ms))).toBe(ms)
+        expect(formatRfc3339(ms)).toBe(new Date(ms).toISOString())
       })
     )
   })

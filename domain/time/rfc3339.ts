@@ -73,5 +73,22 @@ export const parseTime = (value: unknown): number | undefined => {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= TIME_MS_MIN && value <= TIME_MS_MAX ? value : undefined
 }
 
-/** RFC 3339, UTC, always three digits of milliseconds. `ms` in [TIME_MS_MIN, TIME_MS_MAX]. */
-export const formatRfc3339 = (ms: number): string => new Date(ms).toISOString()
+const DAY_MS = 86_400_000
+const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, "0"))
+const THREE_DIGITS = Array.from({ length: 1_000 }, (_, i) => String(i).padStart(3, "0"))
+/** The day written last and its text: times that are written one after another mostly share it. */
+let lastDay = NaN
+let lastDayText = ""
+
+/** RFC 3339, UTC, always three digits of milliseconds. `ms`: an integer in [TIME_MS_MIN, TIME_MS_MAX]. */
+export const formatRfc3339 = (ms: number): string => {
+  const day = Math.floor(ms / DAY_MS)
+  if (day !== lastDay) {
+    lastDayText = new Date(day * DAY_MS).toISOString().slice(0, 11)
+    lastDay = day
+  }
+  const ofDay = ms - day * DAY_MS
+  const seconds = Math.floor(ofDay / 1_000)
+  const minutes = Math.floor(seconds / 60)
+  return `${lastDayText}${TWO_DIGITS[Math.floor(minutes / 60)] ?? ""}:${TWO_DIGITS[minutes % 60] ?? ""}:${TWO_DIGITS[seconds % 60] ?? ""}.${THREE_DIGITS[ofDay - seconds * 1_000] ?? ""}Z`
+}
