@@ -53,4 +53,6 @@ export interface IngestOptions {
   readonly schemas: readonly EventSchema[]
   readonly metrics?: IngestMetrics
   readonly limits?: Partial<IngestLimits>
+  /** `own` where other processes append to the same log; `whole` by default. */
+  readonly duplicates?: "whole" | "own"
 }

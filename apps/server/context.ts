@@ -1,7 +1,13 @@
 /** What the server is given by its entry: settings, telemetry, surroundings. */
 
+/** What one process does. */
+export type Role = "ingest" | "projector" | "api" | "replay" | "alerts" | "dashboard"
+
 /** Settings with their defaults filled in. */
 export interface ServerSettings {
+  readonly roles: ReadonlySet<Role>
+  /** Other processes share the engines: nobody knows of all events that are appended. */
+  readonly shared: boolean
   readonly host: string
   /** 0 = any free one. */
   readonly port: number

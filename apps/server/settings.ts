@@ -1,5 +1,5 @@
 /** Flags of the command line and the values of the configuration, as the server takes them. */
-import type { ServerSettings } from "./context.ts"
+import type { Role, ServerSettings } from "./context.ts"
 
 interface Value<T> {
   readonly value: T
@@ -7,6 +7,8 @@ interface Value<T> {
 
 /** The part of the configuration that the server itself reads. */
 export interface ConfiguredValues {
+  readonly mode: Value<"embedded" | "distributed">
+  readonly roles: Value<readonly Role[]>
   readonly host: Value<string>
   readonly port: Value<number>
   readonly dataDir: Value<string>
@@ -16,7 +18,9 @@ export interface ConfiguredValues {
   readonly adminKey: Value<string | undefined>
 }
 
-export const settingsOf = ({ host, port, dataDir, demo, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+export const settingsOf = ({ mode, roles, host, port, dataDir, demo, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+  roles: new Set(roles.value),
+  shared: mode.value === "distributed",
   host: host.value,
   port: port.value,
   dataDir: dataDir.value,

@@ -1,0 +1,75 @@
+/** Everything of one process that answers over HTTP, on one port: what its roles have, and the operators' routes always. */
+import { randomBytes } from "node:crypto"
+import { isApiPath, makeApiHandlers } from "@tidemark/api/makeApiHandlers"
+import type { ApiPorts } from "@tidemark/api/context"
+import type { SettingsModel } from "@tidemark/commands/settingsModel"
+import { eventTypes } from "@tidemark/domain/events/types/catalogue"
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { makeIngestHandlers } from "@tidemark/ingest/makeIngestHandlers"
+import { Effect } from "effect"
+import { makeAudit } from "./auditThread.ts"
+import { isLoopback } from "./context.ts"
+import type { FirstKeys } from "./firstKeys.ts"
+import { makeHostGuard } from "./hostGuard.ts"
+import { serveHttp } from "./httpServer.ts"
+import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
+import { makeRouter } from "./router.ts"
+import type { ServeOptions } from "./serveOptions.ts"
+import { makeStaticHandler } from "./staticFiles.ts"
+import { makeVerifyHandler } from "./verifyHandler.ts"
+
+const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
+  const key = model.verifyKey(keyText)
+  if (key === undefined) return undefined
+  const { tenantId, role, prefix, allowedOrigins } = key
+  return { tenantId, kind: role, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
+}
+
+const urlOf = (host: string, port: number): string => `http://${host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
+
+/** Everything that answers over HTTP. Answers the URL it listens at. */
+export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys) {
+  const { settings, telemetry, dashboardDirectory, version } = options
+  const { log } = telemetry
+  const services = yield* Effect.context<ApiPorts>()
+  const resolveKey = ingestKeyOf(model)
+  const ingest = settings.roles.has("ingest") ? yield* makeIngestHandlers({
+    resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole",
+    metrics: { eventsAnswered: telemetry.ingested, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
+  }) : undefined
+  const api = yield* Effect.acquireRelease(
+    Effect.sync(() => makeApiHandlers({
+      services,
+      resolveKey,
+      metrics: { queryAnswered: telemetry.queried, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
+    })),
+    ({ close }) => Effect.promise(close)
+  )
+  const asks = settings.roles.has("api")
+  const hostAllowed = makeHostGuard(settings.host)
+  const run = Effect.runPromiseWith(services) as <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
+  const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
+  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), telemetry)
+  if (settings.roles.has("projector")) yield* Effect.forkScoped(audit.run)
+  const verifyHandler = makeVerifyHandler({ refusal: adminRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
+  const onRequest = makeRouter({
+    hostAllowed,
+    handlers: [
+      ingest?.handle ?? (async () => false),
+      async (request, response) => asks && isApiPath(request.url) && (await api.handleGraphql(request, response), true),
+      verifyHandler
+    ],
+    routes: makeOperatorRoutes({ run, telemetry, model, auditPart: audit.part, signIn: token === undefined ? undefined : { keys: known, token }, version }),
+    page: settings.roles.has("dashboard") ? makeStaticHandler(dashboardDirectory, token) : () => false,
+    onFailure: (error) => log.error({ error: String(error) }, "a request failed")
+  })
+  const port = yield* serveHttp({
+    onRequest,
+    onUpgrade: (request, socket, head) => {
+      if (asks && hostAllowed(request.headers.host) && isApiPath(request.url)) api.handleUpgrade(request, socket, head)
+      else socket.end("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+    }
+  }, settings.host, settings.port)
+  return urlOf(settings.host, port)
+})
