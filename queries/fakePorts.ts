@@ -72,6 +72,7 @@ const storeOf = (world: World): ReadModelStoreShape => ({
   takeOver: () => notRead,
   readRows: () => notRead,
   readKeyCounts: () => notRead,
+  visitRowsBelow: () => notRead,
   commit: () => notRead,
   flip: () => notRead,
   recordHalt: () => notRead,

@@ -163,6 +163,7 @@ const recomputeLane = Effect.fn("recomputeLane")(function* (subject: Subject, ch
     )
     if (!fits) return undefined
     for (const tenantId of fold.tenants) tenants.add(tenantId)
+    fold.dropExpired(checkpoint.partitions.map(({ receivedMaxMs }) => receivedMaxMs))
     for (const row of fold.rows.values()) digest.add(row)
     yield* compareRows(snapshot, { projection, generation, lane: checkpoint.lane.lane }, tenants, slice, fold.rows, model)
   }

@@ -96,6 +96,15 @@ export class LaneFold {
     return Object.fromEntries(COUNTERS.map((name) => [name, 0])) as ExpectedCounters
   }
 
+  /** Takes out the rows that the lane's retention has dropped. Call it when every partition is folded. */
+  dropExpired(receivedMaxMs: readonly (number | null)[]): void {
+    const { retentionDays } = this.compiled.definition
+    if (retentionDays === undefined || receivedMaxMs.length === 0) return
+    let fromMs = Infinity
+    for (const atMs of receivedMaxMs) fromMs = atMs === null ? -Infinity : Math.min(fromMs, startOf(atMs - retentionDays * DAY_MS, DAY_MS))
+    for (const [name, { startMs }] of this.rows) if (startMs < fromMs) this.rows.delete(name)
+  }
+
   startPartition(partition: number): void {
     this.partition = partition
     this.counters = LaneFold.noCounters()

@@ -82,6 +82,14 @@ export class PartitionState {
     this.imports = imports
   }
 
+  /** Knows nothing of the records before `offset`: the log has lost them. */
+  static startingAt(partition: number, seed: number, offset: bigint): PartitionState {
+    const state = new PartitionState(partition, seed)
+    state.next = offset
+    state.segmentFrom = offset
+    return state
+  }
+
   /** Continues where stored segments (contiguous, oldest first) end. */
   static fromSegments(partition: number, seed: number, segments: readonly PartitionSegment[], imports: ImportLookup): PartitionState {
     const state = new PartitionState(partition, seed, imports)

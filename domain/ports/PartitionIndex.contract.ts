@@ -92,6 +92,13 @@ export const partitionIndexContract = (name: string, makeHarness: () => Partitio
       expect((await run((index) => index.load(0, 100n))).nextOffset).toBe(26n)
     }))
 
+    it("begins anywhere, for a log may have lost its head, and is contiguous from there", session(async (run) => {
+      await run((index) => saveAll(index, [segment(7, 10), segment(10, 12)]))
+      expect(rangesOf((await run((index) => index.load(0, 100n))).segments)).toEqual([[7, 10], [10, 12]])
+      expect((await run((index) => index.load(0, 9n))).nextOffset).toBe(0n)
+      expect(await run((index) => Effect.flip(index.save(segment(13, 14))))).toMatchObject({ _tag: "PartitionIndexError" })
+    }))
+
     it("returns every segment inside the horizon of the prefix asked for, and always the last one", session(async (run) => {
       await run((index) => saveAll(index, [segment(0, 2, { receivedMaxMs: 0 }), segment(2, 4, { receivedMaxMs: 1 }), segment(4, 6, { receivedMaxMs: DAY_MS }), segment(6, 8, { receivedMaxMs: DAY_MS + 1 }), segment(8, 10, { receivedMaxMs: 9 * DAY_MS })]))
       const load = (atMost: bigint) => run((index) => index.load(0, atMost)).then(({ segments }) => rangesOf(segments))

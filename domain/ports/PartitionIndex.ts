@@ -55,7 +55,8 @@ export interface PartitionIndexShape {
   readonly load: (partition: number, atMost: bigint) => Effect.Effect<StoredPrefix, PartitionIndexError>
   /**
    * Stores a segment, durably when it succeeds. One that is already stored (same or covered range) is ignored, one
-   * that is stored in part is stored from there on, one that starts beyond the stored end fails.
+   * that is stored in part is stored from there on, one that starts beyond the stored end fails. The first one of a
+   * partition may start anywhere: the log may have lost its head.
    */
   readonly save: (segment: PartitionSegment) => Effect.Effect<void, PartitionIndexError>
 }

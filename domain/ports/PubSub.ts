@@ -7,7 +7,7 @@ import type { Effect, Scope } from "effect"
 export interface Notification {
   /** What changed; a receiver reads the read model. */
   readonly key: string
-  /** Rises with each change of the key within a generation. */
+  /** Decimal; rises with each change of the key. Only a message published again repeats an older one. */
   readonly version: string
 }
 

@@ -22,7 +22,7 @@ const row = (over: Partial<Row> = {}): Row => ({
 const commitOf = (number: number, epoch: bigint, from: bigint, to: bigint, over: Partial<LaneCommit> = {}): LaneCommit => ({
   lane: lane(number), epoch, expected: [{ partition: number, nextOffset: from }],
   next: [{ partition: number, nextOffset: to, lastRecordHash: "ab", counters, receivedMaxMs: 5, heartbeatMaxMs: null, tenantMaxMs: new Map([["t", 4]]) }],
-  digest: new Uint8Array(4_096).fill(number + 1), rows: [], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [], ...over
+  digest: new Uint8Array(4_096).fill(number + 1), rows: [], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [], dropBelowMs: null, ...over
 })
 
 const late = (offset: bigint, outcome: LateEntry["outcome"], tenantId = "t"): LateEntry => ({
@@ -92,6 +92,25 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await run((store) => scan(store, "t", 0, 60_000))).toHaveLength(3)
       expect(await run((store) => scan(store, "tt"))).toHaveLength(1)
       expect(await run((store) => scan(store, "nobody"))).toEqual([])
+    }))
+
+    it("visits and drops a lane's rows below an instant, of all tenants and resolutions, with their key counts and nothing else", session(async (run) => {
+      const key = (digit: string) => digit.repeat(32)
+      const below = [row({ windowStartMs: -60_000 }), row({ tenantId: "tt", resolution: 1, windowStartMs: -3_600_000 }), row({ tenantId: "", resolution: 2, windowStartMs: -86_400_000 }), row({ keyId: key("f"), windowStartMs: -1 })]
+      const kept = [row({ tenantId: "tt" }), row({ windowStartMs: 0 })]
+      const counts = [{ tenantId: "t", windowStartMs: -60_000, partition: 0, keys: 1 }, { tenantId: "t", windowStartMs: 0, partition: 0, keys: 1 }]
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 1n, { rows: [...below, ...kept], keyCounts: counts }), commitOf(1, 1n, 0n, 1n, { rows: [row({ windowStartMs: -60_000 })] })]))
+      const visited = (store: ReadModelStoreShape) => Effect.gen(function* () {
+        const found: Row[] = []
+        yield* store.visitRowsBelow(lane(0), 0, (rows) => void found.push(...rows))
+        return found.sort((a, b) => a.windowStartMs - b.windowStartMs)
+      })
+      expect(await run(visited)).toEqual(below.toSorted((a, b) => a.windowStartMs - b.windowStartMs))
+      await run((store) => store.commit([commitOf(0, 1n, 1n, 2n, { dropBelowMs: 0, rows: [row({ keyId: key("a") })] })]))
+      expect(await run(visited)).toEqual([])
+      expect((await run(scan)).map(({ windowStartMs, keyId, lane: owner }) => [windowStartMs, keyId[0], owner])).toEqual([[-60_000, "0", 1], [0, "0", 0], [0, "a", 0]])
+      expect(await run((store) => scan(store, "tt"))).toHaveLength(1)
+      expect(await run((store) => store.readKeyCounts(lane(0), counts))).toEqual([counts[1]])
     }))
 
     it("holds a snapshot on its view while commits go on", session(async (run) => {

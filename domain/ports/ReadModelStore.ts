@@ -152,6 +152,9 @@ export interface LaneCommit {
   readonly expected: readonly { readonly partition: number; readonly nextOffset: bigint }[]
   readonly next: readonly PartitionCheckpoint[]
   readonly digest: Uint8Array
+  /** Rows and key counts of this lane whose window starts before this go, Unix ms; null: none do. Semantics §5, retention. */
+  readonly dropBelowMs: number | null
+  /** None of them starts before `dropBelowMs`. */
   readonly rows: readonly Row[]
   /** An entry at a (partition, offset) already entered replaces it: held becomes applied. */
   readonly late: readonly LateEntry[]
@@ -296,6 +299,8 @@ export interface ReadModelStoreShape {
   readonly takeOver: (lane: LaneId) => Effect.Effect<LaneCheckpoint, StoreUnavailableError | GenerationMissingError>
   /** Committed rows of a lane in the order asked for. */
   readonly readRows: (lane: LaneId, keys: readonly RowKey[]) => Effect.Effect<readonly (Row | undefined)[], StoreUnavailableError>
+  /** Visits the lane's committed rows whose window starts before `beforeMs`, of all tenants and resolutions, in chunks and in no order. */
+  readonly visitRowsBelow: (lane: LaneId, beforeMs: number, visit: (rows: readonly Row[]) => void) => Effect.Effect<void, StoreUnavailableError>
   /** Keys admitted so far in each of the windows, by partition of the lane (absent = 0). */
   readonly readKeyCounts: (
     lane: LaneId,

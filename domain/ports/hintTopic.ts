@@ -14,8 +14,14 @@ export interface HintKey {
   readonly windowStartMs: number
 }
 
-/** Key of a hint: resolution code, window start, key id. Its version is the window's revision, decimal. */
+/**
+ * Key of a hint: resolution code, window start, key id. Its version is `hintVersion`; of two hints of one key the higher
+ * one came later. It is no revision: that is the sum over the partials of all lanes, and read with the row.
+ */
 export const hintKey = (hint: HintKey & { readonly keyId: string }): string => `${hint.resolution}:${hint.windowStartMs}:${hint.keyId}`
+
+/** Sequence of the outbox entry, decimal: rises with every flush of any lane, and only repeats where hints are published again. */
+export const hintVersion = (sequence: bigint): string => sequence.toString()
 
 /** What a hint's key names; undefined when it is not one of these keys. */
 export const readHintKey = (key: string): HintKey | undefined => {

@@ -110,7 +110,7 @@ const saveSegment = (stores: Stores, whole: PartitionSegment): void =>
   stores.root.transactionSync(() => {
     const { partition } = whole
     const [last] = endsBelow(stores, partition, OFFSET_MAX)
-    const end = last?.to ?? 0n
+    const end = last?.to ?? whole.from
     if (whole.to <= end) return
     if (whole.from > end) throw new Error(`a segment of partition ${partition} starts at ${whole.from}, the stored ones end at ${end}`)
     const segment = segmentFrom(whole, end)

@@ -11,9 +11,10 @@ import { Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import { fromText, toText } from "./jsonCodec.ts"
 import { readSnapshot } from "./modelSnapshot.ts"
-import { laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
+import { keyCountKey, laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
 import { ackOutbox, addToOutbox, forgetOutbox, incarnationOf, readOutbox, registerOutbox } from "./outboxLmdb.ts"
+import { dropRowsBelow, visitRowsBelow } from "./retention.ts"
 import { decodeRow, encodeRow, rowKey } from "./rowCodec.ts"
 
 /** The directory cannot be opened. */
@@ -68,8 +69,6 @@ const holds = (stores: ModelStores, { lane, epoch, expected }: LaneCommit): bool
   return stored.epoch === epoch && expected.length === offsets.size && expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
 }
 
-const keyCountKey = (lane: LaneId, count: { readonly tenantId: string; readonly windowStartMs: number }): Key => [count.tenantId, lane.projection, lane.generation, lane.lane, count.windowStartMs]
-
 const writeLedgers = (stores: ModelStores, commit: LaneCommit): void => {
   const { projection, generation } = commit.lane
   for (const entry of commit.late) {
@@ -95,7 +94,8 @@ const writeKeyCounts = (stores: ModelStores, { lane, keyCounts }: LaneCommit): v
 }
 
 const writeCommit = (stores: ModelStores, commit: LaneCommit): void => {
-  const { lane, epoch, next, digest, hints } = commit
+  const { lane, epoch, next, digest, hints, dropBelowMs } = commit
+  if (dropBelowMs !== null) dropRowsBelow(stores, lane, dropBelowMs)
   for (const row of commit.rows) stores.rows.putSync(rowKey(lane, row), encodeRow(row))
   writeLedgers(stores, commit)
   writeKeyCounts(stores, commit)
@@ -135,6 +135,7 @@ const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
         const value = stores.rows.get(rowKey(lane, key))
         return value === undefined ? undefined : decodeRow(key, value)
       }))),
+  visitRowsBelow: (lane, beforeMs, visit) => Effect.andThen(renewView, attempt(() => visitRowsBelow(stores, lane, beforeMs, visit))),
   readKeyCounts: (lane, windows) =>
     Effect.andThen(renewView, attempt(() =>
       windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>

@@ -64,5 +64,8 @@ export const offsetText = (offset: bigint): string => offset.toString().padStart
 /** Above every offset. */
 export const OFFSET_END = "~"
 
+/** Key of the key counts of one base window in one lane. */
+export const keyCountKey = (lane: LaneId, count: { readonly tenantId: string; readonly windowStartMs: number }): Key => [count.tenantId, lane.projection, lane.generation, lane.lane, count.windowStartMs]
+
 /** Key of a lane's records. */
 export const laneKey = (lane: LaneId): Key => [lane.projection, lane.generation, lane.lane]

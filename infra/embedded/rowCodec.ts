@@ -35,6 +35,17 @@ const scopeKey = (scope: Scope): Buffer => {
   return Buffer.concat([text(scope.tenantId), text(scope.projection), tail])
 }
 
+/** Tenant of a stored row's key. */
+export const tenantOf = (key: Buffer): string => key.toString("utf8", 2, 2 + key.readUInt16BE(0))
+
+/** Lane of a stored row's key. */
+export const laneOf = (key: Buffer): number => key.readUInt16BE(key.length - 2)
+
+const TENANT_END = Buffer.from([0xff, 0xff, 0xff])
+
+/** Above every key of the tenant and below those of the next one: no projection's name is as long as this says. */
+export const tenantEnd = (tenantId: string): Buffer => Buffer.concat([text(tenantId), TENANT_END])
+
 const timeKey = (ms: number): Buffer => {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64BE(BigInt.asUintN(64, BigInt(ms)) ^ SIGN, 0)
@@ -134,5 +145,5 @@ export const decodeWindow = (key: Buffer): { readonly windowStartMs: number; rea
 
 /** A row found by a scan of `tenantId` and `resolution`: the rest of its identity is at the end of its key. */
 export const decodeStoredRow = (tenantId: string, resolution: ResolutionCode, key: Buffer, value: Buffer): StoredRow => {
-  return { ...decodeRow({ tenantId, resolution, ...decodeWindow(key) }, value), lane: key.readUInt16BE(key.length - 2) }
+  return { ...decodeRow({ tenantId, resolution, ...decodeWindow(key) }, value), lane: laneOf(key) }
 }

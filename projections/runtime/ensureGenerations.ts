@@ -4,7 +4,7 @@ import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { GenerationRecord, PointerConflictError, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationRecord, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { Clock, Effect } from "effect"
 import { lanePartitions } from "./generationCheck.ts"
@@ -30,22 +30,25 @@ const candidate = Effect.fn("candidate")(function* (definition: ProjectionDefini
   return record
 })
 
-/** A projection that has an active generation keeps it: another definition needs a rebuild. */
+/** Ends once the projection has an active generation, whoever made it active. */
+const ensureGeneration = Effect.fn("ensureGeneration")(function* (definition: ProjectionDefinition) {
+  const store = yield* ReadModelStore
+  const { partitions, lanes } = (yield* EventLog).identity
+  for (;;) {
+    const existing = yield* Effect.scoped(Effect.gen(function* () {
+      const snapshot = yield* store.snapshot
+      return (yield* snapshot.pointer(definition.name)) === undefined ? yield* snapshot.generations(definition.name) : undefined
+    }))
+    if (existing === undefined) return
+    const record = yield* candidate(definition, existing)
+    yield* store.createGeneration(record, Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: lanePartitions(lane, partitions, lanes) })))
+    // A conflict says that another process was first: the next look finds its pointer.
+    yield* Effect.catchTag(store.flip(record.projection, record.generation, 0), "PointerConflictError", () => Effect.void)
+  }
+})
+
+/** A projection that has an active generation keeps it: another definition needs a rebuild. Safe in several processes at once. */
 export const ensureGenerations = (
   definitions: readonly ProjectionDefinition[]
-): Effect.Effect<void, StoreUnavailableError | LogUnavailableError | PointerConflictError, EventLog | ReadModelStore> =>
-  Effect.gen(function* () {
-    const store = yield* ReadModelStore
-    const { partitions, lanes } = (yield* EventLog).identity
-    const laneList = Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: lanePartitions(lane, partitions, lanes) }))
-    for (const definition of definitions) {
-      const existing = yield* Effect.scoped(Effect.gen(function* () {
-        const snapshot = yield* store.snapshot
-        return (yield* snapshot.pointer(definition.name)) === undefined ? yield* snapshot.generations(definition.name) : undefined
-      }))
-      if (existing === undefined) continue
-      const record = yield* candidate(definition, existing)
-      yield* store.createGeneration(record, laneList)
-      yield* store.flip(record.projection, record.generation, 0)
-    }
-  })
+): Effect.Effect<void, StoreUnavailableError | LogUnavailableError, EventLog | ReadModelStore> =>
+  Effect.forEach(definitions, ensureGeneration, { discard: true })

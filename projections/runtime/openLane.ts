@@ -24,6 +24,8 @@ export interface PartitionReader {
   readonly state: PartitionState
   /** Bytes of the last record read; undefined before the first. */
   lastRecord: Uint8Array | undefined
+  /** Whether what is observed can be saved: false when the index ends below what the log still holds. */
+  readonly isIndexed: boolean
   /** Taken from the state and not yet saved, oldest first. */
   unsaved: PartitionSegment[]
 }
@@ -39,6 +41,11 @@ export interface OpenLane {
   readonly readers: ReadonlyMap<number, PartitionReader>
   readonly generations: readonly GenerationLane[]
   readonly halted: readonly HaltedGeneration[]
+}
+
+interface Taken {
+  readonly record: GenerationRecord
+  readonly generation: GenerationLane
 }
 
 /** Active generations, by projection. */
@@ -77,17 +84,28 @@ const catchUp = Effect.fn("catchUp")(function* (log: EventLogShape, partition: n
   }
 })
 
-const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly GenerationLane[]) {
-  const index = yield* PartitionIndex
-  const from = generations.reduce<bigint | undefined>((lowest, { checkpoints }) => {
+/** Lowest checkpoint of the generations in a partition. */
+const lowestOffset = (generations: readonly Taken[], partition: number): bigint =>
+  generations.reduce<bigint | undefined>((lowest, { generation: { checkpoints } }) => {
     const next = checkpoints.get(partition)?.nextOffset ?? 0n
     return lowest === undefined || next < lowest ? next : lowest
   }, undefined) ?? 0n
-  const prefix = yield* index.load(partition, from)
-  const state = PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports)
-  yield* catchUp(log, partition, state, from)
-  const reader: PartitionReader = { partition, state, lastRecord: undefined, unsaved: [] }
-  return reader
+
+/**
+ * The reader of a partition, and the generations it cannot serve: they have folded records that neither the log nor the
+ * index knows any more, so duplicates of these would count. Those that began at or above the log's start need none.
+ */
+const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly Taken[]) {
+  const index = yield* PartitionIndex
+  const prefix = yield* index.load(partition, lowestOffset(generations, partition))
+  const { start } = yield* log.bounds(partition)
+  const isKnown = prefix.nextOffset >= start
+  const lost = isKnown ? [] : generations.filter(({ generation: { coverage } }) => (coverage.get(partition) ?? 0n) < start)
+  const state = isKnown ? PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports) : PartitionState.startingAt(partition, seed, start)
+  yield* catchUp(log, partition, state, lowestOffset(generations.filter((one) => !lost.includes(one)), partition))
+  const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isKnown || prefix.nextOffset === 0n, unsaved: [] }
+  const detail = `partition ${partition}: the log now starts at ${start}, and the partition index knows the records before it up to ${prefix.nextOffset} only`
+  return { reader, lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
 })
 
 /**
@@ -97,7 +115,7 @@ const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partit
 export const openLane = Effect.fn("openLane")(function* (lane: number) {
   const log = yield* EventLog
   const seed = hashSeedOf(log.identity.logId)
-  const generations: GenerationLane[] = []
+  const taken: Taken[] = []
   const halted: HaltedGeneration[] = []
   for (const record of yield* activeGenerations) {
     yield* takeOver(record, lane, log, seed).pipe(
@@ -106,7 +124,7 @@ export const openLane = Effect.fn("openLane")(function* (lane: number) {
         onFailure: (error) => ({ error })
       }),
       Effect.flatMap((outcome) => {
-        if ("generation" in outcome) return Effect.sync(() => void generations.push(outcome.generation))
+        if ("generation" in outcome) return Effect.sync(() => void taken.push({ record, generation: outcome.generation }))
         if (outcome.error._tag === "HaltError") {
           const { error } = outcome
           return Effect.sync(() => void halted.push({ record, error }))
@@ -117,7 +135,12 @@ export const openLane = Effect.fn("openLane")(function* (lane: number) {
   }
   const readers = new Map<number, PartitionReader>()
   const { partitions, lanes } = log.identity
-  for (const partition of lanePartitions(lane, partitions, lanes)) readers.set(partition, yield* openReader(log, partition, seed, generations))
+  for (const partition of lanePartitions(lane, partitions, lanes)) {
+    const { reader, lost } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)))
+    readers.set(partition, reader)
+    halted.push(...lost)
+  }
+  const generations = taken.filter(({ record }) => !halted.some((one) => one.record === record)).map(({ generation }) => generation)
   const opened: OpenLane = { lane, readers, generations, halted }
   return opened
 })

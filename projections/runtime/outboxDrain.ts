@@ -2,7 +2,7 @@
  * Feeds the bus from the outbox after the commit: a hint per changed row, and a notice per projection whose checkpoint
  * moved. At least once, in order; what is lost is repaired by a query. Rules: docs/semantics.md §7.
  */
-import { checkpointTopic, checkpointVersion, hintKey, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -35,10 +35,11 @@ const drainHints = Effect.gen(function* () {
     const last = entries.at(-1)
     if (last === undefined) return
     const topics = new Map<string, Notification[]>()
-    for (const { lane, hints } of entries) {
+    for (const { lane, hints, sequence } of entries) {
+      const version = hintVersion(sequence)
       for (const hint of hints) {
         const topic = modelTopic(hint.tenantId, lane.projection)
-        const notification: Notification = { key: hintKey(hint), version: hint.revision.toString() }
+        const notification: Notification = { key: hintKey(hint), version }
         const others = topics.get(topic)
         if (others === undefined) topics.set(topic, [notification])
         else others.push(notification)

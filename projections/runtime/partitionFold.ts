@@ -16,8 +16,7 @@ import { isClosed, isPastRevision, windowStart } from "@tidemark/domain/time/win
 import { emptyTally } from "./conservation.ts"
 import type { Tally } from "./conservation.ts"
 import { DeltaTable } from "./deltas.ts"
-
-const DAY_MS = 86_400_000
+import { retainedFromMs } from "./retention.ts"
 
 /** A record with what its partition's prefix says of it. */
 export interface ObservedRecord {
@@ -111,8 +110,7 @@ export class PartitionFold {
 
   /** Windows that start before this have expired at R = `receivedMaxMs`. */
   private retainedFromMs(receivedMaxMs: number): number {
-    const { retentionDays } = this.compiled.definition
-    return retentionDays === undefined ? -Infinity : windowStart(receivedMaxMs - retentionDays * DAY_MS, DAY_MS)
+    return retainedFromMs(this.compiled.definition.retentionDays, receivedMaxMs)
   }
 
   private takeEvent(event: EventEnvelope, record: ObservedRecord): void {

@@ -12,6 +12,7 @@ import type { Delta, WindowDeltas } from "./deltas.ts"
 import type { GenerationLane } from "./generationLane.ts"
 import { HaltError } from "./halt.ts"
 import type { PartitionFold } from "./partitionFold.ts"
+import { dropExpired } from "./retention.ts"
 import { mergeIntoRow, rowKeyText } from "./rowStates.ts"
 import type { RowState } from "./rowStates.ts"
 
@@ -126,7 +127,7 @@ const nextCheckpoint = (lane: GenerationLane, before: PartitionCheckpoint, fold:
   }
 }
 
-const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: ReadonlyMap<number, ReaderState>): LaneCommit => {
+const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: ReadonlyMap<number, ReaderState>, dropBelowMs: number | null): LaneCommit => {
   const before = [...lane.checkpoints.values()].sort((a, b) => a.partition - b.partition)
   const next: PartitionCheckpoint[] = []
   for (const checkpoint of before) {
@@ -135,8 +136,10 @@ const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: R
     next.push(fold === undefined || reader === undefined ? checkpoint : nextCheckpoint(lane, checkpoint, fold, reader))
   }
   const changed: Changed = new Map()
-  const keyCounts = mergeDeltas(lane, windows, changed)
-  const rows: Row[] = [...changed.values()].map((state) => lane.rows.encode(state, lane.digest))
+  const isKept = ({ windowStartMs }: { readonly windowStartMs: number }): boolean => dropBelowMs === null || windowStartMs >= dropBelowMs
+  const keyCounts = mergeDeltas(lane, windows, changed).filter(isKept)
+  const rows: Row[] = [...changed.values()].filter(isKept).map((state) => lane.rows.encode(state, lane.digest))
+  if (dropBelowMs !== null) lane.rows.dropBelow(dropBelowMs)
   const folds = [...lane.folds.values()]
   return {
     lane: lane.id,
@@ -144,6 +147,7 @@ const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: R
     expected: before.map(({ partition, nextOffset }) => ({ partition, nextOffset })),
     next,
     digest: lane.digest.encode(),
+    dropBelowMs,
     rows,
     late: folds.flatMap(({ late }) => [...late.values()]),
     duplicates: folds.flatMap(({ duplicates }) => duplicates),
@@ -160,8 +164,12 @@ const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: R
 export const prepareFlush = Effect.fn("prepareFlush")(function* (store: ReadModelStoreShape, lane: GenerationLane, readers: ReadonlyMap<number, ReaderState>) {
   const windows = [...lane.folds.values()].flatMap(({ partition, deltas }) => deltas.windows().map((window): WindowOf => ({ partition, window })))
   yield* loadCommitted(store, lane, windows)
+  const dropBelowMs = yield* dropExpired(store, lane, (partition) => {
+    const pending = lane.folds.get(partition)?.tally.records ?? 0
+    return (pending > 0 ? readers.get(partition)?.state.receivedMaxMs : lane.checkpoints.get(partition)?.receivedMaxMs) ?? -Infinity
+  })
   return yield* Effect.try({
-    try: () => assemble(lane, windows, readers),
+    try: () => assemble(lane, windows, readers, dropBelowMs),
     catch: (cause) => (cause instanceof HaltError ? cause : new HaltError({ code: "FLUSH_FAILED", detail: String(cause) }))
   })
 })

@@ -106,6 +106,15 @@ export class RowStates {
     }
   }
 
+  /** Forgets the rows of windows that start before `fromMs`. */
+  dropBelow(fromMs: number): void {
+    for (const [text, { bytes, windowStartMs }] of this.states) {
+      if (windowStartMs >= fromMs) continue
+      this.states.delete(text)
+      this.bytes -= bytes
+    }
+  }
+
   private add(state: RowState): RowState {
     this.states.set(rowKeyText(state), state)
     return state

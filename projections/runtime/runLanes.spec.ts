@@ -27,6 +27,7 @@ const clicks = (over: Partial<Parameters<typeof defineProjection>[0]> = {}): Pro
 interface Engines {
   readonly logDisk: ReturnType<typeof createMemoryLogDisk>
   readonly modelDisk: ReturnType<typeof createMemoryModelDisk>
+  readonly indexDisk: ReturnType<typeof createMemoryIndexDisk>
   readonly layer: Layer.Layer<EventLog | ReadModelStore | import("@tidemark/domain/ports/PartitionIndex").PartitionIndex>
 }
 
@@ -36,7 +37,7 @@ const makeEngines = (partitions = 1, lanes = 1): Engines => {
   const indexDisk = createMemoryIndexDisk()
   const identity = { logId: "log-1", partitions, lanes, createdAtMs: T0 }
   const layer = Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk), memoryPartitionIndex(indexDisk))
-  return { logDisk, modelDisk, layer }
+  return { logDisk, modelDisk, indexDisk, layer }
 }
 
 let ids = 0
@@ -157,6 +158,45 @@ describe("a lane", () => {
     expect(seen.deadLetters).toMatchObject([{ code: "WINDOW_EXPIRED", pointer: "/time" }])
   })
 
+  it("drops a row once every partition of the lane has passed its retention, with the flush that passes it", async () => {
+    const engines = makeEngines(2, 1)
+    const definition = clicks({ retentionDays: 1 })
+    const old = T0 - (T0 % DAY)
+    await run(engines, definition, [click(old), click(old + DAY, { page: "/kept" })], everything)
+    const both = (at: number) => run(engines, definition, [encodeHeartbeat(at)], everything)
+    const ahead = await both(old + 2 * DAY)
+    expect(ahead.seen.days.map(({ windowStartMs }) => windowStartMs)).toEqual([old, old + DAY])
+    const partition = engines.logDisk.partitions[1]
+    partition?.records.push(encodeHeartbeat(old + 2 * DAY))
+    const passed = await both(old + 2 * DAY)
+    expect(passed.halts).toEqual([])
+    for (const level of [passed.seen.minutes, passed.seen.hours, passed.seen.days]) expect(level.map(({ windowStartMs, key }) => [windowStartMs, key])).toEqual([[old + DAY, ["/kept"]]])
+    expect(engines.modelDisk.state.keyCounts.size).toBe(1)
+    // The digest is that of the rows that are left: the same as if nothing else had ever been folded into the lane.
+    const fresh = makeEngines(2, 1)
+    const { seen } = await run(fresh, definition, [encodeHeartbeat(old), click(old + DAY, { page: "/kept" }, { id: `e-${ids}` })], everything)
+    expect(passed.seen.lane?.digest).toEqual(seen.lane?.digest)
+  })
+
+  it("begins where the log does when its head has expired, and goes on there after a restart with or without an index", async () => {
+    for (const isIndexKept of [true, false]) {
+      const engines = makeEngines()
+      const again = click(T0, { page: "/" }, { id: "again" })
+      const values = [click(T0), click(T0), again, click(T0), again].map((value) => ({ partition: 0, key: "k", value }))
+      await Effect.runPromise(Effect.flatMap(EventLog, (log) => log.append(values)).pipe(Effect.provide(engines.layer)))
+      const partition = engines.logDisk.partitions[0]
+      if (partition === undefined) throw new Error("no partition")
+      partition.records.splice(0, 3)
+      partition.start = 3n
+      const first = await run(engines, clicks(), [], everything)
+      expect(first.halts).toEqual([])
+      if (!isIndexKept) engines.indexDisk.segments.clear()
+      const { seen, halts } = await run(engines, clicks(), [again, click(T0)], everything)
+      expect(halts).toEqual([])
+      expect(seen.counters).toMatchObject({ records: 5n, folded: 3n, duplicate: 2n })
+    }
+  })
+
   it("admits the first keys of a window by offset and folds the rest into __other__, however it is flushed", async () => {
     const definition = clicks({ keyMax: 2 })
     const pages = ["/a", "/b", "/c", "/a", "/d", "/c"]
@@ -207,6 +247,43 @@ describe("a lane halts instead of guessing", () => {
       expect(halts).toMatchObject([{ code }])
       expect(seen.counters).toMatchObject({ folded: 1n })
     }
+  })
+})
+
+describe("a log without its head and without an index", () => {
+  it("halts the generation that has folded what is lost, for its duplicates would count", async () => {
+    const engines = makeEngines()
+    await run(engines, clicks(), [click(T0), click(T0 + 1), click(T0 + 2)], everything)
+    engines.indexDisk.segments.clear()
+    const partition = engines.logDisk.partitions[0]
+    if (partition === undefined) throw new Error("no partition")
+    partition.records.splice(0, 2)
+    partition.start = 2n
+    const { halts, seen } = await run(engines, clicks(), [click(T0 + 3)], everything)
+    expect(halts).toMatchObject([{ code: "LOG_GAP", projection: "clicks" }])
+    expect(seen.counters).toMatchObject({ folded: 3n })
+  })
+})
+
+describe("making sure of the generations", () => {
+  it("ends well in a process that another one overtakes between its look and its flip", async () => {
+    const engines = makeEngines()
+    const program = Effect.gen(function* () {
+      const store = yield* ReadModelStore
+      let isOvertaken = false
+      const slow: typeof store = {
+        ...store,
+        flip: (projection, generation, version) => Effect.suspend(() => {
+          const overtake = isOvertaken ? Effect.void : Effect.asVoid(store.flip(projection, generation, version))
+          isOvertaken = true
+          return Effect.andThen(overtake, store.flip(projection, generation, version))
+        })
+      }
+      yield* ensureGenerations([clicks(), clicks({ name: "others" })]).pipe(Effect.provideService(ReadModelStore, slow))
+      return yield* Effect.scoped(Effect.flatMap(store.snapshot, ({ pointers }) => pointers))
+    })
+    const pointers = await Effect.runPromise(program.pipe(Effect.provide(engines.layer)))
+    expect(pointers).toMatchObject([{ projection: "clicks", generation: 1, pointerVersion: 1 }, { projection: "others", generation: 1, pointerVersion: 1 }])
   })
 })
 

@@ -7,6 +7,7 @@ import type { PartitionReader } from "./openLane.ts"
 export const saveIndex = Effect.fn("saveIndex")(function* (readers: ReadonlyMap<number, PartitionReader>) {
   const index = yield* PartitionIndex
   for (const reader of readers.values()) {
+    if (!reader.isIndexed) continue
     const taken = reader.state.takeSegment()
     if (taken !== undefined) reader.unsaved.push(taken)
     for (let segment = reader.unsaved[0]; segment !== undefined; segment = reader.unsaved[0]) {

@@ -107,7 +107,7 @@ const row: Row = {
 const commitOf = (epoch: bigint): LaneCommit => ({
   lane, epoch, expected: [{ partition: 0, nextOffset: 0n }],
   next: [{ partition: 0, nextOffset: 1n, lastRecordHash: "ab", counters, receivedMaxMs: 5, heartbeatMaxMs: null, tenantMaxMs: new Map([["t", 4]]) }],
-  digest: new Uint8Array(4_096), rows: [row], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: []
+  digest: new Uint8Array(4_096), rows: [row], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [], dropBelowMs: null
 })
 
 describe("memory read-model store, when the simulation decides", () => {

@@ -34,7 +34,7 @@ const NO_IMPORTS = { hi: new Uint32Array(), lo: new Uint32Array(), offset: new F
 
 const save = (disk: MemoryIndexDisk, whole: PartitionSegment): Effect.Effect<void, PartitionIndexError> => {
   const stored = disk.segments.get(whole.partition) ?? []
-  const end = stored.at(-1)?.to ?? 0n
+  const end = stored.at(-1)?.to ?? whole.from
   if (whole.to <= end) return Effect.void
   if (whole.from > end) return Effect.fail(new PartitionIndexError({ cause: new Error(`a segment starts at ${whole.from}, the stored ones end at ${end}`) }))
   const segment = from(whole, end)

@@ -86,8 +86,19 @@ const copyBytes = (values: readonly Uint8Array[]): readonly Uint8Array[] => valu
 const copyPartitions = (partitions: readonly PartitionCheckpoint[]): readonly PartitionCheckpoint[] =>
   partitions.map((partition) => ({ ...partition, counters: { ...partition.counters }, tenantMaxMs: new Map(partition.tenantMaxMs) }))
 
+const sameLane = (a: LaneId, b: LaneId): boolean => laneKey(a) === laneKey(b)
+
+const dropBelow = (state: ModelState, lane: LaneId, beforeMs: number): void => {
+  for (const [id, { lane: owner, row }] of state.rows) {
+    if (!sameLane(owner, lane) || row.windowStartMs >= beforeMs) continue
+    state.rows.delete(id)
+    state.keyCounts.delete(countId(lane, row))
+  }
+}
+
 const write = (state: ModelState, commit: LaneCommit): void => {
-  const { lane, epoch, next, digest, hints } = commit
+  const { lane, epoch, next, digest, hints, dropBelowMs } = commit
+  if (dropBelowMs !== null) dropBelow(state, lane, dropBelowMs)
   for (const row of commit.rows) state.rows.set(rowId(lane, row), { lane, row: { ...row, measures: copyBytes(row.measures), lane: lane.lane } })
   for (const entry of commit.late) state.late.set(ledgerKey(lane, entry), { lane, entry })
   for (const entry of commit.duplicates) state.duplicates.set(ledgerKey(lane, entry), { lane, entry })
@@ -169,6 +180,10 @@ const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
       const { lane: _lane, ...row } = found.row
       return { ...row, measures: copyBytes(row.measures) }
     })),
+    visitRowsBelow: (lane, beforeMs, visit) => upSync(() => {
+      const found = [...disk.state.rows.values()].filter(({ lane: owner, row }) => sameLane(owner, lane) && row.windowStartMs < beforeMs)
+      if (found.length > 0) visit(found.map(({ row: { lane: _lane, ...row } }) => ({ ...row, measures: copyBytes(row.measures) })))
+    }),
     readKeyCounts: (lane, windows) => upSync(() => windows.flatMap(({ tenantId, windowStartMs }): KeyCount[] =>
       [...(disk.state.keyCounts.get(countId(lane, { tenantId, windowStartMs })) ?? [])].map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys })))),
     commit: (commits) => Effect.suspend(() => commit(disk, commits)),

@@ -115,11 +115,12 @@ describe("what the runtime commits is what the oracle computes from the raw log"
   }
 
   it("and the logs reach every rule", () => {
-    const seen = { late: 0, applied: 0, held: 0, duplicates: 0, imports: 0, other: 0, codes: new Set<string>() }
+    const seen = { late: 0, applied: 0, held: 0, duplicates: 0, imports: 0, other: 0, dropped: 0, codes: new Set<string>() }
     for (let seed = 1; seed <= SEEDS; seed++) {
       const log = Array.from({ length: PARTITIONS }, (): Uint8Array[] => [])
       for (const { partition, value } of randomLog(seed, RECORDS)) log[partition]?.push(value)
       for (const { oracle } of oracles(log, 1)) {
+        seen.dropped += oracle.dropped
         for (const { key, backfillEvents } of oracle.rows.values()) {
           if (key.includes("__other__")) seen.other += 1
           seen.imports += Number(backfillEvents)

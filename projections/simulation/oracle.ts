@@ -88,6 +88,9 @@ export class Oracle {
   readonly partitions = new Map<number, OraclePartition>()
   /** Names of the rows that changed since the caller cleared this. */
   readonly changed = new Set<string>()
+  /** Rows that retention has taken out so far. */
+  dropped = 0
+  private droppedFromMs = -Infinity
   private readonly projection: OracleProjection
   private readonly seed: number
 
@@ -107,6 +110,22 @@ export class Oracle {
     prefix.lastRecord = bytes
     prefix.counters.records += 1n
     this.takeRecord(partition, prefix, offset, readOracleRecord(bytes))
+    this.dropExpired()
+  }
+
+  /** A row goes once every partition of the lane has passed its retention. */
+  private dropExpired(): void {
+    if (this.projection.retentionDays === undefined) return
+    const prefixes = [...this.partitions.values()]
+    if (prefixes.some(({ receivedMs }) => receivedMs === -Infinity)) return
+    const fromMs = Math.min(...prefixes.map((prefix) => this.retainedFrom(prefix)))
+    if (fromMs <= this.droppedFromMs) return
+    this.droppedFromMs = fromMs
+    for (const [name, { startMs }] of this.rows) {
+      if (startMs >= fromMs) continue
+      this.rows.delete(name)
+      this.dropped += 1
+    }
   }
 
   private takeRecord(partition: number, prefix: OraclePartition, offset: bigint, record: OracleRecord): void {

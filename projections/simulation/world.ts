@@ -150,6 +150,7 @@ export class World {
       for (const { lane, epoch, next, rows, late } of commits) {
         this.say(`commit ${lane.projection}/${lane.lane} epoch ${epoch} at ${next.map(({ partition, nextOffset }) => `${partition}:${nextOffset}`).join()}, ${rows.length} rows, ${late.length} late`)
       }
+      this.published.committed(commits, modelDisk.state.sequence)
       this.checker.committed(commits)
       if (this.checker.violations.length > 0) this.time.stopped = true
     }

@@ -21,6 +21,8 @@ interface CheckedLane {
   /** Highest epoch given out. */
   epoch: bigint
   commits: number
+  /** Rows that retention had dropped by the last commit. */
+  dropped: number
   readonly revisions: Map<string, bigint>
 }
 
@@ -38,7 +40,7 @@ export class WorldChecker {
       for (let lane = 0; lane < identity.lanes; lane++) {
         const id = { projection: twin.name, generation: 1, lane }
         const partitions = this.log.map((_records, partition) => partition).filter((partition) => partition % identity.lanes === lane)
-        this.lanes.set(laneKey(id), { id, oracle: new Oracle(twin, oracleSeed(identity.logId), partitions), epoch: 0n, commits: 0, revisions: new Map() })
+        this.lanes.set(laneKey(id), { id, oracle: new Oracle(twin, oracleSeed(identity.logId), partitions), epoch: 0n, commits: 0, dropped: 0, revisions: new Map() })
       }
     }
   }
@@ -80,6 +82,8 @@ export class WorldChecker {
     const { id, oracle } = checked
     if (commit.epoch !== checked.epoch) this.violate(`${laneKey(id)}: committed at epoch ${commit.epoch}, owned at ${checked.epoch}`)
     for (const { partition, nextOffset } of commit.next) this.advance(checked, partition, nextOffset)
+    const wholly = oracle.dropped !== checked.dropped
+    checked.dropped = oracle.dropped
     const names = new Set(oracle.changed)
     oracle.changed.clear()
     for (const row of commit.rows) {
@@ -94,7 +98,7 @@ export class WorldChecker {
     const owed = commit.rows.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => `${tenantId} ${resolution} ${windowStartMs} ${keyId} ${revision}`)
     if (hints.join() !== owed.join()) this.violate(`${laneKey(id)}: the outbox entry does not name the rows that changed`)
     checked.commits += 1
-    if (checked.commits % WHOLE_EVERY === 0) this.report(id, laneDifferences(oracle, this.disk.state, id))
+    if (wholly || checked.commits % WHOLE_EVERY === 0) this.report(id, laneDifferences(oracle, this.disk.state, id))
     else this.report(id, touchedDifferences(oracle, this.disk.state, id, names, (name) => this.storedRow(checked, commit, name)))
   }
 

@@ -74,6 +74,7 @@ const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListe
   clearHalt: (lane) => seam(store.clearHalt(lane)),
   incarnation: seam(store.incarnation),
   registerOutbox: (consumer) => seam(store.registerOutbox(consumer)),
+  visitRowsBelow: (lane, beforeMs, visit) => seam(store.visitRowsBelow(lane, beforeMs, visit)),
   readOutbox: (consumer, after, limit) => seam(store.readOutbox(consumer, after, limit)),
   ackOutbox: (consumer, upTo) => seam(store.ackOutbox(consumer, upTo)),
   forgetOutbox: (consumer) => seam(store.forgetOutbox(consumer))

@@ -1,0 +1,54 @@
+/** Rows that a lane's retention drops, across tenants: their keys begin with the tenant, so it is skipped from one to the next. */
+import type { LaneId, ResolutionCode, Row } from "@tidemark/domain/ports/ReadModelStore"
+import { keyCountKey } from "./modelStores.ts"
+import type { ModelStores } from "./modelStores.ts"
+import { decodeStoredRow, laneOf, rowRange, tenantEnd, tenantOf } from "./rowCodec.ts"
+
+const CHUNK_ROWS = 1_000
+const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
+/** Before every window: the earliest instant a date can have. */
+const EARLIEST_MS = -8_640_000_000_000_000
+
+/** Tenants that have any row at all. */
+function* tenantsOf({ rows }: ModelStores): Generator<string> {
+  let start: Buffer = Buffer.alloc(1)
+  for (;;) {
+    const [first] = rows.getKeys({ start, limit: 1 })
+    if (first === undefined) return
+    const tenantId = tenantOf(first)
+    yield tenantId
+    start = tenantEnd(tenantId)
+  }
+}
+
+/** Chunks of the lane's rows that start before `beforeMs`, with their keys. */
+function* rowsBelow(stores: ModelStores, lane: LaneId, beforeMs: number): Generator<readonly (readonly [key: Buffer, row: Row])[]> {
+  for (const tenantId of tenantsOf(stores)) {
+    for (const resolution of RESOLUTIONS) {
+      const { start, end } = rowRange({ tenantId, projection: lane.projection, generation: lane.generation, resolution }, EARLIEST_MS, beforeMs)
+      let chunk: (readonly [Buffer, Row])[] = []
+      for (const { key, value } of stores.rows.getRange({ start, end })) {
+        if (laneOf(key) !== lane.lane) continue
+        const { lane: _lane, ...row } = decodeStoredRow(tenantId, resolution, key, value)
+        if (chunk.push([key, row]) < CHUNK_ROWS) continue
+        yield chunk
+        chunk = []
+      }
+      if (chunk.length > 0) yield chunk
+    }
+  }
+}
+
+/** Visits the lane's rows that start before `beforeMs`. */
+export const visitRowsBelow = (stores: ModelStores, lane: LaneId, beforeMs: number, visit: (rows: readonly Row[]) => void): void => {
+  for (const chunk of rowsBelow(stores, lane, beforeMs)) visit(chunk.map(([, row]) => row))
+}
+
+/** Removes the lane's rows that start before `beforeMs`, and the key counts of their windows. Within a transaction. */
+export const dropRowsBelow = (stores: ModelStores, lane: LaneId, beforeMs: number): void => {
+  const dropped = [...rowsBelow(stores, lane, beforeMs)].flatMap((chunk) => chunk.map(([key, { tenantId, windowStartMs, resolution }]) => ({ key, tenantId, windowStartMs, resolution })))
+  for (const { key, tenantId, windowStartMs, resolution } of dropped) {
+    stores.rows.removeSync(key)
+    if (resolution === 0) stores.keyCounts.removeSync(keyCountKey(lane, { tenantId, windowStartMs }))
+  }
+}
