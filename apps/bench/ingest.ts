@@ -2,16 +2,13 @@
 import autocannon from "autocannon"
 import { conditions, known, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
+import { atPace, makeSender } from "./openLoop.ts"
 import { makeBodies } from "./requestBodies.ts"
 import { cpuSecondsOf, lagOf, untilFolded, withServer } from "./serverUnderTest.ts"
 import type { ServerUnderTest } from "./serverUnderTest.ts"
 
-export interface Load {
-  /** Events a request carries. */
-  readonly events: number
-  readonly connections: number
-  readonly seconds: number
-}
+/** `connections`: each sends one request after another. `perSecond`: requests at an even pace, whatever the answers. */
+export type Load = { readonly events: number; readonly seconds: number } & ({ readonly connections: number } | { readonly perSecond: number })
 
 interface Measured {
   readonly eventsPerSecond: number
@@ -30,8 +27,35 @@ const FULLY_ACCEPTED = /^\{"received":(\d+),"accepted":\1,/
 
 let makers = 0
 
-/** Sends for a while, each connection one request after another; answers the acknowledged events beside the client's result. Throws when anything was not accepted. */
-const send = async ({ url, keys }: ServerUnderTest, { events, connections, seconds }: Load) => {
+interface Sent {
+  readonly acknowledged: number
+  readonly seconds: number
+  /** Of each request, sorted. */
+  readonly acknowledgedMs: readonly number[]
+}
+
+const sortUp = (values: readonly number[]): readonly number[] => [...values].sort((a, b) => a - b)
+
+/** Throws when anything was not accepted. */
+const sendAtPace = async (server: ServerUnderTest, events: number, perSecond: number, seconds: number): Promise<Sent> => {
+  const sender = makeSender(server)
+  const nextBody = makeBodies({ seed: 7, events, idPrefix: `b${++makers}-` })
+  const acknowledgedMs: number[] = []
+  const startMs = performance.now()
+  await atPace({ perSecond, seconds }, async () => {
+    const body = nextBody()
+    const sentMs = performance.now()
+    const answer = await sender.send(body)
+    acknowledgedMs.push(performance.now() - sentMs)
+    if (!FULLY_ACCEPTED.test(answer)) throw new Error(`not every event was accepted: ${answer.slice(0, 300)}`)
+  })
+  const took = (performance.now() - startMs) / 1_000
+  sender.close()
+  return { acknowledged: acknowledgedMs.length * events, seconds: took, acknowledgedMs: sortUp(acknowledgedMs) }
+}
+
+/** Throws when anything was not accepted. */
+const sendOnConnections = async ({ url, keys }: ServerUnderTest, events: number, connections: number, seconds: number): Promise<Sent> => {
   const nextBody = makeBodies({ seed: 7, events, idPrefix: `b${++makers}-` })
   // Two keys in turn: each may send no more than 5,000 requests a second.
   const bearers = [keys.write, keys.admin].map((key) => `Bearer ${key}`)
@@ -51,9 +75,11 @@ const send = async ({ url, keys }: ServerUnderTest, { events, connections, secon
     setupClient: (client) => void client.on("response", (_status, _bytes, ms) => acknowledgedMs.push(ms))
   })
   if (wrong !== undefined || result.errors > 0) throw new Error(`not every event was accepted: ${wrong ?? `${result.errors} connection errors`}`)
-  acknowledgedMs.sort((a, b) => a - b)
-  return { acknowledged, seconds: result.duration, acknowledgedMs }
+  return { acknowledged, seconds: result.duration, acknowledgedMs: sortUp(acknowledgedMs) }
 }
+
+const send = (server: ServerUnderTest, load: Load): Promise<Sent> =>
+  "connections" in load ? sendOnConnections(server, load.events, load.connections, load.seconds) : sendAtPace(server, load.events, load.perSecond, load.seconds)
 
 export const measureIngest = async (server: ServerUnderTest, load: Load): Promise<Measured> => {
   const cpuStart = cpuSecondsOf(server.pid)
@@ -68,25 +94,29 @@ export const measureIngest = async (server: ServerUnderTest, load: Load): Promis
   }
 }
 
-const rowOf = ({ events, connections }: Load, done: readonly Measured[]): Report["rows"][number] => {
+const rowOf = (load: Load, done: readonly Measured[]): Report["rows"][number] => {
   const middle = (of: (measured: Measured) => number, digits = 0) => rounded(median(done.map(of)), digits)
   return {
-    load: events === 1 ? "single events" : `batches of ${events}`, connections,
+    load: load.events === 1 ? "single events" : `batches of ${load.events}`, sent: "connections" in load ? `on ${load.connections} connections` : `${load.perSecond} requests/s`,
     eventsPerSecond: middle((one) => one.eventsPerSecond), slowest: rounded(Math.min(...done.map((one) => one.eventsPerSecond))), fastest: rounded(Math.max(...done.map((one) => one.eventsPerSecond))),
     requestsPerSecond: middle((one) => one.requestsPerSecond), ackP50Ms: middle((one) => one.ackP50Ms, 1), ackP99Ms: middle((one) => one.ackP99Ms, 1), ackMaxMs: middle((one) => one.ackMaxMs, 1),
     cpuMicrosPerEvent: known(median(done.map((one) => one.cpuMicrosPerEvent)), 1), lagRecords: middle((one) => one.lagRecords), catchUpMs: middle((one) => one.catchUpMs)
   }
 }
 
-/** `--runs`, `--seconds` each, `--loads` as events×connections, for example `100x8,1x64`; `--profile DIR`. */
+const FORM = /^([1-9]\d*)([x@])([1-9]\d*)$/
+
+const loadOf = (text: string, seconds: number): Load => {
+  const [, events, kind, count] = FORM.exec(text) ?? []
+  if (events === undefined) throw new RangeError(`--loads: ${text} is not of the form 100x8 or 100@200`)
+  return { events: Number(events), seconds, ...(kind === "x" ? { connections: Number(count) } : { perSecond: Number(count) }) }
+}
+
+/** `--runs`, `--seconds` each, `--loads` as events a request × connections or @ requests a second; `--profile DIR`. */
 export const ingest = async (argv: readonly string[]): Promise<Report> => {
   const runs = numberOption(argv, "runs", 3)
   const seconds = numberOption(argv, "seconds", 10)
-  const loads = listOption(argv, "loads", ["100x8", "1x64"]).map((text): Load => {
-    const [, events, connections] = /^([1-9]\d*)x([1-9]\d*)$/.exec(text) ?? []
-    if (events === undefined) throw new RangeError(`--loads: ${text} is not of the form 100x8`)
-    return { events: Number(events), connections: Number(connections), seconds }
-  })
+  const loads = listOption(argv, "loads", ["100@200", "1@3000", "100x8", "1x64"]).map((text) => loadOf(text, seconds))
   const rows: Report["rows"][number][] = []
   for (const load of loads) {
     const done: Measured[] = []
