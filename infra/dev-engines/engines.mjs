@@ -4,10 +4,13 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { dirname } from "node:path"
 import { EngineError, HOST, dataDir, stateFile } from "./places.mjs"
 import { answers, pidOf } from "./processes.mjs"
+import { elasticsearch } from "./elasticsearch.mjs"
+import { eventstoredb, hasEventstoredb } from "./eventstoredb.mjs"
+import { kafka } from "./kafka.mjs"
 import { postgres } from "./postgres.mjs"
 import { redis } from "./redis.mjs"
 
-const MAKERS = { postgres, redis }
+const MAKERS = { postgres, redis, kafka, elasticsearch, ...(hasEventstoredb ? { eventstoredb } : {}) }
 
 /** Names that `--only` takes. */
 export const engineNames = Object.keys(MAKERS)
@@ -21,16 +24,17 @@ export const enginesOf = (names) => {
 }
 
 const install = (engines) => {
-  const packages = engines.flatMap((engine) => engine.packages)
+  const packages = [...new Set(engines.flatMap((engine) => engine.packages))]
   if (packages.length === 0) return
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) throw new EngineError(`--install needs root and apt-get: install ${packages.join(" and ")} by hand.`)
   // A run level in which packages do not start their services, and no cluster but ours.
   mkdirSync("/etc/postgresql-common", { recursive: true })
   if (!existsSync("/etc/postgresql-common/createcluster.conf")) writeFileSync("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
+  spawnSync("apt-get", ["update", "-qq"])
   const { status, stderr } = spawnSync("apt-get", ["install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", ...packages], {
     env: { ...process.env, RUNLEVEL: "1", DEBIAN_FRONTEND: "noninteractive" }, encoding: "utf8"
   })
-  if (status !== 0) throw new EngineError(`apt-get could not install ${packages.join(" and ")}: ${stderr.trim().split("\n").at(-1)} (run \`apt-get update\` and try again).`)
+  if (status !== 0) throw new EngineError(`apt-get could not install ${packages.join(" and ")}: ${stderr.trim().split("\n").at(-1)}.`)
 }
 
 /** What runs now, for people and for `.tidemark/engines.json`. */
@@ -38,10 +42,10 @@ const running = () => enginesOf(undefined).filter((engine) => pidOf(engine) !== 
 
 const writeState = () => {
   const engines = running()
-  if (engines.length === 0) return rmSync(stateFile, { force: true })
+  if (engines.length === 0) return rmSync(stateFile(), { force: true })
   const variables = Object.assign({}, ...engines.map((engine) => engine.variables))
-  mkdirSync(dirname(stateFile), { recursive: true })
-  writeFileSync(stateFile, `${JSON.stringify({ variables, engines: Object.fromEntries(engines.map((engine) => [engine.name, { port: engine.port, pid: pidOf(engine) }])) }, null, 2)}\n`)
+  mkdirSync(dirname(stateFile()), { recursive: true })
+  writeFileSync(stateFile(), `${JSON.stringify({ variables, engines: Object.fromEntries(engines.map((engine) => [engine.name, { port: engine.port, pid: pidOf(engine) }])) }, null, 2)}\n`)
 }
 
 /** Starts what is not running. `report` gets one line per engine. */
@@ -82,4 +86,4 @@ export const status = (names) =>
   Promise.all(enginesOf(names).map(async (engine) => ({ name: engine.name, port: engine.port, pid: pidOf(engine), answers: await answers(engine.port) })))
 
 /** TIDEMARK_* of what runs. */
-export const variables = () => (existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, "utf8")).variables : {})
+export const variables = () => (existsSync(stateFile()) ? JSON.parse(readFileSync(stateFile(), "utf8")).variables : {})

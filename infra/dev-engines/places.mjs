@@ -11,7 +11,7 @@ export class EngineError extends Error {}
 
 export const HOST = "127.0.0.1"
 
-const OFFSETS = { postgres: 32, redis: 79, kafka: 92, kafkaController: 93, elasticsearch: 20, elasticsearchTransport: 30 }
+const OFFSETS = { postgres: 32, redis: 79, kafka: 92, kafkaController: 93, elasticsearch: 20, elasticsearchTransport: 30, eventstoredb: 13 }
 const BASE_DEFAULT = 25_400
 
 const base = () => {
@@ -29,11 +29,17 @@ export const portOf = (name) => base() + OFFSETS[name]
 /** Data, logs and PID files: outside home directories, so that an unprivileged user reaches them; one folder per checkout. */
 export const dataDir = () => process.env.TIDEMARK_ENGINES_DIR ?? join(tmpdir(), `tidemark-engines-${createHash("sha256").update(root).digest("hex").slice(0, 10)}`)
 
+const cacheParent = () => {
+  // Root's home is closed to the unprivileged accounts that some engines run as.
+  if (process.getuid?.() === 0) return "/var/cache"
+  return process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache")
+}
+
 /** Downloads, shared by all checkouts. */
-export const cacheDir = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "tidemark-engines")
+export const cacheDir = () => process.env.TIDEMARK_ENGINES_CACHE ?? join(cacheParent(), "tidemark-engines")
 
 /** Written by `up`, removed by `down`: `{ variables, engines }`. */
-export const stateFile = join(root, ".tidemark", "engines.json")
+export const stateFile = () => process.env.TIDEMARK_ENGINES_FILE ?? join(root, ".tidemark", "engines.json")
 
 /** The account for engines that refuse root: `{ uid, gid }`; nothing when this process is not root. */
 export const unprivileged = (engine) => {

@@ -41,7 +41,7 @@ const createDatabase = (programs, port) => {
 export const postgres = (folder) => {
   const data = join(folder, "postgres")
   const port = portOf("postgres")
-  const engine = { name: "postgres", packages: ["postgresql"], folder, port, mark: data }
+  const engine = { name: "postgres", packages: executable("initdb", postgresFolders()) === undefined ? ["postgresql"] : [], folder, port, mark: data }
   return {
     ...engine,
     variables: { TIDEMARK_POSTGRES_URL: `postgres://${USER}@${HOST}:${port}/${USER}` },

@@ -6,7 +6,7 @@ import { ask, start, stop } from "./processes.mjs"
 export const redis = (folder) => {
   const port = portOf("redis")
   // Redis rewrites its command line to program, address and port.
-  const engine = { name: "redis", packages: ["redis-server"], folder, port, mark: `redis-server ${HOST}:${port}` }
+  const engine = { name: "redis", packages: executable("redis-server") === undefined ? ["redis-server"] : [], folder, port, mark: `redis-server ${HOST}:${port}` }
   return {
     ...engine,
     variables: { TIDEMARK_REDIS_URL: `redis://${HOST}:${port}` },
