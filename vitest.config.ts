@@ -6,7 +6,8 @@ const graphql = createRequire(import.meta.url).resolve("graphql")
 
 export default defineConfig({
   resolve: { conditions: ["tidemark-source", "node", "import", "default"], alias: [{ find: /^graphql$/, replacement: graphql }] },
-  ssr: { resolve: { conditions: ["tidemark-source", "node", "import", "default"] } },
+  // Without "import": it would reach Node's own resolution, and a CommonJS library (pg) would require an ES module.
+  ssr: { resolve: { conditions: ["tidemark-source", "node", "default"] } },
   test: {
     include: ["**/*.spec.ts", "**/*.spec.tsx"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.browser.spec.ts", "**/*.engines.spec.ts"],

@@ -2,6 +2,8 @@
 import { Effect, Fiber } from "effect"
 import type { Layer } from "effect"
 import { describe, expect, it } from "vitest"
+import { canonicalJson } from "../definitions/canonicalJson.ts"
+import { defineProjection } from "../definitions/definition.ts"
 import { ReadModelStore } from "./ReadModelStore.ts"
 import type { LaneCommit, LaneId, LateEntry, ReadModelStoreShape, Row, StoredRow } from "./ReadModelStore.ts"
 
@@ -39,9 +41,12 @@ const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 
     return rows
   }))
 
+/** A store may give every dimension and measure a column of its own, so rows are those of their generation's definition. */
+const definitionText = canonicalJson(defineProjection({ name: "p", version: 1, handles: [{ type: "*" }], key: { page: "event.data.page" }, measures: { views: { kind: "count" } } }))
+
 const prepare = (store: ReadModelStoreShape) =>
   Effect.gen(function* () {
-    const record = { projection: "p", generation: 1, definition: "{}", definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
+    const record = { projection: "p", generation: 1, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
     yield* store.createGeneration(record, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }])
     yield* store.takeOver(lane(0))
     yield* store.takeOver(lane(1))

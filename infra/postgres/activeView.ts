@@ -1,0 +1,63 @@
+/**
+ * View `rm_<projection>` on the active generation, for BI tools: one row per tenant, window and key, whatever the number
+ * of lanes. Columns that no query names cost nothing, so the estimates may stand beside the figures that add up.
+ */
+import type { PoolClient } from "pg"
+import { projectionStem } from "./columns.ts"
+import type { TableLayout } from "./columns.ts"
+import type { Store, StoredGeneration } from "./generations.ts"
+import { biRole, servingRole } from "./migrations.ts"
+import { quoted } from "./sqlText.ts"
+
+/** A BI query that reads the old view must not hold up the pointer for longer. */
+const VIEW_LOCK_TIMEOUT_MS = 1_000
+const PERCENTILES: readonly (readonly [part: string, q: number])[] = [["p50", 0.5], ["p95", 0.95], ["p99", 0.99]]
+const MERGES = { count: "sum", sum: "sum", min: "min", max: "max" } as const
+
+/** Name of a projection's view. */
+export const viewName = (projection: string): string => `rm_${projectionStem(projection)}`
+
+const measureColumns = (schema: string, { measures, dimensions }: TableLayout): string[] => {
+  const taken = new Set([...dimensions, ...measures.flatMap(({ state, parts }) => [state, ...parts.map(({ column }) => column)])])
+  const named = (expression: string, name: string): string[] => (taken.has(name) || name.length > 63 ? [] : [`${expression} AS ${quoted(name)}`])
+  return measures.flatMap(({ name, kind, scale, state, parts }) => {
+    const merged = `string_agg(${schema}.partial(${quoted(state)}), ''::bytea ORDER BY lane)`
+    const figures = parts.map(({ column, additive }) => `${MERGES[additive]}(${quoted(column)})${additive === "count" ? "::bigint" : ""} AS ${quoted(column)}`)
+    if (kind === "uniques") return [...named(`${schema}.uniques(ARRAY[${merged}])`, name), `${merged} AS ${quoted(state)}`]
+    if (kind === "quantiles") {
+      return [...figures, ...PERCENTILES.flatMap(([part, q]) => named(`${schema}.quantile(ARRAY[${merged}], ${q}, ${scale})`, `${name}_${part}`)), `${merged} AS ${quoted(state)}`]
+    }
+    return figures
+  })
+}
+
+/** The view's query. `resolution`: 0 minute, 1 hour, 2 day. `<measure>_state` goes into `uniques` and `quantile`, any number of rows together. */
+const viewQuery = (schema: string, { layout, tables }: StoredGeneration): string => {
+  const identity = ["tenant_id", "resolution", "window_start", ...layout.dimensions.map(quoted)]
+  const columns = [
+    ...identity, "sum(events)::bigint AS events", "sum(late_events)::bigint AS late_events", "sum(backfill_events)::bigint AS backfill_events",
+    ...measureColumns(schema, layout)
+  ]
+  return `SELECT ${columns.join(", ")} FROM ${tables.rows} GROUP BY ${identity.join(", ")}, key_id`
+}
+
+const hasRole = async (client: PoolClient, role: string): Promise<boolean> =>
+  (await client.query("SELECT FROM pg_roles WHERE rolname = $1", [role])).rowCount === 1
+
+/**
+ * Points the view at another generation. The view asks with its reader's rights, so row-level security holds for whoever
+ * owns it; the BI role may read this generation's rows and no other's. Within the transaction of the pointer.
+ */
+export const replaceView = async (store: Store, client: PoolClient, projection: string, next: StoredGeneration, before: StoredGeneration | undefined): Promise<void> => {
+  const view = `${store.schema}.${quoted(viewName(projection))}`
+  await client.query(`SET LOCAL lock_timeout = ${VIEW_LOCK_TIMEOUT_MS}`)
+  await client.query(`DROP VIEW IF EXISTS ${view}`)
+  await client.query(`CREATE VIEW ${view} WITH (security_invoker = true) AS ${viewQuery(store.schema, next)}`)
+  const bi = biRole(store.namespace)
+  if (await hasRole(client, bi)) {
+    if (before !== undefined) await client.query(`REVOKE SELECT ON ${before.tables.rows} FROM ${quoted(bi)}`)
+    await client.query(`GRANT SELECT ON ${view}, ${next.tables.rows} TO ${quoted(bi)}`)
+  }
+  const serving = servingRole(store.namespace)
+  if (await hasRole(client, serving)) await client.query(`GRANT SELECT ON ${view} TO ${quoted(serving)}`)
+}
