@@ -16,7 +16,9 @@ interface Measured {
   readonly ackP50Ms: number
   readonly ackP99Ms: number
   readonly ackMaxMs: number
+  /** Of the whole process, and of its main thread alone. */
   readonly cpuMicrosPerEvent: number
+  readonly mainCpuMicrosPerEvent: number
   /** Records not yet folded when the load ended, and how long folding them took. */
   readonly lagRecords: number
   readonly catchUpMs: number
@@ -86,11 +88,12 @@ export const measureIngest = async (server: ServerUnderTest, load: Load): Promis
   const { acknowledged, acknowledgedMs, seconds } = await send(server, load)
   const lagRecords = await lagOf(server.url)
   const catchUpMs = await untilFolded(server.url)
+  const cpuEnd = cpuSecondsOf(server.pid)
   const rank = (q: number) => acknowledgedMs[Math.max(0, Math.ceil(q * acknowledgedMs.length) - 1)] ?? NaN
   return {
     eventsPerSecond: acknowledged / seconds, requestsPerSecond: acknowledged / load.events / seconds,
     ackP50Ms: rank(0.5), ackP99Ms: rank(0.99), ackMaxMs: rank(1),
-    cpuMicrosPerEvent: ((cpuSecondsOf(server.pid) - cpuStart) * 1e6) / acknowledged, lagRecords, catchUpMs
+    cpuMicrosPerEvent: ((cpuEnd.all - cpuStart.all) * 1e6) / acknowledged, mainCpuMicrosPerEvent: ((cpuEnd.main - cpuStart.main) * 1e6) / acknowledged, lagRecords, catchUpMs
   }
 }
 
@@ -100,7 +103,7 @@ const rowOf = (load: Load, done: readonly Measured[]): Report["rows"][number] =>
     load: load.events === 1 ? "single events" : `batches of ${load.events}`, sent: "connections" in load ? `on ${load.connections} connections` : `${load.perSecond} requests/s`,
     eventsPerSecond: middle((one) => one.eventsPerSecond), slowest: rounded(Math.min(...done.map((one) => one.eventsPerSecond))), fastest: rounded(Math.max(...done.map((one) => one.eventsPerSecond))),
     requestsPerSecond: middle((one) => one.requestsPerSecond), ackP50Ms: middle((one) => one.ackP50Ms, 1), ackP99Ms: middle((one) => one.ackP99Ms, 1), ackMaxMs: middle((one) => one.ackMaxMs, 1),
-    cpuMicrosPerEvent: known(median(done.map((one) => one.cpuMicrosPerEvent)), 1), lagRecords: middle((one) => one.lagRecords), catchUpMs: middle((one) => one.catchUpMs)
+    cpuMicrosPerEvent: known(median(done.map((one) => one.cpuMicrosPerEvent)), 1), mainCpuMicrosPerEvent: known(median(done.map((one) => one.mainCpuMicrosPerEvent)), 1), lagRecords: middle((one) => one.lagRecords), catchUpMs: middle((one) => one.catchUpMs)
   }
 }
 

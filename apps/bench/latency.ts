@@ -47,7 +47,7 @@ const measure = async (server: ServerUnderTest, rate: number, seconds: number): 
     }
     onProgress()
   })
-  const measured = { latenciesMs: latenciesMs.slice(warmUp), messages: subscription.messages() - messagesStart, cpuShare: (cpuSecondsOf(server.pid) - cpuStart) / wallSeconds }
+  const measured = { latenciesMs: latenciesMs.slice(warmUp), messages: subscription.messages() - messagesStart, cpuShare: (cpuSecondsOf(server.pid).all - cpuStart.all) / wallSeconds }
   await subscription.close()
   sender.close()
   return measured

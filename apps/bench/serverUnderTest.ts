@@ -53,13 +53,20 @@ const readProc = (path: string): string | undefined => {
   }
 }
 
-/** CPU seconds that a process has used so far, all threads; NaN where the system does not tell. */
-export const cpuSecondsOf = (pid: number): number => {
-  const stat = readProc(`/proc/${pid}/stat`)
+export interface CpuSeconds {
+  readonly all: number
+  /** Of the main thread alone. */
+  readonly main: number
+}
+
+const secondsIn = (stat: string | undefined): number => {
   if (stat === undefined) return NaN
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
+
+/** CPU time that a process has used so far; NaN where the system does not tell. */
+export const cpuSecondsOf = (pid: number): CpuSeconds => ({ all: secondsIn(readProc(`/proc/${pid}/stat`)), main: secondsIn(readProc(`/proc/${pid}/task/${pid}/stat`)) })
 
 /** Memory of a process that is its own (not pages of files), bytes; NaN where the system does not tell. */
 export const memoryBytesOf = (pid: number): number => Number(/^RssAnon:\s+(\d+) kB/m.exec(readProc(`/proc/${pid}/status`) ?? "")?.[1] ?? NaN) * 1024

@@ -11,6 +11,8 @@ import { Clock, Effect, Queue } from "effect"
 const OUTBOX_PAGE = 200
 /** Notices of a projection are at least this far apart, ms. */
 const NOTICE_EVERY_MS = 100
+/** An acknowledgement is a commit of its own, which would wait for the projectors' and they for it: at least this far apart, ms. */
+const ACK_EVERY_MS = 1_000
 const RETRY_MS = 1_000
 
 export interface OutboxDrain {
@@ -25,13 +27,33 @@ export interface OutboxDrain {
 /** Name of the outbox cursor that feeds the bus. */
 export const BUS_CONSUMER = "bus"
 
-/** Publishes all entries and moves the bus's cursor behind them. */
-const drainHints = Effect.gen(function* () {
+/** How far this process has published, and how far the store knows of it. A later run begins where the store knows. */
+interface Progress {
+  publishedTo: bigint
+  acknowledgedTo: bigint
+  acknowledgedMs: number
+}
+
+const isUnacknowledged = ({ publishedTo, acknowledgedTo }: Progress): boolean => publishedTo > acknowledgedTo
+
+/** Moves the bus's cursor behind what was published, when that is due. */
+const acknowledge = Effect.fn("acknowledge")(function* (progress: Progress) {
+  const nowMs = yield* Clock.currentTimeMillis
+  if (!isUnacknowledged(progress) || nowMs < progress.acknowledgedMs + ACK_EVERY_MS) return
+  yield* (yield* ReadModelStore).ackOutbox(BUS_CONSUMER, progress.publishedTo)
+  progress.acknowledgedTo = progress.publishedTo
+  progress.acknowledgedMs = nowMs
+})
+
+/** Publishes all entries. */
+const drainHints = Effect.fn("drainHints")(function* (progress: Progress) {
   const store = yield* ReadModelStore
   const bus = yield* PubSub
-  let after = (yield* store.registerOutbox(BUS_CONSUMER)).cursor
+  const { cursor } = yield* store.registerOutbox(BUS_CONSUMER)
+  progress.acknowledgedTo = cursor
+  if (cursor > progress.publishedTo) progress.publishedTo = cursor
   for (;;) {
-    const entries = yield* store.readOutbox(BUS_CONSUMER, after, OUTBOX_PAGE)
+    const entries = yield* store.readOutbox(BUS_CONSUMER, progress.publishedTo, OUTBOX_PAGE)
     const last = entries.at(-1)
     if (last === undefined) return
     const topics = new Map<string, Notification[]>()
@@ -46,8 +68,7 @@ const drainHints = Effect.gen(function* () {
       }
     }
     for (const [topic, notifications] of topics) yield* bus.publish(topic, notifications)
-    yield* store.ackOutbox(BUS_CONSUMER, last.sequence)
-    after = last.sequence
+    progress.publishedTo = last.sequence
   }
 })
 
@@ -84,10 +105,12 @@ export const makeOutboxDrain = (): OutboxDrain => {
   /** When the first wake came that no round has answered yet; the clock is read by the round, not by `wake`. */
   let waitingSinceMs: number | undefined
   const dueInMs = Effect.map(Clock.currentTimeMillis, (nowMs) => noticedMs + NOTICE_EVERY_MS - nowMs)
+  const progress: Progress = { publishedTo: 0n, acknowledgedTo: 0n, acknowledgedMs: -Infinity }
   const round = Effect.gen(function* () {
     waitingSinceMs ??= yield* Clock.currentTimeMillis
-    yield* drainHints
+    yield* drainHints(progress)
     waitingSinceMs = undefined
+    yield* acknowledge(progress)
     if (!owed || (yield* dueInMs) > 0) return
     owed = false
     noticedMs = yield* Clock.currentTimeMillis
@@ -97,13 +120,16 @@ export const makeOutboxDrain = (): OutboxDrain => {
     const ring = Effect.map(Queue.take(rings), () => {
       owed = true
     })
-    if (owed) yield* Effect.raceFirst(ring, Effect.sleep(Math.max(0, yield* dueInMs)))
+    const acknowledgeInMs = isUnacknowledged(progress) ? progress.acknowledgedMs + ACK_EVERY_MS - (yield* Clock.currentTimeMillis) : Infinity
+    const restMs = Math.max(0, Math.min(owed ? yield* dueInMs : Infinity, acknowledgeInMs))
+    if (restMs < Infinity) yield* Effect.raceFirst(ring, Effect.sleep(restMs))
     else yield* ring
   })
   const retry = Effect.andThen(Effect.sync(() => {
     owed = true
   }), Effect.sleep(RETRY_MS))
   const run = Effect.gen(function* () {
+    progress.publishedTo = 0n
     const rings = yield* Queue.sliding<true>(1)
     bell = rings
     const attempt = Effect.catchTags(round, { StoreUnavailableError: () => retry, PubSubUnavailableError: () => retry })

@@ -1,0 +1,63 @@
+import { PubSub } from "@tidemark/domain/ports/PubSub"
+import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect, it } from "vitest"
+import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
+import { BUS_CONSUMER, makeOutboxDrain } from "./outboxDrain.ts"
+
+const lane = { projection: "clicks", generation: 1, lane: 0 }
+
+const setUp = () => {
+  const disk = createMemoryModelDisk()
+  disk.state.outboxCursors.set(BUS_CONSUMER, 0n)
+  const versions: string[] = []
+  const bus: PubSubShape = { publish: (_topic, notifications) => Effect.sync(() => versions.push(...notifications.map(({ version }) => version))), subscribe: () => Effect.die("nobody subscribes here") }
+  const drain = makeOutboxDrain()
+  /** Commits one changed window. */
+  const commit = () => {
+    const sequence = ++disk.state.sequence
+    disk.state.outbox.set(sequence, { sequence, lane, hints: [{ tenantId: "t", resolution: 0, windowStartMs: 0, keyId: "k", revision: 1n }] })
+    drain.wake()
+  }
+  const run = <A>(effect: Effect.Effect<A>) =>
+    Effect.runPromise(Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(drain.run)
+      const result = yield* effect
+      yield* Fiber.interrupt(fiber)
+      return result
+    }).pipe(Effect.provideService(PubSub, bus), Effect.provide(memoryReadModelStore(disk)), Effect.provide(TestClock.layer())))
+  return { disk, versions, commit, run }
+}
+
+describe("the outbox drain", () => {
+  it("publishes every commit at once, and acknowledges at most once a second and never less than what was published", async () => {
+    const { disk, versions, commit, run } = setUp()
+    const cursors = new Set<bigint>()
+    await run(Effect.gen(function* () {
+      for (let i = 1; i <= 40; i++) {
+        commit()
+        yield* TestClock.adjust(50)
+        expect(versions).toHaveLength(i)
+        cursors.add(disk.state.outboxCursors.get(BUS_CONSUMER) ?? -1n)
+      }
+      yield* TestClock.adjust(1_000)
+    }))
+    expect([...cursors]).toEqual([1n, 20n, 40n])
+    expect(disk.state.outbox.size).toBe(0)
+  })
+
+  it("publishes again, in a later run, what it had not acknowledged", async () => {
+    const { versions, commit, run } = setUp()
+    const two = Effect.gen(function* () {
+      for (let i = 0; i < 2; i++) {
+        commit()
+        yield* TestClock.adjust(50)
+      }
+    })
+    await run(two)
+    const first = versions.splice(0)
+    await run(TestClock.adjust(50))
+    expect([first.length, versions]).toEqual([2, first.slice(1)])
+  })
+})
