@@ -92,7 +92,9 @@ const apply = async (client: PoolClient, namespace: string): Promise<number> => 
   const from = await storedVersion(client, namespace)
   if (from >= SCHEMA_VERSION) return from
   const schema = quoted(namespace)
-  await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
+  // Asked first: even with IF NOT EXISTS, the statement needs the right to create schemas, which an owner may lack.
+  const { rowCount } = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [namespace])
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`)
   await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.schema_migrations (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`)
   for (const [at, migration] of MIGRATIONS.entries()) {
     if (at < from) continue
