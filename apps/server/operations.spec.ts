@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { EventLog, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
 import { verify } from "@tidemark/replay/verify"
@@ -53,6 +53,25 @@ describe("a running server", () => {
         expect((yield* readiness)[1]).toEqual({ name: "projection p", ready: false, detail: "HALTED LOG_GAP: [3, 5)" })
         expect(yield* describeLog).toMatchObject({ logId: identity.logId, bounds: [{ partition: 0, start: "0", end: "1" }, { partition: 1 }] })
         expect(yield* verify({ full: false, tenants: [], progress: () => {} })).toMatchObject({ ok: true, conservation: [], log: [{ partition: 0, records: "1", error: null }, { partition: 1 }] })
+      }).pipe(Effect.provide(engines(configuration)))
+    )
+  })
+
+  it("stays able to say which engine does not answer, and what it does not know because of it", async () => {
+    const configuration = readConfiguration({ flags: new Map(), environment: {}, workingDirectory: directory, terminal: false })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const log = yield* EventLog
+        const store = yield* ReadModelStore
+        yield* store.createGeneration({ projection: "p", generation: 1, definition: "{}", definitionHash: "h", createdAtMs: 1, logId: log.identity.logId, coverage: [] }, [{ lane: 0, partitions: [0] }])
+        yield* store.flip("p", 1, 0)
+        const away = { ...log, bounds: () => Effect.fail(new LogUnavailableError({ cause: new Error("no broker") })) }
+        expect(yield* Effect.provideService(readiness, EventLog, away)).toEqual([
+          { name: "log", ready: false, detail: "does not answer: no broker" },
+          { name: "projection p", ready: false, detail: "generation 1, how far behind is not known" }
+        ])
+        const down = { ...store, snapshot: Effect.fail(new StoreUnavailableError({ store: "postgres", cause: new Error("refused") })) }
+        expect((yield* Effect.provideService(readiness, ReadModelStore, down)).slice(1)).toEqual([{ name: "read models", ready: false, detail: "postgres does not answer: refused" }])
       }).pipe(Effect.provide(engines(configuration)))
     )
   })

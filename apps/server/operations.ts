@@ -3,7 +3,7 @@ import { formatRfc3339 } from "@tidemark/domain/time/rfc3339"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { PartitionCheckpoint, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type { PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { conservationFault as countersFault } from "@tidemark/projections/runtime/conservation"
 import { Effect } from "effect"
 
@@ -18,29 +18,44 @@ const LAG_READY_MAX = 100_000n
 
 const partitionsOf = (partitions: number): readonly number[] => Array.from({ length: partitions }, (_, partition) => partition)
 
-/** The log, and each projection with its lag or its halt. */
-export const readiness: Effect.Effect<readonly ReadyPart[], LogUnavailableError | StoreUnavailableError, EventLog | ReadModelStore> = Effect.scoped(
-  Effect.gen(function* () {
-    const log = yield* EventLog
+/** Why an engine did not answer, in the words of its client. */
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** Records of the log in all partitions; a part that is not ready where it does not answer. */
+const readLogEnds = Effect.gen(function* () {
+  const log = yield* EventLog
+  const bounds = yield* Effect.forEach(partitionsOf(log.identity.partitions), (partition) => log.bounds(partition))
+  const records = bounds.reduce((sum, { end }) => sum + end, 0n)
+  return { records, part: { name: "log", ready: true, detail: `${records} records in ${bounds.length} partitions` } satisfies ReadyPart }
+}).pipe(Effect.catchTag("LogUnavailableError", ({ cause }) =>
+  Effect.succeed({ records: undefined, part: { name: "log", ready: false, detail: `does not answer: ${reasonOf(cause)}` } satisfies ReadyPart })))
+
+/** Each active projection with its lag or its halt. `records`: of the log; undefined when that is not known. */
+const readProjections = (records: bigint | undefined) =>
+  Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* (yield* ReadModelStore).snapshot
-    const ends = yield* Effect.forEach(partitionsOf(log.identity.partitions), (partition) => log.bounds(partition))
-    const records = ends.reduce((sum, { end }) => sum + end, 0n)
     const halts = yield* snapshot.halts
-    const parts: ReadyPart[] = [{ name: "log", ready: true, detail: `${records} records in ${ends.length} partitions` }]
+    const parts: ReadyPart[] = []
     for (const { projection, generation } of yield* snapshot.pointers) {
       const halt = halts.find((entry) => entry.projection === projection && entry.generation === generation)
       const checkpoints = yield* snapshot.checkpoints(projection, generation)
       const next = checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { nextOffset }) => sum + nextOffset, 0n)
-      const lag = records - next
+      const lag = records === undefined ? undefined : records - next
       parts.push({
         name: `projection ${projection}`,
-        ready: halt === undefined && lag <= LAG_READY_MAX,
-        detail: halt === undefined ? `generation ${generation}, ${lag} records behind` : `HALTED ${halt.code}: ${halt.detail}`
+        ready: halt === undefined && lag !== undefined && lag <= LAG_READY_MAX,
+        detail: halt === undefined ? `generation ${generation}, ${lag === undefined ? "how far behind is not known" : `${lag} records behind`}` : `HALTED ${halt.code}: ${halt.detail}`
       })
     }
     return parts
-  })
-)
+  })).pipe(Effect.catchTag("StoreUnavailableError", ({ store, cause }) =>
+    Effect.succeed<readonly ReadyPart[]>([{ name: "read models", ready: false, detail: `${store} does not answer: ${reasonOf(cause)}` }])))
+
+/** The log, and each projection with its lag or its halt; an engine that does not answer is a part that is not ready. */
+export const readiness: Effect.Effect<readonly ReadyPart[], never, EventLog | ReadModelStore> = Effect.gen(function* () {
+  const { records, part } = yield* readLogEnds
+  return [part, ...(yield* readProjections(records))]
+})
 
 /** Identity and bounds of the log, as JSON. */
 export const describeLog: Effect.Effect<unknown, LogUnavailableError, EventLog> = Effect.gen(function* () {

@@ -43,11 +43,19 @@ export const adminRefusal = (model: SettingsModel) => (request: IncomingMessage)
 
 const forAdmin = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => adminRefusal(model)(request) ?? answer()
 
-const notReady = async ({ run, model, auditPart }: OperatorOptions) => {
-  const { corrupt } = model.health()
-  const settings = { name: "settings", ready: corrupt === undefined, detail: corrupt === undefined ? "followed" : `event ${corrupt.type} of ${corrupt.stream} cannot be read` }
-  const parts = await run(readiness).catch((error: unknown) => [{ name: "stores", ready: false, detail: String((error as { readonly _tag?: string })._tag ?? error) }])
-  return [settings, ...parts, auditPart()]
+/** The event store answers at least this often while it is there, ms. */
+const SETTINGS_QUIET_MS_MAX = 60_000
+
+const settingsPart = (model: SettingsModel, nowMs: number): ReadyPart => {
+  const { corrupt, readAtMs } = model.health()
+  const quietMs = nowMs - readAtMs
+  if (corrupt !== undefined) return { name: "settings", ready: false, detail: `event ${corrupt.type} of ${corrupt.stream} cannot be read` }
+  if (quietMs > SETTINGS_QUIET_MS_MAX) return { name: "settings", ready: false, detail: `the event store has not answered for ${Math.round(quietMs / 1_000)} s; keys are those known before` }
+  return { name: "settings", ready: true, detail: "followed" }
+}
+
+const readParts = async ({ run, model, auditPart }: OperatorOptions) => {
+  return [settingsPart(model, Date.now()), ...(await run(readiness)), auditPart()]
 }
 
 const noSignIn = problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })
@@ -73,7 +81,7 @@ export const makeOperatorRoutes = (options: OperatorOptions): ReadonlyMap<string
   return new Map<string, Route>([
     ["/healthz", { method: "GET", answer: async () => jsonAnswer(200, { alive: true }) }],
     ["/readyz", { method: "GET", answer: async () => {
-      const parts = await notReady(options)
+      const parts = await readParts(options)
       const ready = parts.every((part) => part.ready)
       return jsonAnswer(ready ? 200 : 503, { ready, parts })
     } }],
