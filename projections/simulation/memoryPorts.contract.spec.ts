@@ -2,10 +2,12 @@ import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
 import { partitionIndexContract } from "@tidemark/domain/ports/PartitionIndex.contract"
 import { pubSubContract } from "@tidemark/domain/ports/PubSub.contract"
 import { readModelStoreContract } from "@tidemark/domain/ports/ReadModelStore.contract"
+import { windowIndexContract } from "@tidemark/domain/ports/WindowIndex.contract"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
+import { createMemoryWindowDisk, memoryWindowIndex } from "./memoryWindowIndex.ts"
 
 const dispose = async () => {}
 
@@ -25,3 +27,8 @@ partitionIndexContract("memory", () => {
 })
 
 pubSubContract("memory", () => ({ open: () => memoryPubSub(), dispose }))
+
+windowIndexContract("memory", () => {
+  const disk = createMemoryWindowDisk()
+  return { open: () => memoryWindowIndex(disk), dispose }
+})

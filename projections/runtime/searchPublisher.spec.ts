@@ -1,0 +1,249 @@
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { defineProjection } from "@tidemark/domain/definitions/definition"
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
+import { Count } from "@tidemark/domain/measures/count"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationRecord, LaneCommit, PartitionCounters, ReadModelStoreShape, Row, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect, it } from "vitest"
+import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
+import { createMemoryWindowDisk, documentName, memoryWindowIndex } from "../simulation/memoryWindowIndex.ts"
+import { SeededRandom } from "../simulation/random.ts"
+import { SEARCH_CONSUMER, makeSearchPublisher } from "./searchPublisher.ts"
+import { documentModel, windowDocument } from "./windowDocument.ts"
+
+const MINUTE = 60_000
+const LANES = [0, 1]
+const definition = defineProjection({ name: "clicks", version: 1, handles: [{ type: "click" }], key: { page: "event.data.page" }, measures: { clicks: { kind: "count" } } })
+const record: GenerationRecord = { projection: "clicks", generation: 1, definition: canonicalJson(definition), definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
+
+const counters: PartitionCounters = { records: 0n, system: 0n, events: 0n, folded: 0n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n }
+
+const clicksOf = (events: bigint): Uint8Array => {
+  const count = new Count()
+  count.add(events)
+  return count.encode()
+}
+
+/** A store with a generation of two lanes whose rows grow commit by commit. */
+const makeWorld = () => {
+  const models = createMemoryModelDisk()
+  const index = createMemoryWindowDisk()
+  const nextOffsets = [0n, 0n]
+  /** Adds an event to each of the pages' rows of a lane. */
+  const commit = (store: ReadModelStoreShape, lane: number, pages: readonly string[], minute = 0) => Effect.gen(function* () {
+    const id = { projection: "clicks", generation: 1, lane }
+    const keys = pages.map((page) => ({ tenantId: "t", resolution: 0 as const, windowStartMs: minute * MINUTE, keyId: keyIdOf("t", [page]) }))
+    const before = yield* store.readRows(id, keys)
+    const from = nextOffsets[lane] ?? 0n
+    const rows = keys.map((key, at): Row => {
+      const events = (before[at]?.events ?? 0n) + 1n
+      return {
+        ...key, key: [pages[at] ?? ""], measures: [clicksOf(events)], events, lateEvents: 0n, backfillEvents: 0n, fingerprint: events * 7n,
+        offsets: [{ partition: lane, min: 0n, max: from }], revision: (before[at]?.revision ?? 0n) + 1n
+      }
+    })
+    const change: LaneCommit = {
+      lane: id, epoch: 0n, expected: [{ partition: lane, nextOffset: from }],
+      next: [{ partition: lane, nextOffset: from + 1n, lastRecordHash: "", counters, receivedMaxMs: null, heartbeatMaxMs: null, tenantMaxMs: new Map([["t", 1]]) }],
+      digest: new Uint8Array(4_096), dropBelowMs: null, rows, late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: rows
+    }
+    yield* store.commit([change])
+    nextOffsets[lane] = from + 1n
+  })
+  const begin = Effect.gen(function* () {
+    const store = yield* ReadModelStore
+    yield* store.createGeneration(record, LANES.map((lane) => ({ lane, partitions: [lane] })))
+    yield* store.flip("clicks", 1, 0)
+    return { store, index: yield* WindowIndex }
+  })
+  return { models, index, commit, begin }
+}
+
+type World = ReturnType<typeof makeWorld>
+
+const inWorld = <A>(world: World, use: Effect.Effect<A, unknown, ReadModelStore | WindowIndex>, wrap: (index: WindowIndexShape) => WindowIndexShape = (index) => index): Promise<A> => {
+  const index = Layer.effect(WindowIndex, Effect.map(WindowIndex, wrap)).pipe(Layer.provide(memoryWindowIndex(world.index)))
+  return Effect.runPromise(use.pipe(Effect.provide(Layer.mergeAll(memoryReadModelStore(world.models), index)), Effect.provide(TestClock.layer())))
+}
+
+const start = (options: Partial<Parameters<typeof makeSearchPublisher>[0]> = {}) => Effect.gen(function* () {
+  const publisher = makeSearchPublisher({ tenants: Effect.succeed([]), ...options })
+  const fiber = yield* Effect.forkChild(publisher.run, { startImmediately: true })
+  return { publisher, stop: Fiber.interrupt(fiber) }
+})
+
+/** What of the store is not in the index, or other in it. */
+const differences = ({ models, index }: World): readonly string[] => {
+  const model = documentModel(record, models.incarnation)
+  const stored = index.images.get(`clicks/1/${models.incarnation}`)?.documents ?? new Map<string, never>()
+  const windows = new Map<string, StoredRow[]>()
+  for (const { row } of models.state.rows.values()) windows.set(documentName(row), [...(windows.get(documentName(row)) ?? []), row])
+  const found: string[] = []
+  for (const [name, [first, ...rest]] of windows) {
+    if (first === undefined) continue
+    const wanted = windowDocument(model, [first, ...rest])
+    if (JSON.stringify(stored.get(name), exactly) !== JSON.stringify(wanted, exactly)) found.push(name)
+  }
+  if (stored.size !== windows.size) found.push(`${stored.size} documents for ${windows.size} windows`)
+  return found
+}
+
+const exactly = (_name: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}n` : value)
+
+/** Fails an acknowledgement that passes a change the index does not hold yet. */
+const guarded = (world: World, violations: string[]): (() => void) => {
+  const { models, index } = world
+  const unresolved = () => {
+    const cursor = models.state.outboxCursors.get(SEARCH_CONSUMER) ?? 0n
+    const stored = index.images.get(`clicks/1/${models.incarnation}`)?.documents
+    return [...hinted].filter(([, { sequence }]) => sequence <= cursor).filter(([name, { revision }]) => (stored?.get(name)?.revision ?? 0n) < revision)
+  }
+  /** The highest sequence and merged revision of each window, as committed. */
+  const hinted = new Map<string, { readonly sequence: bigint; readonly revision: bigint }>()
+  models.onCommit = (commits) => {
+    for (const { hints } of commits) {
+      for (const hint of hints) {
+        const revision = [...models.state.rows.values()].filter(({ row }) => documentName(row) === documentName(hint)).reduce((sum, { row }) => sum + row.revision, 0n)
+        hinted.set(documentName(hint), { sequence: models.state.sequence, revision })
+      }
+    }
+  }
+  return () => violations.push(...unresolved().map(([name]) => `the cursor passed ${name}`))
+}
+
+interface Weather {
+  readonly wrap?: (index: WindowIndexShape) => WindowIndexShape
+}
+
+/** Commits, faults, kills and rests at random; answers what is wrong at the end and at every look. */
+const runSeed = async (seed: number, { wrap = (index) => index }: Weather = {}): Promise<readonly string[]> => {
+  const random = new SeededRandom(seed)
+  const world = makeWorld()
+  const violations: string[] = []
+  const look = guarded(world, violations)
+  let calm = false
+  const rates = { down: random.next() * 0.5, lost: random.next() * 0.5, item: random.next() * 0.5, store: random.next() * 0.3 }
+  world.index.isDown = () => !calm && random.chance(rates.down)
+  world.index.isReplyLost = () => !calm && random.chance(rates.lost)
+  world.index.itemFault = () => (!calm && random.chance(rates.item) ? "again" : undefined)
+  const drive = Effect.gen(function* () {
+    const { store } = yield* world.begin
+    let running = yield* start()
+    for (let step = 0; step < 60; step++) {
+      const pages = Array.from({ length: random.between(1, 4) }, () => `/${random.between(0, 5)}`)
+      if (random.chance(0.6)) yield* world.commit(store, random.pick(LANES), [...new Set(pages)], random.between(0, 2))
+      if (random.chance(0.5)) running.publisher.wake()
+      if (random.chance(0.15)) {
+        yield* running.stop
+        running = yield* start()
+      }
+      world.models.isDown = () => !calm && random.chance(rates.store)
+      yield* TestClock.adjust(random.between(0, 3_000))
+      world.models.isDown = () => false
+      look()
+    }
+    calm = true
+    yield* TestClock.adjust(60_000)
+    look()
+    if (world.models.state.outbox.size > 0) violations.push(`${world.models.state.outbox.size} entries rest in the outbox`)
+    yield* running.stop
+  })
+  await inWorld(world, drive, wrap)
+  return [...violations, ...differences(world)]
+}
+
+describe("the search publisher", () => {
+  it("property: under any faults the index ends equal to the merged rows, and the cursor never passes what is not there", async () => {
+    for (let seed = 1; seed <= 60; seed++) expect({ seed, wrong: await runSeed(seed) }).toEqual({ seed, wrong: [] })
+  })
+
+  it("is caught by it when it takes an item that was not stored for one that is", async () => {
+    const trusting = (index: WindowIndexShape): WindowIndexShape => ({ ...index, put: (model, documents) => Effect.map(index.put(model, documents), (outcomes) => outcomes.map(() => ({ kind: "done" as const }))) })
+    let caught = 0
+    for (let seed = 1; seed <= 20; seed++) if ((await runSeed(seed, { wrap: trusting })).length > 0) caught += 1
+    expect(caught).toBeGreaterThan(10)
+  })
+
+  it("stops at a conflict, says where, and does not pass it", async () => {
+    const world = makeWorld()
+    const halted: string[] = []
+    await inWorld(world, Effect.gen(function* () {
+      const { store, index } = yield* world.begin
+      yield* world.commit(store, 0, ["/a"])
+      const [row] = [...world.models.state.rows.values()].map((stored) => stored.row)
+      if (row === undefined) throw new Error("nothing was committed")
+      const model = documentModel(record, world.models.incarnation)
+      yield* index.put(model, [{ ...windowDocument(model, [row]), contentHash: "f".repeat(32) }])
+      const { publisher, stop } = yield* start({ halted: ({ detail }) => halted.push(detail) })
+      yield* TestClock.adjust(10_000)
+      expect(publisher.status().halt).toEqual({ code: "REV_CONFLICT", detail: halted[0] })
+      expect(halted).toHaveLength(1)
+      expect(world.models.state.outbox.size).toBe(1)
+      expect(publisher.ageMs(20_000)).toBe(20_000)
+      yield* stop
+    }))
+  })
+
+  it("keeps a refused document aside, marks the view as degraded, also after a restart, and goes on", async () => {
+    const world = makeWorld()
+    world.index.itemFault = ({ key }) => (key[0] === "/bad" ? "refused" : undefined)
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* world.commit(store, 0, ["/good", "/bad"])
+      const first = yield* start()
+      yield* TestClock.adjust(2_000)
+      expect(first.publisher.status().refused).toEqual(new Map([["clicks/1", 1]]))
+      expect(world.models.state.outbox.size).toBe(0)
+      yield* first.stop
+      const second = yield* start()
+      yield* TestClock.adjust(2_000)
+      expect(second.publisher.status().refused).toEqual(new Map([["clicks/1", 1]]))
+      yield* second.stop
+    }))
+    expect(differences(world)).toHaveLength(2)
+  })
+
+  it("publishes a generation whole: one that was there before, another history of the store, an index that was emptied", async () => {
+    const world = makeWorld()
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* world.commit(store, 0, ["/a", "/b"])
+      yield* store.registerOutbox("bus")
+      yield* store.ackOutbox("bus", 1n)
+      const { stop } = yield* start()
+      yield* TestClock.adjust(2_000)
+      expect(differences(world)).toEqual([])
+      world.models.incarnation = "00000002"
+      yield* TestClock.adjust(2_000)
+      expect(differences(world)).toEqual([])
+      world.index.images.clear()
+      yield* TestClock.adjust(60_000)
+      expect(differences(world)).toEqual([])
+      yield* stop
+    }))
+  })
+
+  it("trusts no image once its consumer was forgotten: changes may have passed by", async () => {
+    const world = makeWorld()
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* world.commit(store, 0, ["/a"])
+      const first = yield* start()
+      yield* TestClock.adjust(2_000)
+      yield* first.stop
+      yield* store.forgetOutbox(SEARCH_CONSUMER)
+      yield* store.registerOutbox("bus")
+      yield* world.commit(store, 1, ["/a", "/b"])
+      yield* store.ackOutbox("bus", 2n)
+      expect(differences(world)).not.toEqual([])
+      const second = yield* start()
+      yield* TestClock.adjust(2_000)
+      expect(differences(world)).toEqual([])
+      yield* second.stop
+    }))
+  })
+})
