@@ -34,4 +34,9 @@ describe("a benchmark of tiny size", () => {
     expect(rows).toMatchObject([{ "sent/s": 50, events: 50 }])
     expect(figures).toMatchObject({ p50Ms: rows[0]?.["p50Ms"], p95Ms: rows[0]?.["p95Ms"], p99Ms: rows[0]?.["p99Ms"] })
   })
+
+  it("says how long questions take to be answered", () => {
+    const { rows } = run("query", "--events", "2000", "--seconds", "0.2", "--clients", "2")
+    expect(rows.map(({ question }) => question)).toEqual(expect.arrayContaining(["series, a day by hours", "top ten pages of six hours", "window, one page and minute"]))
+  })
 })

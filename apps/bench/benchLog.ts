@@ -15,6 +15,8 @@ export interface LogShape {
   readonly partitions: number
   readonly lanes: number
   readonly everyMs: number
+  /** As in `makeEventStream`. */
+  readonly tenants?: readonly string[]
 }
 
 export const configurationOf = (dataDir: string, { partitions, lanes }: Pick<LogShape, "partitions" | "lanes">): Configuration =>
@@ -25,9 +27,9 @@ export const configurationOf = (dataDir: string, { partitions, lanes }: Pick<Log
 
 /** Writes the log, the same for the same shape: its id is fixed, so results have the same bytes. Answers the bytes of an average event. */
 export const writeLog = (dataDir: string, shape: LogShape): Promise<number> => {
-  const { events, partitions, lanes, everyMs } = shape
+  const { events, partitions, lanes, everyMs, tenants } = shape
   const log = eventLogLmdb({ directory: join(dataDir, "log"), role: "writer", partitions, lanes, nowMs: () => CREATED_AT_MS, newLogId: () => "bench" })
-  const next = makeEventStream({ seed: 42, partitions, everyMs })
+  const next = makeEventStream({ seed: 42, partitions, everyMs, ...(tenants === undefined ? {} : { tenants }) })
   const program = Effect.gen(function* () {
     const { append } = yield* EventLog
     let bytes = 0

@@ -40,7 +40,7 @@ const sortUp = (values: readonly number[]): readonly number[] => [...values].sor
 
 /** Throws when anything was not accepted. */
 const sendAtPace = async (server: ServerUnderTest, events: number, perSecond: number, seconds: number): Promise<Sent> => {
-  const sender = makeSender(server)
+  const sender = makeSender(`${server.url}/v1/events`, server.keys.write)
   const nextBody = makeBodies({ seed: 7, events, idPrefix: `b${++makers}-` })
   const acknowledgedMs: number[] = []
   const startMs = performance.now()

@@ -27,7 +27,7 @@ const measure = async (server: ServerUnderTest, rate: number, seconds: number): 
     while (latenciesMs.length < total) latenciesMs.push(nowMs - (sentMs[latenciesMs.length] ?? NaN))
     onProgress()
   })
-  const sender = makeSender(server)
+  const sender = makeSender(`${server.url}/v1/events`, server.keys.write)
   const nextBody = makeBodies({ seed: 11, events: 1, idPrefix: "l-" })
   const sendOne = async () => {
     sentMs.push(performance.now())

@@ -2,9 +2,10 @@ import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
 import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
+import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

@@ -1,6 +1,5 @@
-/** Requests at a steady rate, whatever the answers: a server that falls behind shows in their times. */
+/** Single requests, and requests at a steady rate whatever the answers: a server that falls behind shows in their times. */
 import { Agent, request } from "node:http"
-import type { ServerUnderTest } from "./serverUnderTest.ts"
 
 const SEND_EVERY_MS = 2
 const CONNECTIONS = 64
@@ -11,18 +10,19 @@ export interface Sender {
   readonly close: () => void
 }
 
-export const makeSender = ({ url, keys }: ServerUnderTest): Sender => {
+/** Posts JSON to `url` with the key. */
+export const makeSender = (url: string, key: string): Sender => {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
   const send = (body: Buffer) =>
     new Promise<string>((resolve, reject) => {
-      const headers = { authorization: `Bearer ${keys.write}`, "content-type": "application/json", "content-length": body.length }
-      request(`${url}/v1/events`, { method: "POST", agent, headers }, (response) => {
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "content-length": body.length }
+      request(url, { method: "POST", agent, headers }, (response) => {
         const chunks: Buffer[] = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
         response.on("end", () => {
           const text = Buffer.concat(chunks).toString()
           if (response.statusCode === 200) resolve(text)
-          else reject(new Error(`events were answered with ${response.statusCode ?? ""}: ${text.slice(0, 300)}`))
+          else reject(new Error(`a request was answered with ${response.statusCode ?? ""}: ${text.slice(0, 300)}`))
         })
       }).on("error", reject).end(body)
     })
