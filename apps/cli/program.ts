@@ -11,6 +11,8 @@ import type { Output } from "./output.ts"
 import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
 import { find, send, show, tail } from "./verbs/events.ts"
+import type { LogMode, Logs } from "./verbs/logs.ts"
+import { logCopy, logExport, MODES } from "./verbs/logs.ts"
 import type { QueryOptions } from "./verbs/models.ts"
 import { projections, query, why } from "./verbs/models.ts"
 import { configExplain, doctor, health, logInfo, verify } from "./verbs/operations.ts"
@@ -20,6 +22,8 @@ export interface ProgramInput {
   readonly output: Output
   readonly readStdin: () => Promise<string>
   readonly explain: () => readonly { name: string; value: string; source: string }[]
+  /** Ways to the logs themselves; throws when the configuration is wrong. */
+  readonly logs: () => Logs
 }
 
 type Verb = (client: Client, json: boolean) => Promise<void> | void
@@ -46,6 +50,12 @@ const list = (value: string, before: string[]): string[] => [...before, value]
 const count = (value: string): number => {
   const number = Number(value)
   if (!Number.isInteger(number) || number < 1 || number > 1_000) throw new CliError(`--first takes a whole number from 1 to 1000, got "${value}".`, 2)
+  return number
+}
+
+const partitionNumber = (value: string): number => {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 0) throw new CliError(`--partition takes a whole number from 0, got "${value}".`, 2)
   return number
 }
 
@@ -89,8 +99,14 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     run((client, json) => projections(client, json, output)))
 }
 
-const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain }: ProgramInput): void => {
-  program.command("log").description("the log").command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
+const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain, logs }: ProgramInput): void => {
+  const log = program.command("log").description("the log")
+  log.command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
+  log.command("copy").description("copy every record, same partition and offset, into the other mode's engine; needs no server")
+    .addOption(new Option("--to-mode <mode>").choices([...MODES]).makeOptionMandatory())
+    .action(({ toMode }: { toMode: LogMode }) => run((_client, json) => logCopy(logs(), toMode, json, output)))
+  log.command("export").description("every record as NDJSON, as it was stored; needs no server").option("--partition <n>", "this partition only", partitionNumber)
+    .action(({ partition }: { partition?: number }) => run(() => logExport(logs(), partition, output)))
   program.command("verify").description("checksums and hash chain of the log, conservation of every projection").option("--full", "recompute every read model from the log too")
     .action(({ full }: { full?: boolean }) => run((client, json) => verify(client, full === true, json, output)))
   program.command("health").description("every part of the running server").action(() => run((client, json) => health(client, json, output)))

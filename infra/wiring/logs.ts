@@ -1,0 +1,24 @@
+/** The log of either mode by itself, for tools that work beside a server or without one. */
+import { join } from "node:path"
+import type { EventLog, LogIdentity } from "@tidemark/domain/ports/EventLog"
+import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
+import type { Layer } from "effect"
+import { ConfigurationError } from "./configuration.ts"
+import type { Configuration, Mode } from "./configuration.ts"
+
+const unused = (): never => {
+  throw new ConfigurationError("There is no log in this data directory yet: start Tidemark once, or set TIDEMARK_DATA_DIR.")
+}
+
+/** The log of the configured mode for reading; a server may run on it meanwhile. */
+export const sourceLog = (configuration: Configuration): Layer.Layer<EventLog, unknown> =>
+  eventLogLmdb({
+    directory: join(configuration.dataDir.value, "log"), role: "reader", partitions: configuration.partitions.value, lanes: configuration.lanes.value, nowMs: unused, newLogId: unused
+  })
+
+/** The log of `mode` for writing. When it does not exist it is made with this identity, so that its first records are the same. */
+export const targetLog = (configuration: Configuration, mode: Mode, identity: LogIdentity): Layer.Layer<EventLog, unknown> => {
+  if (mode === "distributed") throw new ConfigurationError("TIDEMARK_MODE is \"distributed\": this version does not run it yet.")
+  const { partitions, lanes, createdAtMs, logId } = identity
+  return eventLogLmdb({ directory: join(configuration.dataDir.value, "log"), role: "writer", partitions, lanes, nowMs: () => createdAtMs, newLogId: () => logId })
+}
