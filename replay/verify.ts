@@ -50,6 +50,10 @@ const logFault = (error: LogReadError): string => {
       return `block at offset ${error.offset}: ${error.detail}`
     case "OffsetOutOfRangeError":
       return `partition ${error.partition}: offset ${error.wanted} is wanted, the log holds ${error.start} to ${error.end}`
+    case "LogGapError":
+      return `partition ${error.partition}: offsets ${error.wanted} to ${error.found - 1n} hold no record`
+    case "LogIdentityError":
+      return `opened as log ${error.logId}: ${error.detail}`
     case "LogUnavailableError":
       return `the log does not answer: ${String(error.cause)}`
   }

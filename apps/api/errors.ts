@@ -27,6 +27,8 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   LineageUnavailableError: () => ({ code: "GENERATION_GONE", message: "The generation of this window is gone. Ask for the window again.", status: 200 }),
   OffsetOutOfRangeError: () => ({ code: "LOG_RETAINED", message: "A part of the log behind this answer is no longer stored.", status: 200 }),
   LogCorruptError: () => ({ code: "LOG_CORRUPT", message: "A part of the log behind this answer fails its checksum. Run tidemark verify.", status: 500 }),
+  LogGapError: () => ({ code: "LOG_GAP", message: "A part of the log behind this answer is missing. Run tidemark verify.", status: 500 }),
+  LogIdentityError: () => ({ code: "LOG_IDENTITY", message: "The log was replaced by another one. Its read models must be built anew.", status: 500 }),
   ModelUnreadableError: () => ({ code: "MODEL_UNREADABLE", message: "The stored read model cannot be read by this version.", status: 500 }),
   TimeoutError: () => ({ code: "TIMEOUT", message: "The answer took more than 10 seconds. Ask for less.", status: 504 }),
   StoreUnavailableError: () => unavailable,

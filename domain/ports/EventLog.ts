@@ -81,7 +81,21 @@ export class LogCorruptError extends Schema.TaggedError<LogCorruptError>()("LogC
   detail: Schema.String
 }) {}
 
-export type LogReadError = LogUnavailableError | OffsetOutOfRangeError | LogCorruptError
+/** Later records are stored, the one at `wanted` is not: somebody else wrote to the log, or it lost records. Never skipped: LOG_GAP. */
+export class LogGapError extends Schema.TaggedError<LogGapError>()("LogGapError", {
+  partition: Schema.Int,
+  wanted: Schema.BigInt,
+  /** The next offset with a record, or one past the last when none follows. */
+  found: Schema.BigInt
+}) {}
+
+/** Another log answers in the place of the one that was opened: deleted and made anew, or with other partitions. LOG_IDENTITY. */
+export class LogIdentityError extends Schema.TaggedError<LogIdentityError>()("LogIdentityError", {
+  logId: Schema.String,
+  detail: Schema.String
+}) {}
+
+export type LogReadError = LogUnavailableError | OffsetOutOfRangeError | LogCorruptError | LogGapError | LogIdentityError
 
 export interface EventLogShape {
   readonly identity: LogIdentity

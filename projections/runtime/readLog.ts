@@ -9,6 +9,10 @@ const toHalt = (error: LogReadError): HaltError | LogUnavailableError => {
       return new HaltError({ code: "LOG_GAP", detail: `partition ${error.partition}: offset ${error.wanted} is wanted, the log holds ${error.start} to ${error.end}` })
     case "LogCorruptError":
       return new HaltError({ code: "LOG_CORRUPT", detail: `partition ${error.partition}, offset ${error.offset}: ${error.detail}` })
+    case "LogGapError":
+      return new HaltError({ code: "LOG_GAP", detail: `partition ${error.partition}: offsets ${error.wanted} to ${error.found - 1n} hold no record` })
+    case "LogIdentityError":
+      return new HaltError({ code: "LOG_IDENTITY", detail: `opened as log ${error.logId}: ${error.detail}` })
     case "LogUnavailableError":
       return error
   }
