@@ -80,10 +80,10 @@ const MIGRATIONS: readonly ((namespace: string) => string)[] = [
 export const SCHEMA_VERSION = MIGRATIONS.length
 
 const storedVersion = async (client: Pool | PoolClient, namespace: string): Promise<number> => {
-  const table = `${quoted(namespace)}.schema_migrations`
-  const { rows } = await client.query<{ present: boolean }>("SELECT to_regclass($1) IS NOT NULL AS present", [table])
-  if (rows[0]?.present !== true) return 0
-  const found = await client.query<{ version: number }>(`SELECT coalesce(max(version), 0)::int AS version FROM ${table}`)
+  // From the catalogue's rows: to_regclass may answer from a cache of before the lock was given.
+  const { rowCount } = await client.query("SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'schema_migrations'", [namespace])
+  if (rowCount === 0) return 0
+  const found = await client.query<{ version: number }>(`SELECT coalesce(max(version), 0)::int AS version FROM ${quoted(namespace)}.schema_migrations`)
   return found.rows[0]?.version ?? 0
 }
 

@@ -1,5 +1,6 @@
 /** Checkpoints and hints as stored. */
 import type { Hint, PartitionCheckpoint, PartitionCounters, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
+import { originalText, storedText } from "./sqlText.ts"
 
 const COUNTERS = ["records", "system", "events", "folded", "held", "duplicate", "deadLettered", "filtered", "late", "applied"] as const
 
@@ -44,11 +45,11 @@ export const emptyPartition = (partition: number, nextOffset: bigint): Partition
 /** Tenant number u32, resolution u8, window start i64 ms, key id 16 bytes, revision u64. */
 const HINT_BYTES = 37
 
-/** Number of tenants u32; per tenant its length u32 and UTF-8; then the hints. All big endian. */
+/** Number of tenants u32; per tenant its length u32 and its text as stored; then the hints. All big endian. */
 export const packHints = (hints: readonly Hint[]): Buffer => {
   const tenants = new Map<string, number>()
   for (const { tenantId } of hints) if (!tenants.has(tenantId)) tenants.set(tenantId, tenants.size)
-  const names = [...tenants.keys()].map((name) => Buffer.from(name, "utf8"))
+  const names = [...tenants.keys()].map((name) => Buffer.from(storedText(name), "utf8"))
   const bytes = Buffer.allocUnsafe(4 + names.reduce((total, name) => total + 4 + name.length, 0) + hints.length * HINT_BYTES)
   let at = bytes.writeUInt32BE(names.length, 0)
   for (const name of names) {
@@ -72,7 +73,7 @@ export const unpackHints = (packed: Uint8Array): Hint[] => {
   let at = 4
   for (let n = bytes.readUInt32BE(0); n > 0; n--) {
     const length = bytes.readUInt32BE(at)
-    tenants.push(bytes.toString("utf8", at + 4, at + 4 + length))
+    tenants.push(originalText(bytes.toString("utf8", at + 4, at + 4 + length)))
     at += 4 + length
   }
   const hints: Hint[] = []
