@@ -39,4 +39,9 @@ describe("a benchmark of tiny size", () => {
     const { rows } = run("query", "--events", "2000", "--seconds", "0.2", "--clients", "2")
     expect(rows.map(({ question }) => question)).toEqual(expect.arrayContaining(["series, a day by hours", "top ten pages of six hours", "window, one page and minute"]))
   })
+
+  it("says what events cost as the log grows", () => {
+    const { rows } = run("growth", "--events", "4000", "--steps", "2")
+    expect(rows.map(({ events }) => events)).toEqual([2_000, 4_000])
+  })
 })

@@ -25,20 +25,29 @@ export const configurationOf = (dataDir: string, { partitions, lanes }: Pick<Log
     environment: {}, workingDirectory: dataDir, terminal: false
   })
 
-/** Writes the log, the same for the same shape: its id is fixed, so results have the same bytes. Answers the bytes of an average event. */
-export const writeLog = (dataDir: string, shape: LogShape): Promise<number> => {
-  const { events, partitions, lanes, everyMs, tenants } = shape
+/** Appends the next so many events of the stream; answers their bytes. */
+export type AppendEvents = (events: number) => Promise<number>
+
+/** Opens the log for writing while `use` appends to it. The same shape gives the same log: its id is fixed, so results have the same bytes. */
+export const withLog = <A>(dataDir: string, shape: LogShape, use: (append: AppendEvents) => Promise<A>): Promise<A> => {
+  const { partitions, lanes, everyMs, tenants } = shape
   const log = eventLogLmdb({ directory: join(dataDir, "log"), role: "writer", partitions, lanes, nowMs: () => CREATED_AT_MS, newLogId: () => "bench" })
   const next = makeEventStream({ seed: 42, partitions, everyMs, ...(tenants === undefined ? {} : { tenants }) })
   const program = Effect.gen(function* () {
     const { append } = yield* EventLog
-    let bytes = 0
-    for (let written = 0; written < events; written += APPEND_EVENTS) {
-      const batch = Array.from({ length: Math.min(APPEND_EVENTS, events - written) }, next)
-      for (const { value } of batch) bytes += value.length
-      yield* append(batch)
-    }
-    return bytes / events
+    const appendEvents = Effect.fn("appendEvents")(function* (events: number) {
+      let bytes = 0
+      for (let written = 0; written < events; written += APPEND_EVENTS) {
+        const batch = Array.from({ length: Math.min(APPEND_EVENTS, events - written) }, next)
+        for (const { value } of batch) bytes += value.length
+        yield* append(batch)
+      }
+      return bytes
+    })
+    return yield* Effect.promise(() => use((events) => Effect.runPromise(appendEvents(events))))
   })
   return Effect.runPromise(program.pipe(Effect.provide(log)))
 }
+
+/** Writes the whole log; answers the bytes of an average event. */
+export const writeLog = (dataDir: string, shape: LogShape): Promise<number> => withLog(dataDir, shape, async (append) => (await append(shape.events)) / shape.events)

@@ -1,3 +1,4 @@
+import { growth } from "./growth.ts"
 import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
 import { asJson, asText } from "./measuring.ts"
@@ -5,7 +6,7 @@ import type { Report } from "./measuring.ts"
 import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

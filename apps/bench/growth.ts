@@ -1,0 +1,112 @@
+/**
+ * What an event costs as a log grows by millions whose receive times advance at a steady pace, and what memory and disk
+ * the folding process needs: one process writes the log, another folds it with all its projections.
+ */
+import { fork } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { engines } from "@tidemark/infra-wiring/engines"
+import { projections } from "@tidemark/projections/registry"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { Effect } from "effect"
+import { configurationOf, withLog } from "./benchLog.ts"
+import type { LogShape } from "./benchLog.ts"
+import type { FromFold, ToFold } from "./foldMain.ts"
+import { conditions, known, numberOption, rounded } from "./measuring.ts"
+import type { Report } from "./measuring.ts"
+import { bytesBelow, cpuSecondsOf, memoryBytesOf } from "./serverUnderTest.ts"
+
+const PARTITIONS = 4
+const LANES = 4
+const DAY_MS = 86_400_000
+/** Events written ahead of the fold at most, so that every step is folded in the same way. */
+const AHEAD_EVENTS = 50_000
+const MEBIBYTE = 2 ** 20
+
+interface Fold {
+  readonly pid: number
+  readonly wake: () => void
+  /** Resolves once so many events, and the first record of each partition, are committed for every projection; rejects when the fold cannot go on. */
+  readonly until: (events: number) => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+const startFold = (dataDir: string): Fold => {
+  const child: ChildProcess = fork(fileURLToPath(new URL("./foldMain.js", import.meta.url)), [dataDir, String(PARTITIONS), String(LANES)])
+  const exit = new Promise<void>((resolve) => child.on("exit", () => resolve()))
+  let committed = 0
+  let failure: Error | undefined
+  let look = () => {}
+  child.on("message", (message: FromFold) => {
+    if (message.kind === "committed") committed += message.records
+    else failure = new Error(message.cause)
+    look()
+  })
+  void exit.then(() => {
+    failure ??= new Error("the folding process ended")
+    look()
+  })
+  const send = (message: ToFold) => void child.send(message)
+  const until = (events: number) =>
+    new Promise<void>((resolve, reject) => {
+      look = () => {
+        if (failure !== undefined) reject(failure)
+        else if (committed >= (events + PARTITIONS) * projections.length) resolve()
+      }
+      look()
+    })
+  const stop = async () => {
+    if (child.connected) send("stop")
+    await exit
+  }
+  return { pid: child.pid ?? -1, wake: () => send("wake"), until, stop }
+}
+
+/** Grows the log step by step; a row of figures after each. */
+const grow = async (dataDir: string, shape: LogShape, steps: number): Promise<Report["rows"]> => {
+  const configuration = configurationOf(dataDir, shape)
+  await Effect.runPromise(ensureGenerations(projections).pipe(Effect.provide(engines(configuration))))
+  const fold = startFold(dataDir)
+  const rows: Report["rows"][number][] = []
+  try {
+    await withLog(dataDir, shape, async (append) => {
+      let events = 0
+      await fold.until(0)
+      for (let step = 1; step <= steps; step++) {
+        const stepEvents = Math.round((shape.events * step) / steps) - events
+        const [startMs, cpuStart] = [performance.now(), cpuSecondsOf(fold.pid).all]
+        for (let left = stepEvents; left > 0; left -= AHEAD_EVENTS) {
+          await append(Math.min(left, AHEAD_EVENTS))
+          events += Math.min(left, AHEAD_EVENTS)
+          fold.wake()
+          await fold.until(events)
+        }
+        rows.push({
+          events, "cpu µs/event": known(((cpuSecondsOf(fold.pid).all - cpuStart) * 1e6) / stepEvents, 1), eventsPerSecond: rounded((stepEvents * 1_000) / (performance.now() - startMs)),
+          "memory MiB": known(memoryBytesOf(fold.pid) / MEBIBYTE),
+          ...Object.fromEntries(["log", "models", "index"].map((part) => [`${part} MiB`, rounded(bytesBelow(join(dataDir, part)) / MEBIBYTE)]))
+        })
+      }
+    })
+  } finally {
+    await fold.stop()
+  }
+  return rows
+}
+
+/** `--events` in all, `--per-day` of them by receive time, `--steps`. */
+export const growth = async (argv: readonly string[]): Promise<Report> => {
+  const events = numberOption(argv, "events", 20_000_000)
+  const perDay = numberOption(argv, "per-day", 10_000_000)
+  const steps = numberOption(argv, "steps", 20)
+  const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
+  try {
+    const rows = await grow(dataDir, { events, partitions: PARTITIONS, lanes: LANES, everyMs: DAY_MS / perDay, tenants: ["default"] }, steps)
+    return { name: "growth", conditions: { ...conditions(), events, perDay, projections: projections.length, partitions: PARTITIONS, lanes: LANES, tenants: 1, pages: 200 }, rows }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
