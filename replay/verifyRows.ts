@@ -59,18 +59,32 @@ export const compareRows = Effect.fn("compareRows")(function* (
 })
 
 const BUCKETS = 256
-const encoder = new TextEncoder()
+
+const integer = (value: number | bigint, width: 1 | 2 | 4 | 8): Buffer => {
+  const bytes = Buffer.alloc(width)
+  if (width === 8) bytes.writeBigInt64BE(BigInt.asIntN(64, BigInt(value)))
+  else bytes.writeUIntBE(Number(value), 0, width)
+  return bytes
+}
+
+const counted = (content: Uint8Array): readonly Uint8Array[] => [integer(content.length, 4), content]
+
+/** What a row is hashed over: see the runtime's `rowBytes`. */
+const canonicalBytes = (row: ExpectedRow): Uint8Array =>
+  Buffer.concat([
+    ...counted(Buffer.from(row.tenantId)), integer(row.resolution, 1), integer(row.startMs, 8), integer(row.key.length, 2), ...row.key.flatMap((text) => counted(Buffer.from(text))),
+    ...[row.events, row.lateEvents, row.backfillEvents, fingerprintOf(row)].map((count) => integer(count, 8)),
+    integer(row.offsets.size, 2), ...rangesOf(row).flatMap(([partition, min, max]) => [integer(partition, 4), integer(min, 8), integer(max, 8)]),
+    integer(row.accumulators.length, 2), ...row.accumulators.flatMap((accumulator) => counted(accumulator.encode()))
+  ])
 
 /** Sums mod 2^128 of row hashes, by the first byte of the key id. */
 export class DigestSums {
   private readonly sums: bigint[] = Array.from({ length: BUCKETS }, () => 0n)
 
   add(row: ExpectedRow): void {
-    const measures = row.accumulators.map((accumulator) => accumulator.encode())
-    const numbers = [row.events, row.lateEvents, row.backfillEvents, fingerprintOf(row), ...rangesOf(row).flat()].map(String)
-    const head = encoder.encode(JSON.stringify([row.tenantId, row.resolution, row.startMs, row.key, numbers, measures.map(({ length }) => length)]))
     const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
-    this.sums[bucket] = BigInt.asUintN(128, (this.sums[bucket] ?? 0n) + BigInt(`0x${hashHex(Buffer.concat([head, ...measures]), 0)}`))
+    this.sums[bucket] = BigInt.asUintN(128, (this.sums[bucket] ?? 0n) + BigInt(`0x${hashHex(canonicalBytes(row), 0)}`))
   }
 
   hex(): string {

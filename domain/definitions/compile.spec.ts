@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { EventEnvelope } from "../events/event.ts"
+import { hashUtf8 } from "../measures/hash.ts"
 import type { MeasureSpec } from "../measures/measure.ts"
 import { compileDefinition, createExtraction } from "./compile.ts"
 import { defineProjection } from "./definition.ts"
@@ -95,9 +96,12 @@ describe("measures", () => {
     expect(measured(spec, { v: 0, back: 1 })).toBe("EXPRESSION /measures/n")
   })
 
-  it("take whole texts for uniques, however long", () => {
+  it("hash whole texts for uniques, however long", () => {
     const text = "x".repeat(2_000)
-    expect(measured({ kind: "uniques", of: "event.data.v" }, { v: text })).toEqual(adds(text))
+    const [out, hash] = [createExtraction(), new Uint32Array(4)]
+    expect(compiled({ measures: { n: { kind: "uniques", of: "event.data.v" } } }).extract(eventOf({ v: text }), out)).toBe("ok")
+    hashUtf8(text, 1, hash)
+    expect(out).toMatchObject({ values: [""], hashHi: [hash[0]], hashLo: [hash[1]] })
     expect(measured({ kind: "uniques", of: "event.data.v" }, { v: { a: 1 } })).toBe("EXPRESSION /measures/n")
   })
 })

@@ -1,5 +1,6 @@
 /** A definition as running code: extract checks everything, apply cannot fail. */
 import type { EventEnvelope } from "../events/event.ts"
+import { ScannedEvent } from "../events/scannedEvent.ts"
 import { upcast } from "../events/upcasters.ts"
 import { scaleExactly, scaleRounded } from "../measures/decimal.ts"
 import type { Scaled } from "../measures/decimal.ts"
@@ -19,14 +20,17 @@ export type DeadCode = "EXPRESSION" | "MEASURE_MISSING" | "DECIMAL_SCALE" | "UNS
 /** What one event adds; reused from event to event. `code` and `pointer` hold after "dead" only. */
 export interface Extraction {
   readonly key: string[]
-  /** Per measure: the scaled value, a text for uniques, null when nothing is added. */
+  /** Per measure: the scaled value, "" for uniques, whose hash is beside it, null when nothing is added. */
   readonly values: (Scaled | string | null)[]
+  /** Per measure of kind uniques that adds something: the 64-bit hash of its text, in halves. */
+  readonly hashHi: number[]
+  readonly hashLo: number[]
   code: DeadCode
   pointer: string
 }
 
 /** Room for one event at a time. */
-export const createExtraction = (): Extraction => ({ key: [], values: [], code: "EXPRESSION", pointer: "" })
+export const createExtraction = (): Extraction => ({ key: [], values: [], hashHi: [], hashLo: [], code: "EXPRESSION", pointer: "" })
 
 /** A definition this binary runs. Names, and with them keys and accumulators, are in code-unit order. */
 export interface CompiledProjection {
@@ -42,9 +46,11 @@ export interface CompiledProjection {
   readonly apply: (out: Extraction, accumulators: readonly Accumulator[]) => void
 }
 
-type MeasureValue = Scaled | string | null
-type Measured = { readonly value: MeasureValue } | DeadCode
-const NOTHING: Measured = { value: null }
+type MeasureValue = Scaled | "" | null
+/** Told apart from every value of a measure. */
+type DeadFault = DeadCode
+
+const HASHED = ""
 
 const truth = (evaluate: Evaluate, event: EventEnvelope, data: unknown): boolean => {
   const value = evaluate(event, data)
@@ -55,29 +61,53 @@ const truth = (evaluate: Evaluate, event: EventEnvelope, data: unknown): boolean
 const scaledValue = (spec: MeasureSpec, value: unknown): Scaled | DeadCode =>
   spec.kind === "sum" ? scaleExactly(value, measureScale(spec)) : scaleRounded(value, measureScale(spec))
 
-const compileMeasure = (spec: MeasureSpec): (event: EventEnvelope, data: unknown) => Measured => {
+/** The expression of `of` that is hashed without making its text. */
+const SUBJECT = "event.subject"
+const scratch = new Uint32Array(4)
+
+/** Hashes the value into place `at` of `out`; false for one that is no scalar. */
+const hashValue = (value: unknown, seed: number, out: Extraction, at: number): boolean => {
+  if (typeof value === "object") return false
+  hashUtf8(String(value), seed, scratch)
+  out.hashHi[at] = scratch[0]!
+  out.hashLo[at] = scratch[1]!
+  return true
+}
+
+/** Takes the subject's hash from a record as it lies; false when there is no subject. */
+const hashSubject = (event: ScannedEvent, seed: number, out: Extraction, at: number): boolean => {
+  if (!event.hashSubject(seed, scratch)) return false
+  out.hashHi[at] = scratch[0]!
+  out.hashLo[at] = scratch[1]!
+  return true
+}
+
+type Measure = (event: EventEnvelope, data: unknown, out: Extraction, at: number) => MeasureValue | DeadFault
+
+const compileMeasure = (spec: MeasureSpec, seed: number): Measure => {
   const where = spec.where === undefined ? undefined : compileExpression(spec.where)
   const of = spec.of === undefined ? undefined : compileExpression(spec.of)
   const negate = spec.kind === "sum" && spec.negateWhere !== undefined ? compileExpression(spec.negateWhere) : undefined
-  return (event, data) => {
-    if (where !== undefined && !truth(where, event, data)) return NOTHING
+  const isSubject = spec.kind === "uniques" && spec.of === SUBJECT
+  return (event, data, out, at) => {
+    if (where !== undefined && !truth(where, event, data)) return null
+    if (isSubject && event instanceof ScannedEvent) return hashSubject(event, seed, out, at) ? HASHED : spec.required === true ? "MEASURE_MISSING" : null
     const value = of === undefined ? 1 : of(event, data)
-    if (value === null) return spec.required === true ? "MEASURE_MISSING" : NOTHING
-    if (spec.kind === "count") return { value: 1 }
-    if (spec.kind === "uniques") return typeof value === "object" ? "EXPRESSION" : { value: String(value) }
+    if (value === null) return spec.required === true ? "MEASURE_MISSING" : null
+    if (spec.kind === "count") return 1
+    if (spec.kind === "uniques") return hashValue(value, seed, out, at) ? HASHED : "EXPRESSION"
     const scaled = scaledValue(spec, value)
     if (typeof scaled === "string") return scaled
     const negative = negate !== undefined && truth(negate, event, data)
-    return { value: negative && scaled !== 0 ? -scaled : scaled }
+    return negative && scaled !== 0 ? -scaled : scaled
   }
 }
 
-const applyMeasure = (accumulator: Accumulator, value: MeasureValue, seed: number, hash: Uint32Array): void => {
+const applyMeasure = (accumulator: Accumulator, out: Extraction, at: number): void => {
+  const value = out.values[at] ?? null
   if (value === null) return
   if (typeof value === "string") {
-    if (accumulator.kind !== "uniques") return
-    hashUtf8(value, seed, hash)
-    accumulator.addHash(hash[0] ?? 0, hash[1] ?? 0)
+    if (accumulator.kind === "uniques") accumulator.addHash(out.hashHi[at]!, out.hashLo[at]!)
   } else if (accumulator.kind === "count") accumulator.add(1)
   else if (accumulator.kind !== "uniques") accumulator.addScaled(value)
 }
@@ -87,16 +117,16 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
   const handled = new Map(definition.handles.map((handle) => [handle.type, handle]))
   const filter = definition.filter === undefined ? undefined : compileExpression(definition.filter)
   const dimensions = Object.entries(definition.key).map(([name, text]) => ({ pointer: `/key/${name}`, evaluate: compileExpression(text) }))
-  const measures = Object.entries(definition.measures).map(([name, spec]) => ({ pointer: `/measures/${name}`, spec, measure: compileMeasure(spec) }))
-  const hash = new Uint32Array(4)
+  const measures = Object.entries(definition.measures).map(([name, spec]) => ({ pointer: `/measures/${name}`, spec, measure: compileMeasure(spec, seed) }))
 
   const fill = (event: EventEnvelope, out: Extraction): "ok" | "filtered" | "dead" => {
     const handle = handled.get(event.type) ?? handled.get("*")
     if (handle === undefined) return "filtered"
-    let data = event.data
+    let data: unknown = event instanceof ScannedEvent ? event : event.data
     out.code = "UPCAST"
     out.pointer = "/data"
-    if (handle.upcastTo !== undefined && event.schemaVersion > 0) data = upcast(event.type, data, event.schemaVersion, handle.upcastTo)
+    const { schemaVersion } = event
+    if (handle.upcastTo !== undefined && schemaVersion > 0 && schemaVersion < handle.upcastTo) data = upcast(event.type, event.data, event.schemaVersion, handle.upcastTo)
     out.code = "EXPRESSION"
     out.pointer = "/filter"
     if (filter !== undefined && !truth(filter, event, data)) return "filtered"
@@ -110,12 +140,12 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
     at = 0
     for (const { pointer, measure } of measures) {
       out.pointer = pointer
-      const measured = measure(event, data)
-      if (typeof measured === "string") {
+      const measured = measure(event, data, out, at)
+      if (typeof measured === "string" && measured !== HASHED) {
         out.code = measured
         return "dead"
       }
-      out.values[at++] = measured.value
+      out.values[at++] = measured
     }
     return "ok"
   }
@@ -137,8 +167,7 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
       }
     },
     apply: (out, accumulators) => {
-      let at = 0
-      for (const accumulator of accumulators) applyMeasure(accumulator, out.values[at++] ?? null, seed, hash)
+      for (let at = 0; at < accumulators.length; at++) applyMeasure(accumulators[at]!, out, at)
     }
   }
 }

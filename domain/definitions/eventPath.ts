@@ -1,7 +1,9 @@
 /** Plain paths of an event, `event.userid` or `event.data.page`: what they read. Rules: docs/semantics.md §6. */
+import { dataSlotOf } from "../events/dataSlots.ts"
 import type { EventEnvelope } from "../events/event.ts"
+import { ScannedEvent } from "../events/scannedEvent.ts"
 
-/** Value of an expression. Throws when it cannot be evaluated: `UnsafeIntegerError`, else EXPRESSION. */
+/** Value of an expression over an event and its payload (a `ScannedEvent` stands for its own). Throws when it cannot be evaluated: `UnsafeIntegerError`, else EXPRESSION. */
 export type Evaluate = (event: EventEnvelope, data: unknown) => unknown
 
 /** A number beyond ±(2^53 − 1): digits are already lost. */
@@ -39,6 +41,15 @@ const ATTRIBUTES: ReadonlyMap<string, (event: EventEnvelope) => unknown> = new M
   ["subject", subjectOf]
 ])
 
+const fieldOf = (data: unknown, fields: readonly string[]): unknown => {
+  let value = data
+  for (const field of fields) {
+    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, field)) return null
+    value = (value as Readonly<Record<string, unknown>>)[field]
+  }
+  return value ?? null
+}
+
 /**
  * Reader of a path given as its names after `event`. Times are Unix ms. A missing field or parent is
  * null; only own fields of JSON objects are fields.
@@ -47,12 +58,10 @@ export const compilePath = ([head = "", ...fields]: readonly string[]): Evaluate
   const attribute = ATTRIBUTES.get(head)
   if (attribute !== undefined && fields.length === 0) return attribute
   if (head !== "data") return () => null
+  const [first = "", ...rest] = fields
+  const slot = fields.length === 0 ? -1 : dataSlotOf(first)
   return (_event, data) => {
-    let value = data
-    for (const field of fields) {
-      if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, field)) return null
-      value = (value as Readonly<Record<string, unknown>>)[field]
-    }
-    return checkNumber(value ?? null)
+    if (!(data instanceof ScannedEvent)) return checkNumber(fieldOf(data, fields))
+    return checkNumber(slot < 0 ? fieldOf(data.data, fields) : fieldOf(data.field(slot), rest))
   }
 }

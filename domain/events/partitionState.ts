@@ -7,8 +7,10 @@
 import { hashUtf8 } from "../measures/hash.ts"
 import type { ImportLookup, PartitionSegment } from "../ports/PartitionIndex.ts"
 import { DuplicateTable } from "./duplicateTable.ts"
+import { EntryLog } from "./entryLog.ts"
 import type { DecodedRecord } from "./envelope.ts"
 import type { EventEnvelope } from "./event.ts"
+import { ScannedEvent } from "./scannedEvent.ts"
 
 /** Dedupe horizon of live events, in R. */
 export const HORIZON_MS = 86_400_000
@@ -50,15 +52,6 @@ class RecentImports {
   }
 }
 
-interface Entries {
-  readonly hi: number[]
-  readonly lo: number[]
-  readonly receivedMs: number[]
-  readonly offset: number[]
-}
-
-const noEntries = (): Entries => ({ hi: [], lo: [], receivedMs: [], offset: [] })
-
 export class PartitionState {
   private readonly seed: number
   private readonly partition: number
@@ -67,13 +60,13 @@ export class PartitionState {
   /** Import entries of segments taken and not yet known to be saved, oldest first. */
   private unsavedImports: readonly { readonly to: bigint; readonly entries: RecentImports }[] = []
   private readonly live = new DuplicateTable(HORIZON_MS)
-  private readonly tenants = new Map<string, number>()
+  private readonly tenants = new Map<string, { maxMs: number }>()
   private heartbeatMs = -Infinity
   private receivedMs = -Infinity
   private next = 0n
   private segmentFrom = 0n
-  private newLive = noEntries()
-  private newImports = noEntries()
+  private readonly newLive = new EntryLog()
+  private readonly newImports = new EntryLog()
 
   /** `seed`: the log's hash seed. `imports`: stored entries; asked with the offset they have to lie below. */
   constructor(partition: number, seed: number, imports: ImportLookup = NO_IMPORTS) {
@@ -99,7 +92,7 @@ export class PartitionState {
     }
     const last = segments.at(-1)
     if (last === undefined) return state
-    for (const [tenantId, ms] of last.tenantMaxMs) state.tenants.set(tenantId, ms)
+    for (const [tenantId, ms] of last.tenantMaxMs) state.tenants.set(tenantId, { maxMs: ms })
     state.heartbeatMs = last.heartbeatMaxMs
     state.receivedMs = last.receivedMaxMs
     state.next = last.to
@@ -124,12 +117,12 @@ export class PartitionState {
 
   /** M of every tenant without heartbeats. A copy. */
   tenantMaxMs(): ReadonlyMap<string, number> {
-    return new Map(this.tenants)
+    return new Map(Array.from(this.tenants, ([tenantId, { maxMs }]) => [tenantId, maxMs]))
   }
 
   /** M(p, t), Unix ms; −Infinity if nothing was seen. */
   maxEventTimeMs(tenantId: string): number {
-    return Math.max(this.tenants.get(tenantId) ?? -Infinity, this.heartbeatMs)
+    return Math.max(this.tenants.get(tenantId)?.maxMs ?? -Infinity, this.heartbeatMs)
   }
 
   /** Would an event with this identity, received now, be a duplicate? Records nothing. */
@@ -154,21 +147,30 @@ export class PartitionState {
 
   private observeEvent(event: EventEnvelope, offset: bigint): Observation {
     if (event.receivedAtMs > this.receivedMs) this.receivedMs = event.receivedAtMs
-    const maxEventTimeMs = this.maxEventTimeMs(event.tenantId)
     const imported = event.backfill !== undefined
-    if (!imported && event.timeMs > (this.tenants.get(event.tenantId) ?? -Infinity)) this.tenants.set(event.tenantId, event.timeMs)
-    hashUtf8(identityText(event), this.seed, scratch)
+    const maxEventTimeMs = this.moveTenant(event.tenantId, imported ? -Infinity : event.timeMs)
+    if (event instanceof ScannedEvent) event.hashIdentity(this.seed, scratch)
+    else hashUtf8(identityText(event), this.seed, scratch)
     const hi = scratch[0] ?? 0
     const lo = scratch[1] ?? 0
     if (this.seenBefore(hi, lo, imported, this.receivedMs, Number(offset))) return { duplicate: true, maxEventTimeMs }
     if (imported) this.recentImports.add(hi, lo)
     else this.live.add(hi, lo, this.receivedMs)
     const entries = imported ? this.newImports : this.newLive
-    entries.hi.push(hi)
-    entries.lo.push(lo)
-    entries.receivedMs.push(this.receivedMs)
-    entries.offset.push(Number(offset))
+    entries.add(hi, lo, this.receivedMs, Number(offset))
     return { duplicate: false, maxEventTimeMs }
+  }
+
+  /** Moves the tenant's clock to `timeMs` if that is later; answers M(p, t) as it was before. */
+  private moveTenant(tenantId: string, timeMs: number): number {
+    const clock = this.tenants.get(tenantId)
+    if (clock === undefined) {
+      if (timeMs > -Infinity) this.tenants.set(tenantId, { maxMs: timeMs })
+      return this.heartbeatMs
+    }
+    const { maxMs } = clock
+    if (timeMs > maxMs) clock.maxMs = timeMs
+    return Math.max(maxMs, this.heartbeatMs)
   }
 
   private seenBefore(hi: number, lo: number, imported: boolean, nowMs: number, before: number): boolean {
@@ -193,15 +195,13 @@ export class PartitionState {
       receivedMaxMs: this.receivedMs,
       heartbeatMaxMs: this.heartbeatMs,
       tenantMaxMs: this.tenantMaxMs(),
-      live: { hi: Uint32Array.from(newLive.hi), lo: Uint32Array.from(newLive.lo), receivedMs: Float64Array.from(newLive.receivedMs), offset: Float64Array.from(newLive.offset) },
-      imports: { hi: Uint32Array.from(newImports.hi), lo: Uint32Array.from(newImports.lo), offset: Float64Array.from(newImports.offset) }
+      live: newLive.take(),
+      imports: newImports.take()
     }
-    if (newImports.hi.length > 0) {
+    if (segment.imports.hi.length > 0) {
       this.unsavedImports = [...this.unsavedImports, { to: this.next, entries: this.recentImports }]
       this.recentImports = new RecentImports()
     }
-    this.newLive = noEntries()
-    this.newImports = noEntries()
     this.segmentFrom = this.next
     return segment
   }

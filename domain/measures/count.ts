@@ -36,7 +36,7 @@ export class Count {
   }
 
   encode(): Uint8Array {
-    const writer = new ByteWriter(10)
+    const writer = ByteWriter.start()
     writer.byte(Tag.count)
     writer.unsigned(this.big === 0n ? this.small : this.value())
     return writer.finish()

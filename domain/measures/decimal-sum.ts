@@ -39,7 +39,7 @@ export class DecimalSum {
   }
 
   encode(): Uint8Array {
-    const writer = new ByteWriter(12)
+    const writer = ByteWriter.start()
     writer.byte(Tag.sum)
     writer.signed(this.big === 0n ? this.small : this.value())
     return writer.finish()

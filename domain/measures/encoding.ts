@@ -24,11 +24,15 @@ export const Tag = {
 
 /** A byte buffer that grows while written to. */
 export class ByteWriter {
-  private bytes: Uint8Array
+  private static readonly shared = new ByteWriter()
+  private bytes = new Uint8Array(1_024)
   private length = 0
 
-  constructor(capacityBytes: number) {
-    this.bytes = new Uint8Array(capacityBytes)
+  /** The one writer there is, empty. Whoever starts it finishes it before anybody else can start it: no value's encoding runs within another's. */
+  static start(): ByteWriter {
+    const { shared } = ByteWriter
+    shared.length = 0
+    return shared
   }
 
   byte(value: number): void {
@@ -38,6 +42,10 @@ export class ByteWriter {
 
   /** An integer ≥ 0. */
   unsigned(value: number | bigint): void {
+    if (value <= 0x7f) {
+      this.byte(Number(value))
+      return
+    }
     if (typeof value === "bigint") {
       let big = value
       while (big > 0x7fffffffn) {
@@ -70,7 +78,7 @@ export class ByteWriter {
   }
 
   private grow(): void {
-    const larger = new Uint8Array(Math.max(16, this.bytes.length * 2))
+    const larger = new Uint8Array(this.bytes.length * 2)
     larger.set(this.bytes)
     this.bytes = larger
   }

@@ -35,7 +35,7 @@ export class Extreme {
   }
 
   encode(): Uint8Array {
-    const writer = new ByteWriter(12)
+    const writer = ByteWriter.start()
     writer.byte(Tag[this.kind])
     if (this.extreme !== null) writer.signed(this.extreme)
     return writer.finish()

@@ -17,12 +17,16 @@ let scratch = new Uint8Array(4096)
 /** Hashes the UTF-8 form of `text` (a lone surrogate counts as U+FFFD) into `out[0..3]`. */
 export const hashUtf8 = (text: string, seed: number, out: Uint32Array): void => {
   if (text.length * 3 > scratch.length) scratch = new Uint8Array(text.length * 3)
-  murmur(scratch, encodeUtf8(text, scratch), seed, out)
+  murmur(scratch, 0, writeUtf8(text, scratch, 0), seed, out)
 }
 
 /** Hashes `bytes` into `out[0..3]`. */
 export const hashBytes = (bytes: Uint8Array, seed: number, out: Uint32Array): void =>
-  murmur(bytes, bytes.length, seed, out)
+  murmur(bytes, 0, bytes.length, seed, out)
+
+/** Hashes `bytes[from, to)` into `out[0..3]`. */
+export const hashRange = (bytes: Uint8Array, from: number, to: number, seed: number, out: Uint32Array): void =>
+  murmur(bytes, from, to - from, seed, out)
 
 const hexOut = new Uint32Array(4)
 
@@ -35,16 +39,15 @@ export const hashHex = (input: Uint8Array | string, seed: number): string => {
 
 const wordHex = (word: number): string => word.toString(16).padStart(8, "0")
 
-/** Writes the UTF-8 form of `text` to `target` (at least 3 bytes per code unit). Returns its length. */
-const encodeUtf8 = (text: string, target: Uint8Array): number => {
+/** Writes the UTF-8 form of `text` to `target` from `at` on (room for 3 bytes per code unit). Returns its length. */
+export const writeUtf8 = (text: string, target: Uint8Array, at: number): number => {
   const length = text.length
-  let n = 0
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i)
-    if (unit < 0x80) target[n++] = unit
-    else return encodeUtf8From(text, i, target, n)
+    if (unit >= 0x80) return encodeUtf8From(text, i, target, at + i) - at
+    target[at + i] = unit
   }
-  return n
+  return length
 }
 
 const encodeUtf8From = (text: string, from: number, target: Uint8Array, at: number): number => {
@@ -84,10 +87,10 @@ const encodeUtf8From = (text: string, from: number, target: Uint8Array, at: numb
 const wordAt = (bytes: Uint8Array, at: number): number =>
   bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
 
-/** The 0 to 4 bytes from `at` up to `length`, little endian, zero-filled. */
-const tailWordAt = (bytes: Uint8Array, at: number, length: number): number => {
+/** The 0 to 4 bytes from `at` up to `end`, little endian, zero-filled. */
+const tailWordAt = (bytes: Uint8Array, at: number, end: number): number => {
   let word = 0
-  for (let i = Math.min(at + 4, length) - 1; i >= at; i--) word = (word << 8) | bytes[i]!
+  for (let i = Math.min(at + 4, end) - 1; i >= at; i--) word = (word << 8) | bytes[i]!
   return word
 }
 
@@ -114,13 +117,14 @@ const avalanche = (h: number): number => {
   return h ^ (h >>> 16)
 }
 
-const murmur = (bytes: Uint8Array, length: number, seed: number, out: Uint32Array): void => {
+const murmur = (bytes: Uint8Array, from: number, length: number, seed: number, out: Uint32Array): void => {
   let h1 = seed | 0
   let h2 = h1
   let h3 = h1
   let h4 = h1
-  const blocksEnd = length & ~15
-  for (let i = 0; i < blocksEnd; i += 16) {
+  const end = from + length
+  const blocksEnd = from + (length & ~15)
+  for (let i = from; i < blocksEnd; i += 16) {
     h1 ^= mix1(wordAt(bytes, i))
     h1 = (Math.imul(((h1 << 19) | (h1 >>> 13)) + h2, 5) + 0x561ccd1b) | 0
     h2 ^= mix2(wordAt(bytes, i + 4))
@@ -130,12 +134,12 @@ const murmur = (bytes: Uint8Array, length: number, seed: number, out: Uint32Arra
     h4 ^= mix4(wordAt(bytes, i + 12))
     h4 = (Math.imul(((h4 << 13) | (h4 >>> 19)) + h1, 5) + 0x32ac3b17) | 0
   }
-  if (length > blocksEnd) {
+  if (end > blocksEnd) {
     // A word without bytes is zero, and zero mixes to zero: no case distinction is needed.
-    h1 ^= mix1(tailWordAt(bytes, blocksEnd, length))
-    h2 ^= mix2(tailWordAt(bytes, blocksEnd + 4, length))
-    h3 ^= mix3(tailWordAt(bytes, blocksEnd + 8, length))
-    h4 ^= mix4(tailWordAt(bytes, blocksEnd + 12, length))
+    h1 ^= mix1(tailWordAt(bytes, blocksEnd, end))
+    h2 ^= mix2(tailWordAt(bytes, blocksEnd + 4, end))
+    h3 ^= mix3(tailWordAt(bytes, blocksEnd + 8, end))
+    h4 ^= mix4(tailWordAt(bytes, blocksEnd + 12, end))
   }
   h1 ^= length
   h2 ^= length

@@ -68,8 +68,10 @@ export class Quantiles {
   readonly sum = new DecimalSum()
   readonly min = new Extreme("min")
   readonly max = new Extreme("max")
-  /** Bucket key → values in it; 0 is the zero bucket, −key the mirror image of key. */
-  private readonly buckets = new Map<number, number>()
+  /** Bucket keys, rising; 0 is the zero bucket, −key the mirror image of key. */
+  private keys: number[] = []
+  /** Values in the bucket of the same place in `keys`. */
+  private values: number[] = []
   private readonly power: number
 
   constructor(scale: number) {
@@ -93,9 +95,30 @@ export class Quantiles {
     const x = Number(scaled) / this.power
     const magnitude = Math.abs(x)
     const key = magnitude < ZERO_BELOW ? 0 : x < 0 ? -keyOf(magnitude) : keyOf(magnitude)
-    const { buckets } = this
-    const before = buckets.get(key)
-    buckets.set(key, before === undefined ? 1 : before + 1)
+    this.addToBucket(key, 1)
+  }
+
+  private addToBucket(key: number, added: number): void {
+    const { keys, values } = this
+    let low = 0
+    let high = keys.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (keys[middle]! < key) low = middle + 1
+      else high = middle
+    }
+    if (keys[low] === key) {
+      values[low]! += added
+      return
+    }
+    keys.push(key)
+    values.push(added)
+    for (let at = keys.length - 1; at > low; at--) {
+      keys[at] = keys[at - 1]!
+      values[at] = values[at - 1]!
+    }
+    keys[low] = key
+    values[low] = added
   }
 
   /**
@@ -129,8 +152,27 @@ export class Quantiles {
     this.sum.merge(other.sum)
     this.min.merge(other.min)
     this.max.merge(other.max)
-    const { buckets } = this
-    for (const [key, values] of other.buckets) buckets.set(key, (buckets.get(key) ?? 0) + values)
+    this.mergeBuckets(other)
+  }
+
+  /** Few into many one by one, else both lists in order into new ones. */
+  private mergeBuckets(other: Quantiles): void {
+    if (other.keys.length * 8 < this.keys.length) {
+      for (const [at, key] of other.keys.entries()) this.addToBucket(key, other.values[at]!)
+      return
+    }
+    const keys: number[] = []
+    const values: number[] = []
+    let ours = 0
+    let theirs = 0
+    while (ours < this.keys.length || theirs < other.keys.length) {
+      const our = this.keys[ours] ?? Infinity
+      const their = other.keys[theirs] ?? Infinity
+      keys.push(Math.min(our, their))
+      values.push((our <= their ? this.values[ours++]! : 0) + (their <= our ? other.values[theirs++]! : 0))
+    }
+    this.keys = keys
+    this.values = values
   }
 
   clone(): Quantiles {
@@ -140,7 +182,7 @@ export class Quantiles {
   }
 
   encode(): Uint8Array {
-    const writer = new ByteWriter(32 + this.buckets.size * 3)
+    const writer = ByteWriter.start()
     writer.byte(Tag.quantiles)
     writer.unsigned(this.count.value())
     const min = this.min.value()
@@ -149,13 +191,12 @@ export class Quantiles {
     writer.signed(this.sum.value())
     writer.signed(min)
     writer.signed(max)
-    writer.unsigned(this.buckets.size)
-    let before: number | null = null
-    for (const key of this.sortedKeys()) {
-      if (before === null) writer.signed(key)
-      else writer.unsigned(key - before)
-      writer.unsigned(this.buckets.get(key)!)
-      before = key
+    const { keys, values } = this
+    writer.unsigned(keys.length)
+    for (let at = 0; at < keys.length; at++) {
+      if (at === 0) writer.signed(keys[at]!)
+      else writer.unsigned(keys[at]! - keys[at - 1]!)
+      writer.unsigned(values[at]!)
     }
     return writer.finish()
   }
@@ -187,21 +228,18 @@ export class Quantiles {
       const values = reader.safeUnsigned()
       key += step
       if (Math.abs(key) > KEY_MAX || (i > 0 && step === 0) || values === 0) throw new MeasureBytesError({ reason: "bucket" })
-      this.buckets.set(key, values)
+      this.keys.push(key)
+      this.values.push(values)
       total += values
     }
     return total
   }
 
-  private sortedKeys(): Int16Array {
-    return Int16Array.from(this.buckets.keys()).sort()
-  }
-
   private keyAtRank(rank: number): number {
     let seen = 0
     let last = 0
-    for (const key of this.sortedKeys()) {
-      seen += this.buckets.get(key)!
+    for (const [at, key] of this.keys.entries()) {
+      seen += this.values[at]!
       last = key
       if (seen >= rank) break
     }

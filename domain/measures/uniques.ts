@@ -17,6 +17,17 @@ export const DENSE_FROM = 4_096
 /** Standard errors in the stated error bound: 99.7 % of estimates lie within it. */
 export const ERROR_BOUND_SIGMAS = 3
 
+/** Up to so many members are sorted by insertion. */
+const INSERTED_MAX = 24
+/** Room to sort the members in: as 64-bit integers, and their words. */
+const sorted = new BigUint64Array(EXACT_MAX)
+const sortedWords = new Uint32Array(sorted.buffer)
+const LOW_WORD = new Uint32Array(BigUint64Array.of(1n).buffer)[0] === 1 ? 0 : 1
+const HIGH_WORD = 1 - LOW_WORD
+
+/** Registers four at a time: most words of a sparse state are zero. */
+const wordsOf = (registers: Uint8Array): Uint32Array => new Uint32Array(registers.buffer, registers.byteOffset, REGISTERS / 4)
+
 /** `value` items; `errorBound` items either way (0 when exact). */
 export interface UniquesEstimate {
   readonly value: number
@@ -56,8 +67,10 @@ export class Uniques {
     const theirs = other.registers
     if (theirs !== null) {
       const ours = this.registers ?? this.startEstimating()
-      for (let i = 0; i < REGISTERS; i++) {
-        if (theirs[i]! > ours[i]!) this.raise(ours, i, theirs[i]!)
+      const words = wordsOf(theirs)
+      for (let word = 0; word < words.length; word++) {
+        if (words[word] === 0) continue
+        for (let i = word * 4; i < word * 4 + 4; i++) if (theirs[i]! > ours[i]!) this.raise(ours, i, theirs[i]!)
       }
       return
     }
@@ -168,23 +181,48 @@ export class Uniques {
   }
 
   private encodeSet(): Uint8Array {
-    const { slots } = this
-    const order = new Uint16Array(this.used)
-    let n = 0
-    for (let i = 0; i < slots.length; i += 2) {
-      if (slots[i] !== 0 || slots[i + 1] !== 0) order[n++] = i
-    }
-    order.sort((a, b) => slots[a]! - slots[b]! || slots[a + 1]! - slots[b + 1]!)
+    const used = this.sortMembers()
     const bytes = new Uint8Array(1 + this.members() * 8)
-    const view = new DataView(bytes.buffer)
     bytes[0] = Tag.uniquesSet
     let at = this.hasZero ? 9 : 1
-    for (const slot of order) {
-      view.setUint32(at, slots[slot]!)
-      view.setUint32(at + 4, slots[slot + 1]!)
-      at += 8
+    for (let i = 0; i < used; i++) {
+      const hi = sortedWords[2 * i + HIGH_WORD]!
+      const lo = sortedWords[2 * i + LOW_WORD]!
+      bytes[at++] = hi >>> 24
+      bytes[at++] = hi >>> 16
+      bytes[at++] = hi >>> 8
+      bytes[at++] = hi
+      bytes[at++] = lo >>> 24
+      bytes[at++] = lo >>> 16
+      bytes[at++] = lo >>> 8
+      bytes[at++] = lo
     }
     return bytes
+  }
+
+  /** Puts the members into `sortedWords`, in order; answers their number. Few are inserted one by one. */
+  private sortMembers(): number {
+    const { slots } = this
+    let n = 0
+    const isShort = this.used <= INSERTED_MAX
+    for (let i = 0; i < slots.length; i += 2) {
+      const hi = slots[i]!
+      const lo = slots[i + 1]!
+      if (hi === 0 && lo === 0) continue
+      let at = n++
+      while (isShort && at > 0) {
+        const before = sortedWords[2 * at - 2 + HIGH_WORD]!
+        const beforeLo = sortedWords[2 * at - 2 + LOW_WORD]!
+        if (before < hi || (before === hi && beforeLo < lo)) break
+        sortedWords[2 * at + HIGH_WORD] = before
+        sortedWords[2 * at + LOW_WORD] = beforeLo
+        at--
+      }
+      sortedWords[2 * at + HIGH_WORD] = hi
+      sortedWords[2 * at + LOW_WORD] = lo
+    }
+    if (!isShort) sorted.subarray(0, n).sort()
+    return n
   }
 
   private decodeSet(bytes: Uint8Array): void {
@@ -207,13 +245,17 @@ export class Uniques {
     const bytes = new Uint8Array(1 + this.nonZero * 3)
     bytes[0] = Tag.uniquesSparse
     let at = 1
-    for (let i = 0; i < REGISTERS; i++) {
-      const rank = registers[i]!
-      if (rank === 0) continue
-      const pair = (i << 6) | rank
-      bytes[at++] = pair >>> 16
-      bytes[at++] = (pair >>> 8) & 0xff
-      bytes[at++] = pair & 0xff
+    const words = wordsOf(registers)
+    for (let word = 0; word < words.length; word++) {
+      if (words[word] === 0) continue
+      for (let i = word * 4; i < word * 4 + 4; i++) {
+        const rank = registers[i]!
+        if (rank === 0) continue
+        const pair = (i << 6) | rank
+        bytes[at++] = pair >>> 16
+        bytes[at++] = (pair >>> 8) & 0xff
+        bytes[at++] = pair & 0xff
+      }
     }
     return bytes
   }

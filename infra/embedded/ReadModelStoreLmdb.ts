@@ -15,7 +15,7 @@ import { keyCountKey, laneKey, offsetText, openModelStores, renewView } from "./
 import type { Key, ModelStores } from "./modelStores.ts"
 import { ackOutbox, addToOutbox, forgetOutbox, incarnationOf, readOutbox, registerOutbox } from "./outboxLmdb.ts"
 import { dropRowsBelow, visitRowsBelow } from "./retention.ts"
-import { decodeRow, encodeRow, rowKey } from "./rowCodec.ts"
+import { RowKeys, decodeRow, encodeRow } from "./rowCodec.ts"
 
 /** The directory cannot be opened. */
 export class StoreOpenError extends Schema.TaggedError<StoreOpenError>()("StoreOpenError", { directory: Schema.String, cause: Schema.Defect() }) {}
@@ -93,10 +93,17 @@ const writeKeyCounts = (stores: ModelStores, { lane, keyCounts }: LaneCommit): v
   }
 }
 
+/** In key order, so that neighbours share pages while they are changed. */
+const writeRows = (stores: ModelStores, { lane, rows }: LaneCommit): void => {
+  const keys = new RowKeys(lane)
+  const keyed = rows.map((row) => ({ key: keys.of(row), row })).sort((a, b) => Buffer.compare(a.key, b.key))
+  for (const { key, row } of keyed) stores.rows.putSync(key, encodeRow(row))
+}
+
 const writeCommit = (stores: ModelStores, commit: LaneCommit): void => {
   const { lane, epoch, next, digest, hints, dropBelowMs } = commit
   if (dropBelowMs !== null) dropRowsBelow(stores, lane, dropBelowMs)
-  for (const row of commit.rows) stores.rows.putSync(rowKey(lane, row), encodeRow(row))
+  writeRows(stores, commit)
   writeLedgers(stores, commit)
   writeKeyCounts(stores, commit)
   if (hints.length > 0) addToOutbox(stores, lane, hints)
@@ -130,11 +137,13 @@ const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
     Effect.flatMap(attempt(() => takeOver(stores, lane)), (checkpoint) =>
       checkpoint === undefined ? Effect.fail(new GenerationMissingError({ projection: lane.projection, generation: lane.generation })) : Effect.succeed(checkpoint)),
   readRows: (lane, keys: readonly RowKey[]) =>
-    Effect.andThen(renewView, attempt(() =>
-      keys.map((key) => {
-        const value = stores.rows.get(rowKey(lane, key))
+    Effect.andThen(renewView, attempt(() => {
+      const stored = new RowKeys(lane)
+      return keys.map((key) => {
+        const value = stores.rows.get(stored.of(key))
         return value === undefined ? undefined : decodeRow(key, value)
-      }))),
+      })
+    })),
   visitRowsBelow: (lane, beforeMs, visit) => Effect.andThen(renewView, attempt(() => visitRowsBelow(stores, lane, beforeMs, visit))),
   readKeyCounts: (lane, windows) =>
     Effect.andThen(renewView, attempt(() =>

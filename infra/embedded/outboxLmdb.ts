@@ -1,7 +1,6 @@
 /** The outbox of the LMDB read models: entries numbered upward for ever, and a durable cursor per consumer. */
 import { randomBytes } from "node:crypto"
-import type { Hint, LaneId, OutboxEntry } from "@tidemark/domain/ports/ReadModelStore"
-import { fromText, toText } from "./jsonCodec.ts"
+import type { Hint, LaneId, OutboxEntry, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
 import { OFFSET_END, offsetText } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
 
@@ -9,11 +8,38 @@ const SEQUENCE_KEY: Key = ["outbox sequence"]
 const INCARNATION_KEY: Key = ["incarnation"]
 const INCARNATION_BYTES = 8
 
+type StoredHint = readonly [resolution: ResolutionCode, windowStartMs: number, keyId: string, revision: string]
+
+/** An entry as stored: its lane, and the hints tenant by tenant. */
+interface StoredHints {
+  readonly lane: LaneId
+  readonly tenants: readonly (readonly [tenantId: string, hints: readonly StoredHint[]])[]
+}
+
+const encodeHints = (lane: LaneId, hints: readonly Hint[]): string => {
+  const tenants = new Map<string, StoredHint[]>()
+  for (const { tenantId, resolution, windowStartMs, keyId, revision } of hints) {
+    const hint: StoredHint = [resolution, windowStartMs, keyId, revision.toString()]
+    const others = tenants.get(tenantId)
+    if (others === undefined) tenants.set(tenantId, [hint])
+    else others.push(hint)
+  }
+  return JSON.stringify({ lane, tenants: [...tenants] } satisfies StoredHints)
+}
+
+const decodeHints = (text: string): Pick<OutboxEntry, "lane" | "hints"> => {
+  const { lane, tenants } = JSON.parse(text) as StoredHints
+  return {
+    lane,
+    hints: tenants.flatMap(([tenantId, hints]) => hints.map(([resolution, windowStartMs, keyId, revision]): Hint => ({ tenantId, resolution, windowStartMs, keyId, revision: BigInt(revision) })))
+  }
+}
+
 /** Adds an entry within the transaction that is open. The number is kept apart from the entries, so that none comes twice. */
 export const addToOutbox = (stores: ModelStores, lane: LaneId, hints: readonly Hint[]): void => {
   const sequence = BigInt(stores.root.get(SEQUENCE_KEY) ?? "0") + 1n
   stores.root.putSync(SEQUENCE_KEY, sequence.toString())
-  stores.outbox.putSync([offsetText(sequence)], toText({ lane, hints }))
+  stores.outbox.putSync([offsetText(sequence)], encodeHints(lane, hints))
 }
 
 /** Name of this environment's history, made by whoever asks first. */
@@ -59,7 +85,7 @@ export const readOutbox = (stores: ModelStores, consumer: string, after: bigint,
   const from = (cursor > after ? cursor : after) + 1n
   return [...stores.outbox.getRange({ start: [offsetText(from)], end: [OFFSET_END], limit })].map(({ key, value }) => ({
     sequence: sequenceOf(key),
-    ...fromText<{ readonly lane: LaneId; readonly hints: readonly Hint[] }>(value)
+    ...decodeHints(value)
   }))
 }
 

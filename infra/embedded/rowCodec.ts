@@ -46,18 +46,53 @@ const TENANT_END = Buffer.from([0xff, 0xff, 0xff])
 /** Above every key of the tenant and below those of the next one: no projection's name is as long as this says. */
 export const tenantEnd = (tenantId: string): Buffer => Buffer.concat([text(tenantId), TENANT_END])
 
+const RESOLUTION_CODES: readonly ResolutionCode[] = [0, 1, 2]
+const WORD = 2 ** 32
+
+/** A window start (Unix ms, a safe integer) as eight bytes that sort like it. */
+const writeTime = (bytes: Buffer, ms: number, at: number): void => {
+  const high = Math.floor(ms / WORD)
+  bytes.writeUInt32BE((high + 0x8000_0000) >>> 0, at)
+  bytes.writeUInt32BE(ms - high * WORD, at + 4)
+}
+
 const timeKey = (ms: number): Buffer => {
   const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64BE(BigInt.asUintN(64, BigInt(ms)) ^ SIGN, 0)
+  writeTime(bytes, ms, 0)
   return bytes
 }
 
-/** Key of a partial. */
-export const rowKey = (lane: LaneId, key: RowKey): Buffer => {
-  const laneBytes = Buffer.alloc(2)
-  laneBytes.writeUInt16BE(lane.lane, 0)
-  const scope = scopeKey({ tenantId: key.tenantId, projection: lane.projection, generation: lane.generation, resolution: key.resolution })
-  return Buffer.concat([scope, timeKey(key.windowStartMs), Buffer.from(key.keyId, "hex"), laneBytes])
+const KEY_TAIL_BYTES = 8 + KEY_ID_BYTES + 2
+
+/** Writes the keys of one lane's rows; what rows of a tenant and resolution share is made once. */
+export class RowKeys {
+  private readonly lane: LaneId
+  private readonly prefixes = new Map<string, readonly Buffer[]>()
+
+  constructor(lane: LaneId) {
+    this.lane = lane
+  }
+
+  /** Key of a partial. */
+  of({ tenantId, resolution, windowStartMs, keyId }: RowKey): Buffer {
+    const prefix = this.prefix(tenantId, resolution)
+    const key = Buffer.allocUnsafe(prefix.length + KEY_TAIL_BYTES)
+    prefix.copy(key)
+    writeTime(key, windowStartMs, prefix.length)
+    key.write(keyId, prefix.length + 8, KEY_ID_BYTES, "hex")
+    key.writeUInt16BE(this.lane.lane, prefix.length + 8 + KEY_ID_BYTES)
+    return key
+  }
+
+  private prefix(tenantId: string, resolution: ResolutionCode): Buffer {
+    let prefixes = this.prefixes.get(tenantId)
+    if (prefixes === undefined) {
+      const { projection, generation } = this.lane
+      prefixes = RESOLUTION_CODES.map((code) => scopeKey({ tenantId, projection, generation, resolution: code }))
+      this.prefixes.set(tenantId, prefixes)
+    }
+    return prefixes[resolution] ?? Buffer.alloc(0)
+  }
 }
 
 /** Bounds of the windows with fromMs ≤ start < toMs: [start, end). */
@@ -86,22 +121,29 @@ export const encodeRow = (row: Row): Buffer => {
   const key = Buffer.from(JSON.stringify(row.key), "utf8")
   let length = HEAD_BYTES + RANGE_BYTES * row.offsets.length + 4 + key.length + 2
   for (const measure of row.measures) length += 4 + measure.length
-  const out = Buffer.alloc(length)
-  let at = 0
-  for (const value of [row.revision, row.events, row.lateEvents, row.backfillEvents, row.fingerprint]) at = out.writeBigUInt64BE(value, at)
-  at = out.writeUInt16BE(row.offsets.length, at)
-  for (const range of row.offsets) {
-    at = out.writeUInt32BE(range.partition, at)
-    at = out.writeBigUInt64BE(range.min, at)
-    at = out.writeBigUInt64BE(range.max, at)
+  const out = Buffer.allocUnsafe(length)
+  const view = new DataView(out.buffer, out.byteOffset, length)
+  view.setBigUint64(0, row.revision)
+  view.setBigUint64(8, row.events)
+  view.setBigUint64(16, row.lateEvents)
+  view.setBigUint64(24, row.backfillEvents)
+  view.setBigUint64(32, row.fingerprint)
+  view.setUint16(40, row.offsets.length)
+  let at = HEAD_BYTES
+  for (const { partition, min, max } of row.offsets) {
+    view.setUint32(at, partition)
+    view.setBigUint64(at + 4, min)
+    view.setBigUint64(at + 12, max)
+    at += RANGE_BYTES
   }
-  at = out.writeUInt32BE(key.length, at)
-  at += key.copy(out, at)
-  at = out.writeUInt16BE(row.measures.length, at)
+  view.setUint32(at, key.length)
+  at += 4 + key.copy(out, at + 4)
+  view.setUint16(at, row.measures.length)
+  at += 2
   for (const measure of row.measures) {
-    at = out.writeUInt32BE(measure.length, at)
-    out.set(measure, at)
-    at += measure.length
+    view.setUint32(at, measure.length)
+    out.set(measure, at + 4)
+    at += 4 + measure.length
   }
   return out
 }

@@ -5,6 +5,7 @@
  */
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
 import { OTHER } from "@tidemark/domain/definitions/dimensionText"
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { createDelta, mergeDelta } from "./deltas.ts"
 import type { Delta, WindowDeltas } from "./deltas.ts"
 
@@ -24,7 +25,8 @@ export const admitKeys = (window: WindowDeltas, compiled: CompiledProjection, ad
   const room = Math.max(0, compiled.definition.keyMax - admitted)
   if (fresh.length <= room) return { deltas: all, newKeys: fresh.length }
   const inOrder = fresh.sort((a, b) => a.minOffset - b.minOffset)
-  const other = createDelta(window.tenantId, compiled.dimensionNames.map(() => OTHER), compiled.createAccumulators())
+  const key = compiled.dimensionNames.map(() => OTHER)
+  const other = createDelta({ keyId: keyIdOf(window.tenantId, key), key }, compiled.createAccumulators())
   for (const delta of inOrder.slice(room)) mergeDelta(other, delta)
   const refused = new Set(inOrder.slice(room))
   return { deltas: [...all.filter((delta) => !refused.has(delta)), other], newKeys: room }

@@ -8,6 +8,15 @@ import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import type { Accumulator } from "@tidemark/domain/measures/measure"
 import { mergeAccumulators } from "@tidemark/domain/measures/measure"
 
+/** A key of one tenant as rows are stored with it. */
+export interface KeyName {
+  readonly keyId: string
+  readonly key: readonly string[]
+}
+
+/** Names of keys that were used lately are kept: most keys come in window after window. */
+const NAMES_MAX = 20_000
+
 /** Sums since the last flush. Offsets and counts are safe integers; hash halves are summed apart, exact below 2^21 events. */
 export interface Delta {
   readonly keyId: string
@@ -38,11 +47,8 @@ export interface Counted {
   readonly backfill: boolean
 }
 
-/** The fingerprint of a delta's events: sum of their id hashes mod 2^64. */
-export const deltaFingerprint = (delta: Delta): bigint => BigInt.asUintN(64, (BigInt(delta.hashHiSum) << 32n) + BigInt(delta.hashLoSum))
-
-export const createDelta = (tenantId: string, key: readonly string[], accumulators: readonly Accumulator[]): Delta => ({
-  keyId: keyIdOf(tenantId, key), key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hashHiSum: 0, hashLoSum: 0, minOffset: Infinity, maxOffset: -Infinity
+export const createDelta = ({ keyId, key }: KeyName, accumulators: readonly Accumulator[]): Delta => ({
+  keyId, key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hashHiSum: 0, hashLoSum: 0, minOffset: Infinity, maxOffset: -Infinity
 })
 
 /** Adds `from` to `into`, whose key stays. */
@@ -74,6 +80,8 @@ export class DeltaTable {
   size = 0
   private readonly tenants = new Map<string, Map<number, WindowDeltas>>()
   private last: WindowDeltas | undefined
+  private readonly names = new Map<string, Map<string, KeyName>>()
+  private named = 0
   private readonly createAccumulators: () => Accumulator[]
 
   constructor(createAccumulators: () => Accumulator[]) {
@@ -86,7 +94,7 @@ export class DeltaTable {
     const text = keyText(key)
     let delta = keys.get(text)
     if (delta === undefined) {
-      delta = createDelta(tenantId, [...key], this.createAccumulators())
+      delta = createDelta(this.name(tenantId, text, key), this.createAccumulators())
       keys.set(text, delta)
       this.size += 1
     }
@@ -108,6 +116,22 @@ export class DeltaTable {
     this.tenants.clear()
     this.last = undefined
     this.size = 0
+  }
+
+  private name(tenantId: string, text: string, key: readonly string[]): KeyName {
+    let names = this.names.get(tenantId)
+    let name = names?.get(text)
+    if (name !== undefined) return name
+    if (this.named >= NAMES_MAX) {
+      this.names.clear()
+      this.named = 0
+      names = undefined
+    }
+    if (names === undefined) this.names.set(tenantId, (names = new Map()))
+    name = { keyId: keyIdOf(tenantId, key), key: [...key] }
+    names.set(text, name)
+    this.named += 1
+    return name
   }
 
   private window(tenantId: string, windowStartMs: number): WindowDeltas {

@@ -1,47 +1,114 @@
 /** One batch of one partition through all generations of its lane: decoded, observed and hashed once. */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { DecodedRecord } from "@tidemark/domain/events/envelope"
+import { ScannedEvent } from "@tidemark/domain/events/scannedEvent"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import type { LogBatch } from "@tidemark/domain/ports/EventLog"
-import type { LateEntry, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 import type { GenerationLane } from "./generationLane.ts"
 import { HaltError } from "./halt.ts"
 import type { PartitionReader } from "./openLane.ts"
-import type { ObservedRecord } from "./partitionFold.ts"
-
-/** Ledger entries of released originals, by generation. */
-type Released = ReadonlyMap<GenerationLane, readonly LateEntry[]>
-
-/** Offsets of the originals that late-applied records of the batch release. */
-const releasedOffsets = (decoded: readonly DecodedRecord[], partition: number): readonly bigint[] =>
-  decoded.flatMap((record) => (record.kind === "system" && record.record.system === "late-applied" && record.record.partition === partition ? [record.record.offset] : []))
-
-const readReleased = Effect.fn("readReleased")(function* (store: ReadModelStoreShape, generations: readonly GenerationLane[], partition: number, offsets: readonly bigint[]) {
-  const released = new Map<GenerationLane, LateEntry[]>()
-  if (offsets.length === 0) return released satisfies Released
-  const snapshot = yield* store.snapshot
-  for (const generation of generations) {
-    const { projection, generation: number } = generation.id
-    const entries: LateEntry[] = []
-    for (const offset of offsets) entries.push(...(yield* snapshot.lateIn({ projection, generation: number, partition, min: offset, max: offset })))
-    released.set(generation, entries)
-  }
-  return released satisfies Released
-})
-
-/** Folds the records for one generation; those below its own checkpoint are behind it already. */
-const foldFor = (generation: GenerationLane, partition: number, records: readonly ObservedRecord[], released: Released): void => {
-  const fold = generation.folds.get(partition)
-  if (fold === undefined) return
-  for (const entry of released.get(generation) ?? []) fold.committedLate.set(Number(entry.offset), entry)
-  for (const record of records) if (record.offset >= fold.next) fold.take(record)
-}
+import type { ObservedRecord, PartitionFold } from "./partitionFold.ts"
 
 export interface FoldFailure {
   readonly generation: GenerationLane
   readonly error: HaltError
 }
+
+/** A generation that folds the batch's partition. */
+interface Folding {
+  readonly generation: GenerationLane
+  readonly fold: PartitionFold
+}
+
+const UNREAD: DecodedRecord = { kind: "undecodable", code: "ENVELOPE", pointer: "" }
+
+class BatchFold {
+  readonly failures: FoldFailure[] = []
+  folding: Folding[]
+  private readonly reader: PartitionReader
+  private readonly batch: LogBatch
+  private readonly seed: number
+  private at = 0
+  /** The release at `at` may be folded: the ledger entry of its original is loaded. */
+  private isLoaded = false
+  private readonly scanned = new ScannedEvent()
+  private readonly event: DecodedRecord = { kind: "event", event: this.scanned }
+  private readonly record: ObservedRecord = { offset: 0, decoded: UNREAD, duplicate: false, maxEventTimeMs: 0, receivedMaxMs: 0, hashHi: 0, hashLo: 0 }
+  private readonly hash = new Uint32Array(4)
+
+  constructor(reader: PartitionReader, generations: readonly GenerationLane[], batch: LogBatch, seed: number) {
+    this.reader = reader
+    this.batch = batch
+    this.seed = seed
+    this.folding = generations.flatMap((generation) => {
+      const fold = generation.folds.get(reader.partition)
+      return fold === undefined ? [] : [{ generation, fold }]
+    })
+  }
+
+  /** Folds on; answers the offset of an original whose ledger entries are needed first, undefined at the end of the batch. */
+  run(): bigint | undefined {
+    const { bytes, ends, firstOffset } = this.batch
+    const first = Number(firstOffset)
+    for (; this.at < ends.length; this.at++) {
+      const from = this.at === 0 ? 0 : ends[this.at - 1]!
+      const to = ends[this.at]!
+      const decoded = this.scanned.scan(bytes, from, to) ? this.event : decodeRecord(bytes.subarray(from, to))
+      if (!this.isLoaded && decoded.kind === "system" && decoded.record.system === "late-applied" && decoded.record.partition === this.reader.partition) return decoded.record.offset
+      this.isLoaded = false
+      this.observe(decoded, first + this.at)
+      this.fold()
+    }
+    this.reader.lastRecord = bytes.subarray(ends.at(-2) ?? 0, ends.at(-1))
+    return undefined
+  }
+
+  loaded(): void {
+    this.isLoaded = true
+  }
+
+  private observe(decoded: DecodedRecord, offset: number): void {
+    const { record, hash, reader: { state } } = this
+    const { duplicate, maxEventTimeMs } = state.observe(decoded)
+    record.offset = offset
+    record.decoded = decoded
+    record.duplicate = duplicate
+    record.maxEventTimeMs = maxEventTimeMs
+    record.receivedMaxMs = state.receivedMaxMs
+    if (decoded === this.event) this.scanned.hashId(this.seed, hash)
+    else if (decoded.kind === "event") hashUtf8(decoded.event.id, this.seed, hash)
+    else hash.fill(0)
+    record.hashHi = hash[0]!
+    record.hashLo = hash[1]!
+  }
+
+  /** A generation below whose own checkpoint the record lies is behind it already. */
+  private fold(): void {
+    const { folding, record } = this
+    for (let i = 0; i < folding.length; i++) {
+      const { fold, generation } = folding[i]!
+      if (record.offset < fold.next) continue
+      try {
+        fold.take(record)
+      } catch (cause) {
+        this.failures.push({ generation, error: new HaltError({ code: "FOLD_FAILED", detail: `partition ${this.reader.partition}, offset ${record.offset}: ${String(cause)}` }) })
+        this.folding = this.folding.filter((other) => other.generation !== generation)
+        return this.fold()
+      }
+    }
+  }
+}
+
+/** Gives each generation the committed ledger entry of the held event at `offset`. */
+const loadReleased = Effect.fn("loadReleased")(function* (store: ReadModelStoreShape, folding: readonly Folding[], partition: number, offset: bigint) {
+  const snapshot = yield* store.snapshot
+  for (const { generation: { id }, fold } of folding) {
+    const entries = yield* snapshot.lateIn({ projection: id.projection, generation: id.generation, partition, min: offset, max: offset })
+    for (const entry of entries) fold.committedLate.set(Number(entry.offset), entry)
+  }
+})
 
 /**
  * Folds the batch into every generation. A generation that fails is answered and must be dropped: its memory is not
@@ -52,24 +119,10 @@ export const foldBatch = Effect.fn("foldBatch")(function* (store: ReadModelStore
   if (batch.firstOffset !== state.nextOffset) {
     return yield* new HaltError({ code: "LOG_GAP", detail: `partition ${partition}: offset ${batch.firstOffset} came where ${state.nextOffset} was expected` })
   }
-  const decoded: DecodedRecord[] = []
-  for (let at = 0; at < batch.ends.length; at++) decoded.push(decodeRecord(batch.bytes.subarray(at === 0 ? 0 : batch.ends[at - 1], batch.ends[at])))
-  const released = yield* Effect.scoped(readReleased(store, generations, partition, releasedOffsets(decoded, partition)))
-  const hash = new Uint32Array(4)
-  const records = decoded.map((record, at): ObservedRecord => {
-    const { duplicate, maxEventTimeMs } = state.observe(record)
-    hash.fill(0)
-    if (record.kind === "event") hashUtf8(record.event.id, seed, hash)
-    return { offset: Number(batch.firstOffset) + at, decoded: record, duplicate, maxEventTimeMs, receivedMaxMs: state.receivedMaxMs, hashHi: hash[0] ?? 0, hashLo: hash[1] ?? 0 }
-  })
-  reader.lastRecord = batch.bytes.subarray(batch.ends.at(-2) ?? 0, batch.ends.at(-1))
-  const failures: FoldFailure[] = []
-  for (const generation of generations) {
-    try {
-      foldFor(generation, partition, records, released)
-    } catch (cause) {
-      failures.push({ generation, error: new HaltError({ code: "FOLD_FAILED", detail: `partition ${partition}, from offset ${batch.firstOffset}: ${String(cause)}` }) })
-    }
+  const folding = new BatchFold(reader, generations, batch, seed)
+  for (let offset = folding.run(); offset !== undefined; offset = folding.run()) {
+    yield* Effect.scoped(loadReleased(store, folding.folding, partition, offset))
+    folding.loaded()
   }
-  return failures
+  return folding.failures
 })

@@ -30,6 +30,12 @@ export class KeyCounts {
     for (const count of counts) this.windows.get(textOf(count))?.set(count.partition, count.keys)
   }
 
+  /** Whether the window has no keys in any partition of the lane: then it has no rows. */
+  isEmpty(window: WindowKey): boolean {
+    for (const keys of this.windows.get(textOf(window))?.values() ?? []) if (keys > 0) return false
+    return true
+  }
+
   get(window: WindowKey, partition: number): number {
     return this.windows.get(textOf(window))?.get(partition) ?? 0
   }

@@ -18,18 +18,18 @@ import type { Tally } from "./conservation.ts"
 import { DeltaTable } from "./deltas.ts"
 import { retainedFromMs } from "./retention.ts"
 
-/** A record with what its partition's prefix says of it. */
+/** A record with what its partition's prefix says of it. One object serves record after record: nothing of it is kept. */
 export interface ObservedRecord {
-  readonly offset: number
-  readonly decoded: DecodedRecord
-  readonly duplicate: boolean
+  offset: number
+  decoded: DecodedRecord
+  duplicate: boolean
   /** M(p, t) over earlier records, Unix ms. */
-  readonly maxEventTimeMs: number
+  maxEventTimeMs: number
   /** R at this record, Unix ms. */
-  readonly receivedMaxMs: number
+  receivedMaxMs: number
   /** 64-bit hash of the event's id, in halves; zero for records that are no event. */
-  readonly hashHi: number
-  readonly hashLo: number
+  hashHi: number
+  hashLo: number
 }
 
 /** What an event adds, by measure part, as decimal text. */

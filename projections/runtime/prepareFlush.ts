@@ -13,8 +13,8 @@ import type { GenerationLane } from "./generationLane.ts"
 import { HaltError } from "./halt.ts"
 import type { PartitionFold } from "./partitionFold.ts"
 import { dropExpired } from "./retention.ts"
-import { mergeIntoRow, rowKeyText } from "./rowStates.ts"
-import type { RowState } from "./rowStates.ts"
+import { mergeIntoRow } from "./rowStates.ts"
+import type { RowState, WindowStates } from "./rowStates.ts"
 
 /** A partition as its reader stands at the flush. */
 export interface ReaderState {
@@ -30,47 +30,69 @@ interface WindowOf {
 
 const baseCode: ResolutionCode = RESOLUTIONS[0].code
 
-/** Every row key a delta of the window may touch, at each resolution. */
-const rowKeysOf = (tenantId: string, windowStartMs: number, keyId: string): readonly RowKey[] =>
-  RESOLUTIONS.map(({ code, sizeMs }) => ({ tenantId, resolution: code, windowStartMs: code === baseCode ? windowStartMs : windowStart(windowStartMs, sizeMs), keyId }))
+/** Start of the window of `sizeMs` that holds a base window, which may be shorter than a minute. */
+const startOf = ({ windowStartMs }: WindowDeltas, code: ResolutionCode, sizeMs: number): number => (code === baseCode ? windowStartMs : windowStart(windowStartMs, sizeMs))
 
-/** Reads the committed rows of these keys that are not cached. */
-const loadRows = Effect.fn("loadRows")(function* (store: ReadModelStoreShape, lane: GenerationLane, keys: Iterable<RowKey>) {
-  const missing = new Map<string, RowKey>()
-  for (const key of keys) {
-    const text = rowKeyText(key)
-    if (lane.rows.get(text) === undefined) missing.set(text, key)
-  }
-  if (missing.size === 0) return
-  for (const row of yield* store.readRows(lane.id, [...missing.values()])) if (row !== undefined) lane.rows.addCommitted(row)
-})
+/** A row's window and the states cached of it. */
+interface Place {
+  readonly resolution: ResolutionCode
+  readonly windowStartMs: number
+  readonly states: WindowStates
+}
 
-/** Loads the committed rows and key counts this flush builds on; the overflow row only where a cap may be reached. */
+/**
+ * Loads the committed rows and key counts this flush builds on, as far as they are not cached; the overflow row only
+ * where a cap may be reached. A minute in which no partition of the lane has admitted a key has no rows.
+ */
 const loadCommitted = Effect.fn("loadCommitted")(function* (store: ReadModelStoreShape, lane: GenerationLane, windows: readonly WindowOf[]) {
-  const missing = lane.keyCounts.missing(windows.map(({ window }) => window))
-  if (missing.length > 0) lane.keyCounts.load(missing, yield* store.readKeyCounts(lane.id, missing))
+  const missingCounts = lane.keyCounts.missing(windows.map(({ window }) => window))
+  if (missingCounts.length > 0) lane.keyCounts.load(missingCounts, yield* store.readKeyCounts(lane.id, missingCounts))
   const { keyMax } = lane.compiled.definition
-  const keys: RowKey[] = []
-  for (const { partition, window } of windows) {
-    const { tenantId, windowStartMs } = window
-    for (const { keyId } of window.keys.values()) keys.push(...rowKeysOf(tenantId, windowStartMs, keyId))
-    const mayOverflow = lane.keyCounts.get(window, partition) + window.keys.size > keyMax
-    if (mayOverflow) keys.push(...rowKeysOf(tenantId, windowStartMs, keyIdOf(tenantId, lane.compiled.dimensionNames.map(() => OTHER))))
+  const missing = new Map<WindowStates, Map<string, RowKey>>()
+  const want = (key: RowKey): void => {
+    const states = lane.rows.window(key.resolution, key.windowStartMs)
+    if (states.has(key.keyId)) return
+    let keys = missing.get(states)
+    if (keys === undefined) missing.set(states, (keys = new Map()))
+    keys.set(key.keyId, key)
   }
-  yield* loadRows(store, lane, keys)
+  for (const { partition, window } of windows) {
+    const { tenantId } = window
+    const mayOverflow = lane.keyCounts.get(window, partition) + window.keys.size > keyMax
+    for (const { code, sizeMs } of RESOLUTIONS) {
+      if (code === baseCode && lane.keyCounts.isEmpty(window)) continue
+      const windowStartMs = startOf(window, code, sizeMs)
+      for (const { keyId } of window.keys.values()) want({ tenantId, resolution: code, windowStartMs, keyId })
+      if (mayOverflow) want({ tenantId, resolution: code, windowStartMs, keyId: keyIdOf(tenantId, lane.compiled.dimensionNames.map(() => OTHER)) })
+    }
+  }
+  const keys = [...missing.values()].flatMap((wanted) => [...wanted.values()])
+  if (keys.length === 0) return
+  for (const row of yield* store.readRows(lane.id, keys)) if (row !== undefined) lane.rows.addCommitted(row)
 })
 
 /** Rows changed by this flush. */
-type Changed = Map<string, RowState>
+type Changed = Set<RowState>
 
-const mergeDelta = (lane: GenerationLane, changed: Changed, { partition, window }: WindowOf, delta: Delta): void => {
-  for (const rowKey of rowKeysOf(window.tenantId, window.windowStartMs, delta.keyId)) {
-    const text = rowKeyText(rowKey)
-    const state = lane.rows.get(text) ?? lane.rows.addNew(rowKey.tenantId, rowKey.resolution, rowKey.windowStartMs, rowKey.keyId, delta.key)
-    mergeIntoRow(state, delta, partition)
-    changed.set(text, state)
+/** The three rows of the delta's key. A new minute row takes the delta's accumulators; the longer windows, merged first, get copies. */
+const mergeDelta = (lane: GenerationLane, changed: Changed, { partition, window }: WindowOf, places: readonly Place[], delta: Delta): void => {
+  for (const { resolution, windowStartMs, states } of places) {
+    let state = states.get(delta.keyId)
+    if (state !== undefined) mergeIntoRow(state, delta, partition)
+    else {
+      const accumulators = resolution === baseCode ? delta.accumulators : delta.accumulators.map((accumulator) => accumulator.clone())
+      state = lane.rows.adopt(states, { tenantId: window.tenantId, resolution, windowStartMs, keyId: delta.keyId }, delta, accumulators, partition)
+    }
+    changed.add(state)
   }
 }
+
+/** Day, hour and minute of a window. */
+const placesOf = (lane: GenerationLane, window: WindowDeltas): readonly Place[] =>
+  RESOLUTIONS.map(({ code, sizeMs }) => {
+    const windowStartMs = startOf(window, code, sizeMs)
+    return { resolution: code, windowStartMs, states: lane.rows.window(code, windowStartMs) }
+  }).reverse()
 
 /** Merges all deltas; answers the key counts that rose. Events merged must be the events folded. */
 const mergeDeltas = (lane: GenerationLane, windows: readonly WindowOf[], changed: Changed): readonly KeyCount[] => {
@@ -79,11 +101,11 @@ const mergeDeltas = (lane: GenerationLane, windows: readonly WindowOf[], changed
   for (const from of windows) {
     const { partition, window } = from
     const admitted = lane.keyCounts.get(window, partition)
-    const hasRange = (keyId: string): boolean =>
-      lane.rows.get(rowKeyText({ tenantId: window.tenantId, resolution: baseCode, windowStartMs: window.windowStartMs, keyId }))?.offsets.has(partition) === true
-    const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, hasRange)
+    const places = placesOf(lane, window)
+    const minute = lane.rows.window(baseCode, window.windowStartMs)
+    const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, (keyId) => minute.get(keyId)?.offsets.has(partition) === true)
     for (const delta of deltas) {
-      mergeDelta(lane, changed, from, delta)
+      mergeDelta(lane, changed, from, places, delta)
       merged += delta.events
     }
     if (newKeys === 0) continue
@@ -135,10 +157,10 @@ const assemble = (lane: GenerationLane, windows: readonly WindowOf[], readers: R
     const reader = readers.get(checkpoint.partition)
     next.push(fold === undefined || reader === undefined ? checkpoint : nextCheckpoint(lane, checkpoint, fold, reader))
   }
-  const changed: Changed = new Map()
+  const changed: Changed = new Set()
   const isKept = ({ windowStartMs }: { readonly windowStartMs: number }): boolean => dropBelowMs === null || windowStartMs >= dropBelowMs
   const keyCounts = mergeDeltas(lane, windows, changed).filter(isKept)
-  const rows: Row[] = [...changed.values()].filter(isKept).map((state) => lane.rows.encode(state, lane.digest))
+  const rows: Row[] = [...changed].filter(isKept).map((state) => lane.rows.encode(state, lane.digest))
   if (dropBelowMs !== null) lane.rows.dropBelow(dropBelowMs)
   const folds = [...lane.folds.values()]
   return {

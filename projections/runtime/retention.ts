@@ -3,7 +3,7 @@ import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { windowStart } from "@tidemark/domain/time/window"
 import { Effect } from "effect"
 import type { GenerationLane } from "./generationLane.ts"
-import { rowHash } from "./rowDigest.ts"
+import { NO_ROW, rowHash } from "./rowDigest.ts"
 
 const DAY_MS = 86_400_000
 
@@ -26,7 +26,7 @@ export const dropExpired = Effect.fn("dropExpired")(function* (store: ReadModelS
   const fromMs = lowest(lane, receivedMaxMs)
   if (!(fromMs > beforeMs) || fromMs === Infinity) return null
   yield* store.visitRowsBelow(lane.id, fromMs, (rows) => {
-    for (const row of rows) lane.digest.replace(row.keyId, rowHash(row), 0n)
+    for (const row of rows) lane.digest.replace(row.keyId, rowHash(row), NO_ROW)
   })
   return fromMs
 })

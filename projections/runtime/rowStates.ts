@@ -7,116 +7,150 @@ import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
 import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
 import type { Accumulator } from "@tidemark/domain/measures/measure"
 import type { OffsetRange, ResolutionCode, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
-import { deltaFingerprint } from "./deltas.ts"
 import type { Delta } from "./deltas.ts"
-import { rowHash } from "./rowDigest.ts"
-import type { RowDigest } from "./rowDigest.ts"
+import { NO_ROW, rowHash } from "./rowDigest.ts"
+import type { RowDigest, RowHash } from "./rowDigest.ts"
 
 /** Encoded bytes a generation keeps decoded in one lane. */
 const CACHE_BYTES_MAX = 32 << 20
 const ROW_OVERHEAD_BYTES = 400
+const TWO_32 = 2 ** 32
 
+/** Counts and offsets are safe integers; `hi` and `lo` are the words of the fingerprint. */
 export interface RowState extends RowKey {
   readonly key: readonly string[]
   readonly accumulators: readonly Accumulator[]
-  events: bigint
-  lateEvents: bigint
-  backfillEvents: bigint
-  fingerprint: bigint
-  /** By partition. */
-  readonly offsets: Map<number, OffsetRange>
-  revision: bigint
-  /** Row hash as committed; 0 when the row is new. */
-  hash: bigint
+  events: number
+  lateEvents: number
+  backfillEvents: number
+  hi: number
+  lo: number
+  readonly offsets: Map<number, { min: number; max: number }>
+  revision: number
+  /** As committed; `NO_ROW` when the row is new. */
+  hash: RowHash
   bytes: number
 }
 
-/** Text of a row key, for maps. */
-export const rowKeyText = (key: RowKey): string => `${key.resolution}:${key.windowStartMs}:${key.keyId}`
+/** States of one window, by key id; the key id holds the tenant. */
+export type WindowStates = Map<string, RowState>
 
-/** Extends a row by the events of one partition's delta. */
-export const mergeIntoRow = (state: RowState, delta: Delta, partition: number): void => {
-  state.events += BigInt(delta.events)
-  state.lateEvents += BigInt(delta.lateEvents)
-  state.backfillEvents += BigInt(delta.backfillEvents)
-  state.fingerprint = BigInt.asUintN(64, state.fingerprint + deltaFingerprint(delta))
+const mergeCounts = (state: RowState, delta: Delta, partition: number): void => {
+  state.events += delta.events
+  state.lateEvents += delta.lateEvents
+  state.backfillEvents += delta.backfillEvents
+  const low = state.lo + (delta.hashLoSum % TWO_32)
+  const carry = Math.floor(delta.hashLoSum / TWO_32) + (low >= TWO_32 ? 1 : 0)
+  state.lo = low % TWO_32
+  state.hi = (state.hi + (delta.hashHiSum % TWO_32) + carry) % TWO_32
   const range = state.offsets.get(partition)
-  const min = BigInt(delta.minOffset)
-  const max = BigInt(delta.maxOffset)
-  state.offsets.set(partition, range === undefined ? { partition, min, max } : { partition, min: range.min < min ? range.min : min, max: range.max > max ? range.max : max })
-  for (const [at, accumulator] of state.accumulators.entries()) {
-    const from = delta.accumulators[at]
-    if (from !== undefined) mergeAccumulators(accumulator, from)
+  if (range === undefined) state.offsets.set(partition, { min: delta.minOffset, max: delta.maxOffset })
+  else {
+    if (delta.minOffset < range.min) range.min = delta.minOffset
+    if (delta.maxOffset > range.max) range.max = delta.maxOffset
   }
 }
 
-/** States of one generation's rows in one lane. Keyed by `rowKeyText`: the key id holds the tenant. */
+/** Extends a row by the events of one partition's delta. */
+export const mergeIntoRow = (state: RowState, delta: Delta, partition: number): void => {
+  mergeCounts(state, delta, partition)
+  const { accumulators } = state
+  for (let at = 0; at < accumulators.length; at++) {
+    const [into, from] = [accumulators[at], delta.accumulators[at]]
+    if (into !== undefined && from !== undefined) mergeAccumulators(into, from)
+  }
+}
+
+const offsetsOf = ({ offsets }: RowState): readonly OffsetRange[] => {
+  const ranges: OffsetRange[] = []
+  for (const [partition, { min, max }] of offsets) ranges.push({ partition, min: BigInt(min), max: BigInt(max) })
+  return ranges.length > 1 ? ranges.sort((a, b) => a.partition - b.partition) : ranges
+}
+
+/** States of one generation's rows in one lane. */
 export class RowStates {
   private readonly compiled: CompiledProjection
-  private readonly states = new Map<string, RowState>()
+  /** By window start, one map per resolution. */
+  private readonly windows: readonly [Map<number, WindowStates>, Map<number, WindowStates>, Map<number, WindowStates>] = [new Map(), new Map(), new Map()]
   private bytes = 0
 
   constructor(compiled: CompiledProjection) {
     this.compiled = compiled
   }
 
-  get(text: string): RowState | undefined {
-    return this.states.get(text)
+  /** The cached states of a window. */
+  window(resolution: ResolutionCode, windowStartMs: number): WindowStates {
+    const windows = this.windows[resolution]
+    let window = windows.get(windowStartMs)
+    if (window === undefined) windows.set(windowStartMs, (window = new Map()))
+    return window
   }
 
   /** Keeps a committed row. Throws `MeasureBytesError` when its bytes are not canonical for the definition. */
   addCommitted(row: Row): void {
+    const { tenantId, resolution, windowStartMs, keyId, key } = row
     const specs = Object.values(this.compiled.definition.measures)
-    const accumulators = specs.map((spec, at) => decodeAccumulator(spec, row.measures[at] ?? new Uint8Array()))
-    this.add({ ...row, accumulators, offsets: new Map(row.offsets.map((range) => [range.partition, range])), hash: rowHash(row), bytes: 0 })
+    const bytes = row.measures.reduce((sum, { length }) => sum + length, ROW_OVERHEAD_BYTES)
+    this.bytes += bytes
+    this.window(resolution, windowStartMs).set(keyId, {
+      tenantId, resolution, windowStartMs, keyId, key,
+      accumulators: specs.map((spec, at) => decodeAccumulator(spec, row.measures[at] ?? new Uint8Array())),
+      events: Number(row.events), lateEvents: Number(row.lateEvents), backfillEvents: Number(row.backfillEvents),
+      hi: Number(row.fingerprint >> 32n), lo: Number(row.fingerprint & 0xffff_ffffn),
+      offsets: new Map(row.offsets.map(({ partition, min, max }) => [partition, { min: Number(min), max: Number(max) }])),
+      revision: Number(row.revision), hash: rowHash(row), bytes
+    })
   }
 
-  /** A new row without events. */
-  addNew(tenantId: string, resolution: ResolutionCode, windowStartMs: number, keyId: string, key: readonly string[]): RowState {
-    return this.add({
-      tenantId, resolution, windowStartMs, keyId, key, accumulators: this.compiled.createAccumulators(), events: 0n, lateEvents: 0n, backfillEvents: 0n,
-      fingerprint: 0n, offsets: new Map(), revision: 0n, hash: 0n, bytes: 0
-    })
+  /** A new row of the delta's key with the delta's events. It takes the accumulators over: nobody else may use them any more. */
+  adopt(window: WindowStates, key: RowKey, delta: Delta, accumulators: readonly Accumulator[], partition: number): RowState {
+    const { tenantId, resolution, windowStartMs, keyId } = key
+    const state: RowState = {
+      tenantId, resolution, windowStartMs, keyId, key: delta.key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hi: 0, lo: 0, offsets: new Map(),
+      revision: 0, hash: NO_ROW, bytes: 0
+    }
+    mergeCounts(state, delta, partition)
+    window.set(keyId, state)
+    return state
   }
 
   /** The changed row as it is to be committed, one revision later; its hash replaces the old one in the digest. */
   encode(state: RowState, digest: RowDigest): Row {
-    state.revision += 1n
-    const { tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, revision } = state
+    state.revision += 1
+    const { tenantId, resolution, windowStartMs, keyId, key } = state
+    const measures = state.accumulators.map((accumulator) => accumulator.encode())
     const row: Row = {
-      tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, revision,
-      measures: state.accumulators.map((accumulator) => accumulator.encode()),
-      offsets: [...state.offsets.values()].sort((a, b) => a.partition - b.partition)
+      tenantId, resolution, windowStartMs, keyId, key, measures,
+      events: BigInt(state.events), lateEvents: BigInt(state.lateEvents), backfillEvents: BigInt(state.backfillEvents),
+      fingerprint: (BigInt(state.hi) << 32n) + BigInt(state.lo), offsets: offsetsOf(state), revision: BigInt(state.revision)
     }
     const hash = rowHash(row)
     digest.replace(keyId, state.hash, hash)
     state.hash = hash
-    const bytes = row.measures.reduce((sum, { length }) => sum + length, ROW_OVERHEAD_BYTES)
+    let bytes = ROW_OVERHEAD_BYTES
+    for (const { length } of measures) bytes += length
     this.bytes += bytes - state.bytes
     state.bytes = bytes
     return row
   }
 
-  /** Drops the rows that were added first until the cache is below its limit. Call it after a commit only. */
+  /** Drops whole windows, shortest first and of these the first ones used, until the cache is below its limit. Call it after a commit only. */
   trim(): void {
-    for (const [text, { bytes }] of this.states) {
-      if (this.bytes <= CACHE_BYTES_MAX) return
-      this.states.delete(text)
-      this.bytes -= bytes
+    for (const windows of this.windows) {
+      for (const startMs of windows.keys()) {
+        if (this.bytes <= CACHE_BYTES_MAX) return
+        this.forget(windows, startMs)
+      }
     }
   }
 
   /** Forgets the rows of windows that start before `fromMs`. */
   dropBelow(fromMs: number): void {
-    for (const [text, { bytes, windowStartMs }] of this.states) {
-      if (windowStartMs >= fromMs) continue
-      this.states.delete(text)
-      this.bytes -= bytes
-    }
+    for (const windows of this.windows) for (const startMs of windows.keys()) if (startMs < fromMs) this.forget(windows, startMs)
   }
 
-  private add(state: RowState): RowState {
-    this.states.set(rowKeyText(state), state)
-    return state
+  private forget(windows: Map<number, WindowStates>, startMs: number): void {
+    for (const { bytes } of windows.get(startMs)?.values() ?? []) this.bytes -= bytes
+    windows.delete(startMs)
   }
 }

@@ -25,8 +25,13 @@ import { saveIndex } from "./saveIndex.ts"
 const FLUSH_EVERY_MS = 50
 /** A lane under backlog flushes at least this often, ms. */
 const FLUSH_BACKLOG_MS = 500
+/**
+ * A lane that has not drained for long is replaying: each flush in a row doubles the time to the next, up to this, ms. A
+ * flush writes hour and day of every key once, however much it covers; a crash costs that much replay and no more.
+ */
+const FLUSH_REPLAY_MS = 4_000
 /** More than this much of the log is never held uncommitted. */
-const FLUSH_BYTES_MAX = 16 << 20
+const FLUSH_BYTES_MAX = 64 << 20
 /** Nor more base rows than this, over all generations. */
 const FLUSH_ROWS_MAX = 50_000
 const IDLE_WAIT_MS = 1_000
@@ -44,6 +49,8 @@ interface Session {
   readonly open: OpenLane
   generations: readonly GenerationLane[]
   lastFlushMs: number
+  /** Longest time to the next flush under backlog. */
+  backlogMs: number
   lastIndexMs: number
   bytes: number
   stopped: boolean
@@ -108,8 +115,11 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const { records, rows } = totals(session)
   if (records === 0) return
   const sinceMs = (yield* Clock.currentTimeMillis) - session.lastFlushMs
-  const drained = bytes < READ_BYTES_MAX && sinceMs >= FLUSH_EVERY_MS
-  if (stopped || drained || sinceMs >= FLUSH_BACKLOG_MS || session.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX) yield* flush(options, session)
+  const drained = bytes < READ_BYTES_MAX
+  if (drained) session.backlogMs = FLUSH_BACKLOG_MS
+  const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
+  if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)
+  if (stopped || overdue || session.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX) yield* flush(options, session)
 })
 
 /** Runs from the checkpoint until it is stopped or every generation has halted. */
@@ -117,7 +127,7 @@ const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions) {
   const open = yield* openLane(options.lane)
   for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
   const startMs = yield* Clock.currentTimeMillis
-  const session: Session = { open, generations: open.generations, lastFlushMs: startMs, lastIndexMs: startMs, bytes: 0, stopped: false }
+  const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, stopped: false }
   const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
   while (!session.stopped && session.generations.length > 0) {
     yield* Effect.catchTag(step(options, session), "HaltError", halting)

@@ -4,7 +4,7 @@ import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, 
 import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
 import type { GenerationRecord, OffsetRange, Row, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowDocument, WindowModel } from "@tidemark/domain/ports/WindowIndex"
-import { rowHash } from "./rowDigest.ts"
+import { rowHashHex } from "./rowDigest.ts"
 
 interface Measure {
   readonly name: string
@@ -17,7 +17,6 @@ export interface DocumentModel extends WindowModel {
   readonly measures: readonly Measure[]
 }
 
-const HASH_DIGITS = 32
 
 /** Reads the pinned definition. Throws `RangeError` or `SyntaxError` when this binary cannot. */
 export const documentModel = ({ projection, generation, definition }: GenerationRecord, incarnation: string): DocumentModel => {
@@ -62,5 +61,5 @@ export const windowDocument = (model: DocumentModel, partials: readonly [StoredR
     return accumulator.encode()
   })
   const content: Row = { tenantId, resolution, windowStartMs, keyId, key, measures, ...sums, offsets: offsets.sort(byPartition) }
-  return { tenantId, resolution, windowStartMs, keyId, key, figures, ...sums, contentHash: rowHash(content).toString(16).padStart(HASH_DIGITS, "0") }
+  return { tenantId, resolution, windowStartMs, keyId, key, figures, ...sums, contentHash: rowHashHex(content) }
 }

@@ -78,23 +78,41 @@ const ledgerDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, foun
     expectedOf(({ deadLetters }) => deadLetters, ({ tenant, code, pointer }) => `${tenant} ${code} ${pointer}`), found)
 }
 
+/** The bytes a row is hashed over, written down from their description; an integer is so many bytes, big endian. */
+const canonicalRow = ({ tenant, resolution, startMs, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): Uint8Array => {
+  const bytes: number[] = []
+  const integer = (value: bigint | number, width: number): void => {
+    const unsigned = BigInt.asUintN(width * 8, BigInt(value))
+    for (let shift = width - 1; shift >= 0; shift--) bytes.push(Number((unsigned >> BigInt(8 * shift)) & 255n))
+  }
+  const counted = (content: Uint8Array): void => {
+    integer(content.length, 4)
+    for (const byte of content) bytes.push(byte)
+  }
+  const text = (value: string): void => counted(new TextEncoder().encode(value))
+  text(tenant)
+  integer(resolution, 1)
+  integer(startMs, 8)
+  integer(key.length, 2)
+  key.forEach(text)
+  for (const count of [events, lateEvents, backfillEvents, fingerprint]) integer(count, 8)
+  integer(offsets.size, 2)
+  for (const [partition, { min, max }] of [...offsets].sort(([a], [b]) => a - b)) {
+    integer(partition, 4)
+    integer(min, 8)
+    integer(max, 8)
+  }
+  integer(measures.length, 2)
+  for (const measure of measures) counted(measure.bytes())
+  return Uint8Array.from(bytes)
+}
+
 /** 256 sums mod 2^128 of row hashes, by the first two hex characters of the key id. */
 const expectedDigest = (oracle: Oracle): string => {
   const sums = Array.from({ length: 256 }, () => 0n)
   for (const row of oracle.rows.values()) {
-    const measures = row.measures.map((measure) => measure.bytes())
-    const offsets = [...row.offsets].sort(([a], [b]) => a - b).flatMap(([partition, { min, max }]) => [String(partition), String(min), String(max)])
-    const numbers = [String(row.events), String(row.lateEvents), String(row.backfillEvents), String(row.fingerprint), ...offsets]
-    const head = new TextEncoder().encode(JSON.stringify([row.tenant, row.resolution, row.startMs, row.key, numbers, measures.map(({ length }) => length)]))
-    const bytes = new Uint8Array(measures.reduce((length, measure) => length + measure.length, head.length))
-    bytes.set(head)
-    let end = head.length
-    for (const measure of measures) {
-      bytes.set(measure, end)
-      end += measure.length
-    }
     const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
-    sums[bucket] = ((sums[bucket] ?? 0n) + BigInt(`0x${oracleHash(bytes, 0)}`)) % 2n ** 128n
+    sums[bucket] = ((sums[bucket] ?? 0n) + BigInt(`0x${oracleHash(canonicalRow(row), 0)}`)) % 2n ** 128n
   }
   return sums.map((sum) => sum.toString(16).padStart(32, "0")).join("")
 }
