@@ -1,0 +1,201 @@
+/**
+ * Window documents on Elasticsearch: one index a month and image, external versions, per-item outcomes.
+ *
+ * An item answered 409 is looked up: a newer document, or the same one, is what was wanted; the same version with another
+ * content is a conflict; an older one, or none, means that the answer was wrong and the item is sent again.
+ */
+import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import type {
+  Candidates, PutOutcome, Ranking, WindowDocument, WindowFound, WindowImage, WindowIndexShape, WindowModel, WindowSearch, WindowSelection
+} from "@tidemark/domain/ports/WindowIndex"
+import type { RowKey } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect, Layer } from "effect"
+import { isAgain, sendBulk } from "./bulk.ts"
+import type { BulkItem } from "./bulk.ts"
+import type { Elasticsearch, ElasticsearchSettings, ElasticsearchUnreachableError } from "./elasticsearchClient.ts"
+import { connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
+import { Indices, writeAlias } from "./indices.ts"
+import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, toSource, windowShape } from "./windowDocuments.ts"
+import type { WindowSource } from "./windowDocuments.ts"
+
+const COMPLETE_ID = "complete"
+/** Values a ranking looks at; beyond it the list may lack one. */
+const RANKED_MAX = 10_000
+/** Sums of doubles may differ in their last digits by the order of addition. */
+const SUM_TOLERANCE = 1e-9
+const FACET_DEFAULT = 10
+/** So many values of each index are counted exactly. */
+const FACET_SHARD_SIZE = 1_000
+const NO_INDEX = "allow_no_indices=true&ignore_unavailable=true"
+
+interface Found {
+  readonly _id: string
+  readonly found?: boolean
+  readonly _source?: WindowSource
+}
+
+interface Searched {
+  readonly hits: { readonly hits: readonly { readonly _source: WindowSource }[] }
+  readonly aggregations?: Readonly<Record<string, { readonly buckets: readonly { readonly key: string; readonly doc_count: number; readonly sum?: { readonly value: number } }[]; readonly sum_other_doc_count: number }>>
+}
+
+class Windows {
+  private readonly engine: Elasticsearch
+  private readonly indices: Indices
+  private readonly names: WindowNames
+
+  constructor(engine: Elasticsearch, namespace: string) {
+    this.engine = engine
+    this.indices = new Indices(engine)
+    this.names = new WindowNames(namespace)
+  }
+
+  private async ensure(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly string[]> {
+    const names = documents.map(({ windowStartMs }) => this.names.monthly(model, windowStartMs))
+    await Promise.all([...new Set(names)].map((name) => this.indices.ensure(name, windowShape(model))))
+    return names
+  }
+
+  async put(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly PutOutcome[]> {
+    if (documents.length === 0) return []
+    const names = await this.ensure(model, documents)
+    const lines: string[] = []
+    for (const [at, document] of documents.entries()) {
+      // Written as text: the version is a 64-bit number.
+      lines.push(`{"index":{"_index":"${writeAlias(names[at] ?? "")}","_id":"${documentId(document)}","version":${document.revision},"version_type":"external","require_alias":true}}`)
+      lines.push(JSON.stringify(toSource(model, document)))
+    }
+    const items = await sendBulk(this.engine, lines)
+    const refusedByVersion = documents.filter((_, at) => items[at]?.status === 409)
+    const stored = new Map<string, WindowSource>()
+    if (refusedByVersion.length > 0) for (const { _id, _source } of await this.lookUp(model, refusedByVersion)) if (_source !== undefined) stored.set(_id, _source)
+    return documents.map((document, at) => {
+      const item = items[at] ?? { status: 0, error: undefined }
+      if (item.status === 404) this.indices.forget(names[at] ?? "")
+      return outcomeOf(document, item, stored.get(documentId(document)))
+    })
+  }
+
+  /** Reads by id, searchable or not. */
+  private async lookUp(model: WindowModel, keys: readonly RowKey[]): Promise<readonly Found[]> {
+    const docs = keys.map((key) => ({ _index: this.names.monthly(model, key.windowStartMs), _id: documentId(key) }))
+    return ((await this.engine.need("POST", "/_mget", { docs })) as { readonly docs: readonly Found[] }).docs
+  }
+
+  async read(model: WindowModel, keys: readonly RowKey[]): Promise<readonly (WindowDocument | undefined)[]> {
+    if (keys.length === 0) return []
+    return (await this.lookUp(model, keys)).map(({ _source }) => (_source === undefined ? undefined : fromSource(model, _source)))
+  }
+
+  private async search(image: WindowImage, body: object): Promise<Searched> {
+    return (await this.engine.need("POST", `/${this.names.months(image)}*/_search?${NO_INDEX}`, { track_total_hits: false, ...body })) as Searched
+  }
+
+  async find(model: WindowModel, search: WindowSearch): Promise<WindowFound> {
+    const { limit, after, facets = [], facetMax = FACET_DEFAULT } = search
+    const terms = (name: string) => ({ terms: { field: `key.${name}`, size: facetMax, shard_size: Math.max(FACET_SHARD_SIZE, facetMax), order: [{ _count: "desc" }, { _key: "asc" }] } })
+    const { hits, aggregations = {} } = await this.search(model, {
+      size: limit, query: selectionFilter(search), sort: [{ windowStart: "desc" }, { keyId: "asc" }],
+      ...(after === undefined ? {} : { search_after: [after.windowStartMs, after.keyId] }),
+      ...(facets.length === 0 ? {} : { aggs: Object.fromEntries(facets.map((name) => [name, terms(name)])) })
+    })
+    return {
+      documents: hits.hits.map(({ _source }) => fromSource(model, _source)),
+      facets: Object.fromEntries(facets.map((name) => [name, (aggregations[name]?.buckets ?? []).map(({ key, doc_count: windows }) => ({ value: key, windows }))]))
+    }
+  }
+
+  async candidates(model: WindowModel, selections: readonly WindowSelection[], { figure, by, limit }: Ranking): Promise<Candidates> {
+    const { aggregations } = await this.search(model, {
+      size: 0, query: { bool: { should: selections.map(selectionFilter), minimum_should_match: 1 } },
+      aggs: { ranked: { terms: { field: `key.${by}`, size: RANKED_MAX, order: [{ sum: "desc" }, { _key: "asc" }] }, aggs: { sum: { sum: { field: `figures.${figure}` } } } } }
+    })
+    const { buckets = [], sum_other_doc_count: others = 0 } = aggregations?.["ranked"] ?? {}
+    const least = buckets[limit - 1]?.sum?.value ?? -Infinity
+    const floor = least - Math.abs(least) * SUM_TOLERANCE
+    return { values: buckets.filter(({ sum }) => (sum?.value ?? 0) >= floor).map(({ key }) => key), complete: others === 0 }
+  }
+
+  async refresh(image: WindowImage): Promise<void> {
+    await this.engine.need("POST", `/${this.names.months(image)}*/_refresh?${NO_INDEX}`)
+  }
+
+  private async writeState(image: WindowImage, lines: readonly string[]): Promise<void> {
+    const name = this.names.state(image)
+    await this.indices.ensure(name, STATE_SHAPE)
+    const failed = (await sendBulk(this.engine, lines)).find(({ status }) => status >= 300)
+    if (failed === undefined) return
+    this.indices.forget(name)
+    throw new Error(`${name} does not take what belongs into it: ${failed.status} ${failed.error}`)
+  }
+
+  private stateAction(image: WindowImage, id: string): string {
+    return JSON.stringify({ index: { _index: writeAlias(this.names.state(image)), _id: id, require_alias: true } })
+  }
+
+  async keepRefused(model: WindowModel, refused: readonly { readonly document: WindowDocument; readonly reason: string }[]): Promise<void> {
+    await this.writeState(model, refused.flatMap(({ document, reason }) => [
+      this.stateAction(model, documentId(document)), JSON.stringify({ kind: "refused", reason, document: toSource(model, document) })
+    ]))
+  }
+
+  async state(image: WindowImage): Promise<{ readonly complete: boolean; readonly refused: number }> {
+    const name = this.names.state(image)
+    const marker = (await this.engine.ask("GET", `/${name}/_doc/${COMPLETE_ID}`)).body as { readonly _source?: { readonly complete: boolean } }
+    if (marker._source === undefined && (await this.indices.list(name)).length === 0) return { complete: false, refused: 0 }
+    await this.engine.need("POST", `/${name}/_refresh`)
+    const { count } = (await this.engine.need("POST", `/${name}/_count`, { query: { term: { kind: "refused" } } })) as { readonly count: number }
+    return { complete: marker._source?.complete ?? false, refused: count }
+  }
+
+  async setComplete(image: WindowImage, complete: boolean): Promise<void> {
+    await this.writeState(image, [this.stateAction(image, COMPLETE_ID), JSON.stringify({ kind: "complete", complete })])
+  }
+
+  async images(): Promise<readonly WindowImage[]> {
+    const found = new Map<string, WindowImage>()
+    for (const prefix of this.names.prefixes) {
+      for (const index of await this.indices.list(prefix)) {
+        const image = this.names.imageOf(index)
+        if (image !== undefined) found.set(this.names.state(image), image)
+      }
+    }
+    return [...found.values()]
+  }
+
+  async drop(image: WindowImage, beforeMs?: number): Promise<void> {
+    const months = await this.indices.list(this.names.months(image))
+    if (beforeMs !== undefined) return this.indices.drop(months.filter((index) => this.names.endMs(index) <= beforeMs))
+    // The state goes first: an image that is half dropped is not complete.
+    await this.indices.drop([this.names.state(image), ...months])
+  }
+}
+
+const outcomeOf = (document: WindowDocument, item: BulkItem, stored: WindowSource | undefined): PutOutcome => {
+  const { status, error = "" } = item
+  if (status >= 200 && status < 300) return { kind: "done" }
+  if (status === 409) {
+    const revision = stored === undefined ? -1n : BigInt(stored.revision)
+    if (revision > document.revision || (revision === document.revision && stored?.contentHash === document.contentHash)) return { kind: "done" }
+    if (revision < document.revision) return { kind: "again", cause: `409, and the stored revision is ${revision}` }
+    return { kind: "conflict", detail: `${documentId(document)} has two contents at revision ${revision}: ${stored?.contentHash} is stored, ${document.contentHash} was sent` }
+  }
+  return isAgain(item) ? { kind: "again", cause: `${status} ${error}` } : { kind: "refused", reason: `${status} ${error}` }
+}
+
+const makeIndex = (windows: Windows): WindowIndexShape => ({
+  put: (model, documents) => orUnavailable(() => windows.put(model, documents)),
+  read: (model, keys) => orUnavailable(() => windows.read(model, keys)),
+  find: (model, search) => orUnavailable(() => windows.find(model, search)),
+  candidates: (model, selections, ranking) => orUnavailable(() => windows.candidates(model, selections, ranking)),
+  refresh: (image) => orUnavailable(() => windows.refresh(image)),
+  keepRefused: (model, refused) => orUnavailable(() => windows.keepRefused(model, refused)),
+  state: (image) => orUnavailable(() => windows.state(image)),
+  setComplete: (image, complete) => orUnavailable(() => windows.setComplete(image, complete)),
+  images: orUnavailable(() => windows.images()),
+  drop: (image, beforeMs) => orUnavailable(() => windows.drop(image, beforeMs))
+})
+
+/** The window index of one namespace in the cluster at `settings.url`. Needs it at start and goes on when it comes back later. */
+export const windowIndexElasticsearch = (settings: ElasticsearchSettings): Layer.Layer<WindowIndex, ElasticsearchUnreachableError> =>
+  Layer.effect(WindowIndex, Effect.map(connectElasticsearch(settings), (engine) => makeIndex(new Windows(engine, settings.namespace))))

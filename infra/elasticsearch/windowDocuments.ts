@@ -1,0 +1,108 @@
+/** Window documents as they stand in the index, and where. */
+import type { ResolutionCode, RowKey } from "@tidemark/domain/ports/ReadModelStore"
+import type { WindowDocument, WindowImage, WindowModel, WindowSelection } from "@tidemark/domain/ports/WindowIndex"
+import type { IndexShape } from "./indices.ts"
+import { KEYWORD, STORED, monthEndMs, monthOf } from "./indices.ts"
+
+/** A source as it is stored; exact numbers are texts. */
+export interface WindowSource {
+  readonly tenantId: string
+  readonly resolution: ResolutionCode
+  readonly windowStart: number
+  readonly keyId: string
+  readonly key: Readonly<Record<string, string>>
+  readonly figures: Readonly<Record<string, number | null>>
+  readonly events: string
+  readonly lateEvents: string
+  readonly backfillEvents: string
+  readonly fingerprint: string
+  readonly revision: string
+  readonly contentHash: string
+}
+
+const imageName = ({ projection, generation, incarnation }: WindowImage): string => `${projection}-g${generation}-${incarnation}`
+
+/** Names of everything a namespace keeps of windows. */
+export class WindowNames {
+  private readonly prefix: string
+  private readonly statePrefix: string
+
+  constructor(namespace: string) {
+    this.prefix = `${namespace}-windows-`
+    this.statePrefix = `${namespace}-windowstate-`
+  }
+
+  /** One index a month of window starts. */
+  monthly(image: WindowImage, windowStartMs: number): string {
+    return `${this.prefix}${imageName(image)}-${monthOf(windowStartMs)}`
+  }
+
+  /** Begins the names of all months' indices. */
+  months(image: WindowImage): string {
+    return `${this.prefix}${imageName(image)}-`
+  }
+
+  /** Whether the image is complete, and what was refused. */
+  state(image: WindowImage): string {
+    return `${this.statePrefix}${imageName(image)}`
+  }
+
+  get prefixes(): readonly string[] {
+    return [this.prefix, this.statePrefix]
+  }
+
+  /** The image an index belongs to; undefined for a name that is none of ours. */
+  imageOf(index: string): WindowImage | undefined {
+    const prefix = this.prefixes.find((begin) => index.startsWith(begin))
+    const parts = prefix === undefined ? null : /^(.+)-g(\d+)-([a-z0-9]+)(-\d{4,6}\.\d\d)?$/.exec(index.slice(prefix.length))
+    return parts === null ? undefined : { projection: parts[1] ?? "", generation: Number(parts[2]), incarnation: parts[3] ?? "" }
+  }
+
+  /** First instant after the windows of a monthly index, Unix ms. */
+  endMs(index: string): number {
+    return monthEndMs(index.slice(index.lastIndexOf("-") + 1))
+  }
+}
+
+/** Deterministic; the key id is a hash of tenant and key. */
+export const documentId = ({ resolution, windowStartMs, keyId }: RowKey): string => `${resolution}.${windowStartMs}.${keyId}`
+
+/** Mappings of an image's monthly indices. */
+export const windowShape = ({ dimensions, figures }: WindowModel): IndexShape => ({
+  properties: {
+    tenantId: KEYWORD, resolution: { type: "byte" }, windowStart: { type: "long" }, keyId: KEYWORD,
+    key: { properties: Object.fromEntries(dimensions.map((name) => [name, KEYWORD])) },
+    figures: { properties: Object.fromEntries(figures.map((name) => [name, { type: "double" }])) },
+    contentHash: STORED, revision: STORED
+  }
+})
+
+/** Mappings of an image's state index. */
+export const STATE_SHAPE: IndexShape = { properties: { kind: KEYWORD } }
+
+export const toSource = (model: WindowModel, document: WindowDocument): WindowSource => {
+  const { tenantId, resolution, windowStartMs, keyId, key, figures, events, lateEvents, backfillEvents, fingerprint, revision, contentHash } = document
+  return {
+    tenantId, resolution, windowStart: windowStartMs, keyId,
+    key: Object.fromEntries(model.dimensions.map((name, index) => [name, key[index] ?? ""])),
+    figures: Object.fromEntries(model.figures.map((name, index) => [name, figures[index] ?? null])),
+    events: String(events), lateEvents: String(lateEvents), backfillEvents: String(backfillEvents), fingerprint: String(fingerprint), revision: String(revision), contentHash
+  }
+}
+
+export const fromSource = (model: WindowModel, source: WindowSource): WindowDocument => ({
+  tenantId: source.tenantId, resolution: source.resolution, windowStartMs: source.windowStart, keyId: source.keyId,
+  key: model.dimensions.map((name) => source.key[name] ?? ""), figures: model.figures.map((name) => source.figures[name] ?? null),
+  events: BigInt(source.events), lateEvents: BigInt(source.lateEvents), backfillEvents: BigInt(source.backfillEvents), fingerprint: BigInt(source.fingerprint),
+  revision: BigInt(source.revision), contentHash: source.contentHash
+})
+
+/** The selection as a filter. */
+export const selectionFilter = ({ tenantId, resolution, fromMs, toMs, where = [] }: WindowSelection): object => ({
+  bool: {
+    filter: [
+      { term: { tenantId } }, { term: { resolution } }, { range: { windowStart: { gte: fromMs, lt: toMs } } },
+      ...where.map(({ name, in: values }) => ({ terms: { [`key.${name}`]: values } }))
+    ]
+  }
+})
