@@ -30,6 +30,8 @@ export interface MeasureColumns {
 
 export interface TableLayout {
   readonly table: string
+  /** Length of the base window. */
+  readonly windowMs: number
   /** One column per dimension, in the definition's order. */
   readonly dimensions: readonly string[]
   /** In the definition's order. */
@@ -85,5 +87,5 @@ export const layoutOf = (projection: string, generation: number, definitionJson:
   const measures = Object.entries(definition.measures).map(([name, spec]) => ({
     name, kind: spec.kind, scale: measureScale(spec), parts: partsOf(name, spec.kind, nameColumn), state: nameColumn(`${name}_state`)
   }))
-  return { table: generationTable(projection, generation), dimensions, measures }
+  return { table: generationTable(projection, generation), windowMs: definition.window.sizeMs, dimensions, measures }
 }

@@ -9,6 +9,8 @@ import { originalText, quoted, storedText } from "./sqlText.ts"
 /** Keys asked for in one statement, and rows of one chunk of a scan. */
 const KEYS_MAX = 5_000
 const CHUNK_ROWS = 1_000
+/** Windows of one key probed by one statement. */
+const PROBES_MAX = 2_000
 
 /** Every column as the text that the server sent: rows are decoded here, without a parser per type. */
 const AS_SENT = { getTypeParser: () => (value: string) => value }
@@ -86,26 +88,20 @@ export const partialsByKey = async (
 /** A row without its lane. */
 export const withoutLane = ({ lane: _lane, ...row }: StoredRow): Row => row
 
+type Visit = (rows: readonly StoredRow[]) => void
+
 /** Visits chunks by (window start, key id, lane), each from where the last one ended; a small answer takes one statement. */
-export const scanRows = async (
-  client: PoolClient, table: string, layout: TableLayout, query: RowScan, visit: (rows: readonly StoredRow[]) => void
-): Promise<void> => {
-  const { tenantId, resolution, keyId } = query
-  const behind = keyId === undefined
-    ? "(r.window_start, r.key_id, r.lane) > ($4::timestamptz, $5::bytea, $6::int2)"
-    : "r.key_id = $8::bytea AND (r.window_start, r.lane) > ($4::timestamptz, $6::int2) AND r.key_id >= $5::bytea"
+const scanAll = async (client: PoolClient, table: string, layout: TableLayout, { tenantId, resolution, fromMs, toMs }: RowScan, visit: Visit): Promise<void> => {
   const text = `
 SELECT ${unixMs("r.window_start")}, encode(r.key_id, 'hex'), ${selectList(layout)} FROM ${table} r
-WHERE r.tenant_id = $1 AND r.resolution = $2 AND r.window_start < $3::timestamptz AND ${behind}
-ORDER BY r.window_start, ${keyId === undefined ? "r.key_id, " : ""}r.lane LIMIT $7`
-  const name = `scan ${keyId === undefined ? "" : "key "}${layout.table}`
+WHERE r.tenant_id = $1 AND r.resolution = $2 AND r.window_start < $3::timestamptz AND (r.window_start, r.key_id, r.lane) > ($4::timestamptz, $5::bytea, $6::int2)
+ORDER BY r.window_start, r.key_id, r.lane LIMIT $7`
   // Below every key: no key id is empty.
-  let after: readonly [number, Buffer, number] = [query.fromMs, Buffer.alloc(0), -1]
+  let after: readonly [number, Buffer, number] = [fromMs, Buffer.alloc(0), -1]
   for (;;) {
     const [startMs, id, lane] = after
-    const values = [storedText(tenantId), resolution, timeParameter(query.toMs), timeParameter(startMs), id, lane, CHUNK_ROWS]
-    if (keyId !== undefined) values.push(Buffer.from(keyId, "hex"))
-    const rows = (await queryRows(client, name, text, values)).map((sent) =>
+    const values = [storedText(tenantId), resolution, timeParameter(toMs), timeParameter(startMs), id, lane, CHUNK_ROWS]
+    const rows = (await queryRows(client, `scan ${layout.table}`, text, values)).map((sent) =>
       rowOf({ tenantId, resolution, windowStartMs: Number(sent[0]), keyId: sent[1] ?? "" }, sent, 2, layout))
     const last = rows.at(-1)
     if (last === undefined) return
@@ -114,6 +110,43 @@ ORDER BY r.window_start, ${keyId === undefined ? "r.key_id, " : ""}r.lane LIMIT 
     after = [last.windowStartMs, Buffer.from(last.keyId, "hex"), last.lane]
   }
 }
+
+const HOUR_MS = 3_600_000
+const stepOf = (layout: TableLayout, resolution: ResolutionCode): number => (resolution === 0 ? layout.windowMs : resolution === 1 ? HOUR_MS : 24 * HOUR_MS)
+
+/** First and last window of a tenant within the bounds; undefined when there is none. */
+const windowBounds = async (client: PoolClient, table: string, { tenantId, resolution, fromMs, toMs }: RowScan): Promise<readonly [number, number] | undefined> => {
+  const edge = (order: string): string =>
+    `(SELECT window_start FROM ${table} WHERE tenant_id = $1 AND resolution = $2 AND window_start >= $3::timestamptz AND window_start < $4::timestamptz ORDER BY window_start ${order} LIMIT 1)`
+  const text = `SELECT ${unixMs(edge("ASC"))}, ${unixMs(edge("DESC"))}`
+  const [[first, last] = []] = await queryRows(client, undefined, text, [storedText(tenantId), resolution, timeParameter(fromMs), timeParameter(toMs)])
+  return first === null || first === undefined ? undefined : [Number(first), Number(last)]
+}
+
+/** Visits the windows of one key: the primary key is probed at every start a window can have, the bounds narrowed first when these are many. */
+const scanKey = async (client: PoolClient, table: string, layout: TableLayout, query: RowScan, keyId: string, visit: Visit): Promise<void> => {
+  const { tenantId, resolution } = query
+  const step = stepOf(layout, resolution)
+  let [fromMs, toMs] = [query.fromMs, query.toMs]
+  if ((toMs - fromMs) / step > PROBES_MAX) {
+    const bounds = await windowBounds(client, table, query)
+    if (bounds === undefined) return
+    ;[fromMs, toMs] = [bounds[0], bounds[1] + 1]
+  }
+  const text = `
+SELECT ${unixMs("r.window_start")}, ${selectList(layout)} FROM unnest($3::timestamptz[]) AS w(at)
+JOIN ${table} r ON r.tenant_id = $1 AND r.resolution = $2 AND r.window_start = w.at AND r.key_id = $4::bytea ORDER BY r.window_start, r.lane`
+  const key = Buffer.from(keyId, "hex")
+  for (let startMs = Math.ceil(fromMs / step) * step; startMs < toMs; startMs += PROBES_MAX * step) {
+    const starts = Array.from({ length: Math.min(PROBES_MAX, Math.ceil((toMs - startMs) / step)) }, (_, index) => startMs + index * step)
+    const found = await queryRows(client, `scan key ${layout.table}`, text, [storedText(tenantId), resolution, timeArray(starts), key])
+    if (found.length > 0) visit(found.map((sent) => rowOf({ tenantId, resolution, windowStartMs: Number(sent[0]), keyId }, sent, 1, layout)))
+  }
+}
+
+/** Visits the rows of a tenant by (window start, key id, lane). */
+export const scanRows = (client: PoolClient, table: string, layout: TableLayout, query: RowScan, visit: Visit): Promise<void> =>
+  query.keyId === undefined ? scanAll(client, table, layout, query, visit) : scanKey(client, table, layout, query, query.keyId, visit)
 
 /** The next windows of a tenant, each once however many lanes have a partial of it. */
 export const windowPage = async (client: PoolClient, table: string, layout: TableLayout, page: WindowPage): Promise<RowKey[]> => {
