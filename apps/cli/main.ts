@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { explainConfiguration, readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { sourceLog, targetLog } from "@tidemark/infra-wiring/logs"
 import { text } from "node:stream/consumers"
@@ -5,9 +6,15 @@ import { runProgram } from "./program.ts"
 
 const configuration = () => readConfiguration({ flags: new Map(), environment: process.env, workingDirectory: process.cwd(), terminal: process.stdout.isTTY === true })
 
+// Whoever reads may stop early, as `head` does: that is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
+const drained = async (): Promise<void> => {
+  if (process.stdout.writableNeedDrain) await once(process.stdout, "drain")
+}
+
 process.exitCode = await runProgram(process.argv.slice(2), {
   environment: process.env,
-  output: { data: (line) => process.stdout.write(line + "\n"), note: (line) => process.stderr.write(line + "\n") },
+  output: { data: (line) => process.stdout.write(line + "\n"), note: (line) => process.stderr.write(line + "\n"), drained },
   readStdin: () => text(process.stdin),
   explain: () => explainConfiguration(configuration()),
   logs: () => {

@@ -2,6 +2,8 @@
 export interface Output {
   readonly data: (line: string) => void
   readonly note: (line: string) => void
+  /** Resolves when the reader of stdout has taken what was written: a long answer must not pile up in memory. */
+  readonly drained?: () => Promise<void>
 }
 
 const isUnsafe = (code: number): boolean =>

@@ -3,7 +3,7 @@ import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { copyLog } from "@tidemark/replay/copyLog"
-import { Effect } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import type { Layer } from "effect"
 import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
@@ -22,6 +22,22 @@ export interface Logs {
 
 const PROGRESS_EVERY_MS = 5_000
 const READ_BYTES_MAX = 1 << 20
+
+/** What kept a log from being opened or read, in one sentence. */
+const failureOf = (error: unknown): CliError => {
+  if (error instanceof CliError) return error
+  const { _tag: tag, reason, cause, message, pid, directory } = error as Readonly<Record<string, unknown>>
+  if (tag === "LogLockedError") return new CliError(`Another process (${String(pid)}) writes the log in ${String(directory)}: stop it first.`)
+  if (tag === "CopyRefusedError") return new CliError(String(reason))
+  if (tag === "LogOpenError") return new CliError(`There is no log to open in ${String(directory)}: start Tidemark once, or set TIDEMARK_DATA_DIR.`)
+  const why = [message, reason, cause instanceof Error ? cause.message : cause].find((text) => typeof text === "string" && text !== "")
+  return new CliError(`The log cannot be read or written: ${String(why ?? tag ?? error)}.`)
+}
+
+const run = async (program: Effect.Effect<void, unknown>): Promise<void> => {
+  const exit = await Effect.runPromiseExit(program)
+  if (Exit.isFailure(exit)) throw failureOf(Cause.squash(exit.cause))
+}
 
 const theLog = Effect.gen(function* () { return yield* EventLog })
 
@@ -43,10 +59,10 @@ export const logCopy = async (logs: Logs, toMode: LogMode, json: boolean, output
   if (toMode === logs.mode) throw new CliError(`The log is in ${toMode} mode already (TIDEMARK_MODE): name the other mode with --to-mode.`, 2)
   const program = Effect.gen(function* () {
     const source = yield* theLog
-    return yield* Effect.flatMap(theLog, (target) => copyLog({ source, target, progress: makeProgress(output) })).pipe(Effect.provide(logs.target(toMode, source.identity)))
+    const copied = yield* Effect.flatMap(theLog, (target) => copyLog({ source, target, progress: makeProgress(output) })).pipe(Effect.provide(logs.target(toMode, source.identity)))
+    output.data(json ? JSON.stringify({ copied: copied.toString(), toMode }) : `${copied} records copied. Start with TIDEMARK_MODE=${toMode} to fold them there, then compare with: tidemark verify --full`)
   })
-  const copied = await Effect.runPromise(program.pipe(Effect.provide(logs.source())))
-  output.data(json ? JSON.stringify({ copied: copied.toString(), toMode }) : `${copied} records copied. Start with TIDEMARK_MODE=${toMode} to fold them there, then compare with: tidemark verify --full`)
+  await run(program.pipe(Effect.provide(logs.source())))
 }
 
 const exportPartition = Effect.fn("exportPartition")(function* (log: EventLogShape, partition: number, output: Output) {
@@ -62,6 +78,7 @@ const exportPartition = Effect.fn("exportPartition")(function* (log: EventLogSha
       output.data(`{"partition":${partition},"offset":"${next}","record":${record === undefined ? decoder.decode(bytes) : JSON.stringify(record)}}`)
       lines += 1
     }
+    yield* Effect.promise(async () => output.drained?.())
   }
   return lines
 })
@@ -76,5 +93,5 @@ export const logExport = async (logs: Logs, partition: number | undefined, outpu
     for (const each of partition === undefined ? Array.from({ length: partitions }, (_, at) => at) : [partition]) lines += yield* exportPartition(log, each, output)
     output.note(`${lines} records`)
   })
-  await Effect.runPromise(program.pipe(Effect.provide(logs.source())))
+  await run(program.pipe(Effect.provide(logs.source())))
 }
