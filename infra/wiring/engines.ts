@@ -20,12 +20,14 @@ import { readModelStoreLmdb } from "@tidemark/infra-embedded/ReadModelStoreLmdb"
 import { rejectedLogLmdb } from "@tidemark/infra-embedded/RejectedLogLmdb"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { Effect, Layer } from "effect"
-import { ConfigurationError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 import { withFailpoints } from "./failpoints.ts"
 
 /** Every port of the product. */
 export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex
+
+/** What folds, verifies or audits. */
+export type ReaderEngines = EventLog | PartitionIndex | ReadModelStore
 
 const nowMs = () => Date.now()
 
@@ -46,11 +48,13 @@ const partitionIndex = (configuration: Configuration) =>
       partitionIndexLmdb({ directory: below(configuration)("index"), logId: identity.logId }))
   )
 
-/** Opens all engines; they close with the scope. Any error says what could not be opened. */
-export const engines = (configuration: Configuration) => {
-  if (configuration.mode.value === "distributed") throw new ConfigurationError("TIDEMARK_MODE is \"distributed\": this version does not run it yet. Unset it.")
+/** Loaded when it is needed: the clients of five engines would slow the start of a mode that uses none of them. */
+const distributed = <A, E>(pick: (module: typeof import("./distributedEngines.ts")) => Layer.Layer<A, E>): Layer.Layer<A, E> =>
+  Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), pick))
+
+const embeddedEngines = (configuration: Configuration) => {
   const directory = below(configuration)
-  const opened = Layer.mergeAll(
+  return Layer.mergeAll(
     partitionIndex(configuration),
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
@@ -58,14 +62,19 @@ export const engines = (configuration: Configuration) => {
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess
   ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer" })))
-  return withFailpoints(opened)
 }
+
+/** Opens all engines of the mode; they close with the scope. Any error says what could not be opened. */
+export const engines = (configuration: Configuration): Layer.Layer<Engines, unknown> =>
+  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration))
 
 /**
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
- * the index and the read models. `onWake` tells of appends.
+ * the index and the read models. `onWake` tells of appends where the engine does not.
  */
-export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void) =>
-  withFailpoints(Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
+export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void): Layer.Layer<ReaderEngines, unknown> => {
+  const embedded = Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
     Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "reader", onWake }))
-  ))
+  )
+  return withFailpoints<ReaderEngines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedReaderEngines(configuration)) : embedded)
+}

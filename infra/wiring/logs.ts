@@ -2,9 +2,12 @@
 import { join } from "node:path"
 import type { EventLog, LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
-import type { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { ConfigurationError } from "./configuration.ts"
 import type { Configuration, Mode } from "./configuration.ts"
+
+const kafkaLog = (...args: Parameters<typeof import("./distributedEngines.ts").kafkaLog>) =>
+  Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), (module) => module.kafkaLog(...args)))
 
 const unused = (): never => {
   throw new ConfigurationError("There is no log in this data directory yet: start Tidemark once, or set TIDEMARK_DATA_DIR.")
@@ -12,13 +15,13 @@ const unused = (): never => {
 
 /** The log of the configured mode for reading; a server may run on it meanwhile. */
 export const sourceLog = (configuration: Configuration): Layer.Layer<EventLog, unknown> =>
-  eventLogLmdb({
+  configuration.mode.value === "distributed" ? kafkaLog(configuration, "reader") : eventLogLmdb({
     directory: join(configuration.dataDir.value, "log"), role: "reader", partitions: configuration.partitions.value, lanes: configuration.lanes.value, nowMs: unused, newLogId: unused
   })
 
 /** The log of `mode` for writing. When it does not exist it is made with this identity, so that its first records are the same. */
 export const targetLog = (configuration: Configuration, mode: Mode, identity: LogIdentity): Layer.Layer<EventLog, unknown> => {
-  if (mode === "distributed") throw new ConfigurationError("TIDEMARK_MODE is \"distributed\": this version does not run it yet.")
+  if (mode === "distributed") return kafkaLog(configuration, "writer", identity)
   const { partitions, lanes, createdAtMs, logId } = identity
   return eventLogLmdb({ directory: join(configuration.dataDir.value, "log"), role: "writer", partitions, lanes, nowMs: () => createdAtMs, newLogId: () => logId })
 }

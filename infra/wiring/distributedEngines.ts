@@ -1,0 +1,95 @@
+/**
+ * The engines of the distributed mode: Kafka, Postgres, Elasticsearch, Redis, EventStoreDB.
+ *
+ * Each has to answer when a process starts; one that goes away later is found again by its adapter. The index of
+ * duplicates is derived from the log and stays in the data directory beside its readers.
+ */
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
+import { partitionIndexLmdb } from "@tidemark/infra-embedded/PartitionIndexLmdb"
+import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
+import { eventStoreDb } from "@tidemark/infra-eventstoredb/EventStoreEventStoreDb"
+import { KafkaLogError, eventLogKafka } from "@tidemark/infra-kafka/EventLogKafka"
+import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStorePostgres"
+import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
+import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
+import { Effect, Layer } from "effect"
+import { ConfigurationError } from "./configuration.ts"
+import type { Configuration } from "./configuration.ts"
+
+type EngineSetting = "kafkaBrokers" | "postgresUrl" | "elasticsearchUrl" | "redisUrl" | "eventstoreUrl"
+
+const VARIABLES: Readonly<Record<EngineSetting, string>> = {
+  kafkaBrokers: "TIDEMARK_KAFKA_BROKERS", postgresUrl: "TIDEMARK_POSTGRES_URL", elasticsearchUrl: "TIDEMARK_ELASTICSEARCH_URL",
+  redisUrl: "TIDEMARK_REDIS_URL", eventstoreUrl: "TIDEMARK_EVENTSTORE_URL"
+}
+
+const addressOf = (configuration: Configuration, setting: EngineSetting): string => configuration[setting].value ?? ""
+
+const withoutPassword = (address: string): string => address.replace(/\/\/[^@/]*@/, "//")
+
+/** The deepest message of an engine's error. */
+const reasonOf = (error: unknown): string => {
+  const { cause, message, reason } = error as { readonly cause?: unknown; readonly message?: string; readonly reason?: string }
+  if (reason !== undefined && reason !== "") return reason
+  if (cause instanceof AggregateError) return reasonOf(cause.errors[0])
+  if (cause !== undefined && cause !== null) return reasonOf(cause)
+  return message === undefined || message === "" ? String(error) : message
+}
+
+const sentenceOf = (error: unknown, variable: string, address: string): string => {
+  // Not the address is wrong but what was found there, and the error says what to do.
+  if (error instanceof KafkaLogError && error.code !== "UNREACHABLE") return error.message
+  return `${variable} is ${address}: ${reasonOf(error).replace(/[.\s]+$/, "")}. Start that engine, or name another one.`
+}
+
+/** A failed opening as one sentence that names variable and address. */
+const named = <A, E, R>(configuration: Configuration, setting: EngineSetting, layer: Layer.Layer<A, E, R>): Layer.Layer<A, ConfigurationError, R> =>
+  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(new ConfigurationError(sentenceOf(error, VARIABLES[setting], withoutPassword(addressOf(configuration, setting)))))))
+
+/** `raw-events`; of another namespace than the default one, `<namespace>.raw-events`. */
+const topicOf = (configuration: Configuration): string => {
+  const namespace = configuration.namespace.value
+  return namespace === "tidemark" ? "raw-events" : `${namespace}.raw-events`
+}
+
+const kafkaOptions = (configuration: Configuration) => ({
+  brokers: addressOf(configuration, "kafkaBrokers"), topic: topicOf(configuration), partitions: configuration.partitions.value, lanes: configuration.lanes.value,
+  nowMs: () => Date.now(), newLogId: randomUUID
+})
+
+/** The log in Kafka. `identity`: what it is made with when it does not exist. */
+export const kafkaLog = (configuration: Configuration, role: "writer" | "reader", identity?: LogIdentity) => {
+  const made = identity === undefined ? {} : { partitions: identity.partitions, lanes: identity.lanes, nowMs: () => identity.createdAtMs, newLogId: () => identity.logId }
+  return named(configuration, "kafkaBrokers", eventLogKafka({ ...kafkaOptions(configuration), role, ...made }))
+}
+
+/** The index belongs to one log: another log id empties it. */
+const partitionIndex = (configuration: Configuration) =>
+  Layer.unwrap(
+    Effect.map(Effect.gen(function* () { return yield* EventLog }), ({ identity }) =>
+      partitionIndexLmdb({ directory: join(configuration.dataDir.value, "index"), logId: identity.logId }))
+  )
+
+const postgres = (configuration: Configuration) => ({ url: addressOf(configuration, "postgresUrl"), namespace: configuration.namespace.value })
+
+const readModels = (configuration: Configuration) => named(configuration, "postgresUrl", readModelStorePostgres(postgres(configuration)))
+
+/** Opens all engines; they close with the scope. */
+export const distributedEngines = (configuration: Configuration) => {
+  const namespace = configuration.namespace.value
+  return Layer.mergeAll(
+    partitionIndex(configuration),
+    searchIndexLogScan,
+    readModels(configuration),
+    named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
+    named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
+    named(configuration, "redisUrl", pubSubRedis({ url: addressOf(configuration, "redisUrl"), namespace }))
+  ).pipe(Layer.provideMerge(kafkaLog(configuration, "writer")))
+}
+
+/** What a projector thread needs. */
+export const distributedReaderEngines = (configuration: Configuration) =>
+  Layer.mergeAll(partitionIndex(configuration), readModels(configuration)).pipe(Layer.provideMerge(kafkaLog(configuration, "reader")))
