@@ -122,9 +122,14 @@ SELECT ${ledger.columns} FROM ${table} WHERE tenant_id = $1 AND (partition, reco
   return (await queryRows(client, undefined, text, values)).map(ledger.entryOf)
 }
 
+const INT8_MAX = (1n << 63n) - 1n
+
+/** An offset as a bound: no stored one is larger than an int8. */
+const boundText = (offset: bigint): string => (offset > INT8_MAX ? INT8_MAX : offset).toString()
+
 /** All tenants' entries in a range of offsets. */
 export const ledgerRange = async <T>(client: PoolClient, table: string, ledger: Ledger<T>, range: LedgerRange): Promise<T[]> => {
   const text = `
 SELECT ${ledger.columns} FROM ${table} WHERE partition = $1 AND record_offset >= $2 AND record_offset <= $3 ORDER BY record_offset`
-  return (await queryRows(client, undefined, text, [range.partition, range.min.toString(), range.max.toString()])).map(ledger.entryOf)
+  return (await queryRows(client, undefined, text, [range.partition, boundText(range.min), boundText(range.max)])).map(ledger.entryOf)
 }
