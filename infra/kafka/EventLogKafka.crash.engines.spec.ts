@@ -5,9 +5,11 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogBatch, PartitionPosition } from "@tidemark/domain/ports/EventLog"
+import { LaneAssignment } from "@tidemark/domain/ports/LaneAssignment"
 import { Effect, Exit, Fiber } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { eventLogKafka } from "./EventLogKafka.ts"
+import { laneAssignmentKafka } from "./LaneAssignmentKafka.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const PARTITIONS = 3
@@ -132,5 +134,19 @@ describe("the Kafka log when its broker goes away", () => {
       await broker.start()
     })
     check(result)
+  })
+
+  it("stops the lanes of a process that cannot reach the group, and gives them back when the broker is there again", async () => {
+    const given: (readonly number[])[] = []
+    const last = (count: number) => Effect.promise(() => expect.poll(() => given.at(-1)?.length, { timeout: 60_000 }).toBe(count))
+    await Effect.runPromise(Effect.gen(function* () {
+      yield* (yield* LaneAssignment).join((lanes) => Effect.sync(() => void given.push(lanes)))
+      yield* last(2)
+      yield* Effect.sync(() => broker.kill())
+      yield* last(0)
+      yield* Effect.promise(() => broker.start())
+      yield* last(2)
+    }).pipe(Effect.scoped, Effect.provide(laneAssignmentKafka({ brokers: broker.address(), topic: "killed", groupId: "lanes", partitions: PARTITIONS, lanes: 2, sessionMs: 2_000 }))))
+    expect(given.at(-1)).toEqual([])
   })
 })
