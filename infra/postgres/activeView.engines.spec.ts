@@ -92,6 +92,21 @@ describe("the view on the active generation", () => {
     expect(found).toMatchObject({ Page: "a", ctid_2: "b", events: "1", events_2: "c", page: "d", select: "e", d_count: "1", d_count_2: "2", d_p50: "3" })
   })
 
+  it("keeps what others built on the view while its columns stay, and refuses to break it when they change", async () => {
+    await withStore(namespace, (store) => Effect.gen(function* () {
+      yield* prepare(store, "p")
+      yield* prepare(store, "p", { generation: 2 })
+      yield* prepare(store, "p", { generation: 3, definition: definitionText("p", { key: {} }) })
+      yield* store.flip("p", 1, 0)
+      yield* Effect.promise(() => query(`CREATE VIEW @mine AS SELECT sum(views) AS views FROM @rm_p`))
+      const second = commitOf("p", 0, 1n, 0n, 1n, { rows: [rowOf("acme", ["/"], 4)] })
+      yield* store.commit([{ ...second, lane: { projection: "p", generation: 2, lane: 0 } }])
+      yield* store.flip("p", 2, 1)
+      expect(yield* Effect.flip(store.flip("p", 3, 2))).toMatchObject({ _tag: "StoreUnavailableError", cause: { code: "2BP01" } })
+    }))
+    expect(await query("SELECT views::int FROM @mine")).toEqual([{ views: 4 }])
+  })
+
   it("refuses the move within about a second while a reader holds the old view, and then nothing has moved", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")

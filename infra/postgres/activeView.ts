@@ -2,6 +2,7 @@
  * View `rm_<projection>` on the active generation, for BI tools: one row per tenant, window and key, whatever the number
  * of lanes. Columns that no query names cost nothing, so the estimates may stand beside the figures that add up.
  */
+import { DatabaseError } from "pg"
 import type { PoolClient } from "pg"
 import { projectionStem } from "./columns.ts"
 import type { TableLayout } from "./columns.ts"
@@ -44,6 +45,20 @@ const viewQuery = (schema: string, { layout, tables }: StoredGeneration): string
 const hasRole = async (client: PoolClient, role: string): Promise<boolean> =>
   (await client.query("SELECT FROM pg_roles WHERE rolname = $1", [role])).rowCount === 1
 
+/** What Postgres says when a view would lose or change columns. */
+const OTHER_COLUMNS = "42P16"
+
+/** In place where the columns allow it, so that views which others built on it live on; else dropped and made anew. */
+const putView = async (client: PoolClient, view: string, query: string): Promise<void> => {
+  await client.query("SAVEPOINT view")
+  try {
+    await client.query(`CREATE OR REPLACE VIEW ${view} WITH (security_invoker = true) AS ${query}`)
+  } catch (cause) {
+    if (!(cause instanceof DatabaseError) || cause.code !== OTHER_COLUMNS) throw cause
+    await client.query(`ROLLBACK TO SAVEPOINT view; DROP VIEW ${view}; CREATE VIEW ${view} WITH (security_invoker = true) AS ${query}`)
+  }
+}
+
 /**
  * Points the view at another generation. The view asks with its reader's rights, so row-level security holds for whoever
  * owns it; the BI role may read this generation's rows and no other's. Within the transaction of the pointer.
@@ -51,8 +66,7 @@ const hasRole = async (client: PoolClient, role: string): Promise<boolean> =>
 export const replaceView = async (store: Store, client: PoolClient, projection: string, next: StoredGeneration, before: StoredGeneration | undefined): Promise<void> => {
   const view = `${store.schema}.${quoted(viewName(projection))}`
   await client.query(`SET LOCAL lock_timeout = ${VIEW_LOCK_TIMEOUT_MS}`)
-  await client.query(`DROP VIEW IF EXISTS ${view}`)
-  await client.query(`CREATE VIEW ${view} WITH (security_invoker = true) AS ${viewQuery(store.schema, next)}`)
+  await putView(client, view, viewQuery(store.schema, next))
   const bi = biRole(store.namespace)
   if (await hasRole(client, bi)) {
     if (before !== undefined) await client.query(`REVOKE SELECT ON ${before.tables.rows} FROM ${quoted(bi)}`)
