@@ -127,9 +127,12 @@ const plainOf = (ast: ASTNode, text: string): ExpressionSyntax["plain"] => {
   return argumentNames === undefined ? undefined : { names: argumentNames, helper: ast.args[0] }
 }
 
+/** Made once: an environment costs far more than what it parses. Nothing is registered with it afterwards. */
+const parser = createEnvironment(["event"])
+
 const parse = (text: string): ReturnType<Environment["parse"]> => {
   try {
-    return createEnvironment(["event"]).parse(text)
+    return parser.parse(text)
   } catch (cause) {
     if (!(cause instanceof ParseError)) throw cause
     throw new ExpressionSyntaxError({ detail: cause.summary, at: cause.range?.start ?? 0 })

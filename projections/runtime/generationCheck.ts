@@ -1,7 +1,7 @@
 /** May this program fold this generation from this log? If not, the generation halts. Rules: docs/semantics.md §2, §6. */
 import { compileDefinition } from "@tidemark/domain/definitions/compile"
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
-import { definitionHash, parseDefinition } from "@tidemark/domain/definitions/definition"
+import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { DefinitionMissingError } from "@tidemark/domain/definitions/expressionSyntax"
 import { hashHex } from "@tidemark/domain/measures/hash"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
@@ -14,16 +14,31 @@ import { readLog } from "./readLog.ts"
 export const lanePartitions = (lane: number, partitions: number, lanes: number): readonly number[] =>
   Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % lanes === lane)
 
+/** More definitions than one process folds side by side. */
+const COMPILED_MAX = 64
+
+/** By hash seed and text. A compiled definition keeps nothing of the events it has seen, so lanes and take-overs share it. */
+const compiledBefore = new Map<string, CompiledProjection>()
+
+const compileText = (text: string, seed: number): CompiledProjection => {
+  const key = `${seed} ${text}`
+  const before = compiledBefore.get(key)
+  if (before !== undefined) return before
+  const compiled = compileDefinition(parseDefinition(text), seed)
+  if (compiledBefore.size >= COMPILED_MAX) compiledBefore.clear()
+  compiledBefore.set(key, compiled)
+  return compiled
+}
+
 /** Compiles the pinned definition; it must be the one the generation was made with. */
 export const compilePinned = (record: GenerationRecord, seed: number): Effect.Effect<CompiledProjection, HaltError> =>
   Effect.try({
     try: () => {
-      const definition = parseDefinition(record.definition)
-      const hash = definitionHash(definition)
-      if (hash !== record.definitionHash) {
-        throw new HaltError({ code: "DEFINITION_CHANGED", detail: `made with definition ${record.definitionHash}, this program reads it as ${hash}; rebuild into a new generation` })
+      const compiled = compileText(record.definition, seed)
+      if (compiled.hash !== record.definitionHash) {
+        throw new HaltError({ code: "DEFINITION_CHANGED", detail: `made with definition ${record.definitionHash}, this program reads it as ${compiled.hash}; rebuild into a new generation` })
       }
-      return compileDefinition(definition, seed)
+      return compiled
     },
     catch: (cause) => {
       if (cause instanceof HaltError) return cause

@@ -78,6 +78,8 @@ const ledgerDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, foun
     expectedOf(({ deadLetters }) => deadLetters, ({ tenant, code, pointer }) => `${tenant} ${code} ${pointer}`), found)
 }
 
+const encoder = new TextEncoder()
+
 /** The bytes a row is hashed over, written down from their description; an integer is so many bytes, big endian. */
 const canonicalRow = ({ tenant, resolution, startMs, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): Uint8Array => {
   const bytes: number[] = []
@@ -89,7 +91,7 @@ const canonicalRow = ({ tenant, resolution, startMs, key, events, lateEvents, ba
     integer(content.length, 4)
     for (const byte of content) bytes.push(byte)
   }
-  const text = (value: string): void => counted(new TextEncoder().encode(value))
+  const text = (value: string): void => counted(encoder.encode(value))
   text(tenant)
   integer(resolution, 1)
   integer(startMs, 8)
@@ -107,29 +109,72 @@ const canonicalRow = ({ tenant, resolution, startMs, key, events, lateEvents, ba
   return Uint8Array.from(bytes)
 }
 
-/** 256 sums mod 2^128 of row hashes, by the first two hex characters of the key id. */
-const expectedDigest = (oracle: Oracle): string => {
-  const sums = Array.from({ length: 256 }, () => 0n)
-  for (const row of oracle.rows.values()) {
-    const bucket = Number.parseInt(row.keyId.slice(0, 2), 16)
-    sums[bucket] = ((sums[bucket] ?? 0n) + BigInt(`0x${oracleHash(canonicalRow(row), 0)}`)) % 2n ** 128n
+/** One partition and offset of a lane's ledgers, stored and expected. */
+const ledgerDifferencesAt = (oracle: Oracle, state: ModelState, lane: LaneId, place: LedgerPlace, found: Difference[]): void => {
+  const name = ledgerKey(lane, place)
+  const compare = (what: string, stored: string | undefined, expected: string | undefined): void => {
+    if (stored !== expected) found.push({ at: `${what} ${name}`, stored: stored ?? "nothing", expected: expected ?? "nothing" })
   }
-  return sums.map((sum) => sum.toString(16).padStart(32, "0")).join("")
+  const prefix = oracle.partitions.get(place.partition)
+  const [late, expectedLate] = [state.late.get(name), prefix?.late.get(place.offset)]
+  compare("late", late && storedLateText(late.entry), expectedLate && expectedLateText(expectedLate))
+  compare("duplicate", state.duplicates.get(name)?.entry.tenantId, prefix?.duplicates.get(place.offset))
+  const [dead, expectedDead] = [state.deadLetters.get(name)?.entry, prefix?.deadLetters.get(place.offset)]
+  compare("dead letter", dead && `${dead.tenantId} ${dead.code} ${dead.pointer}`, expectedDead && `${expectedDead.tenant} ${expectedDead.code} ${expectedDead.pointer}`)
+}
+
+const SUM_BYTES = 16
+
+/** 256 sums mod 2^128 of row hashes, by the first two hex characters of the key id; kept as the rows change. */
+export class ExpectedDigest {
+  private readonly sums = Array.from({ length: 256 }, () => 0n)
+  private readonly bytes = new Uint8Array(256 * SUM_BYTES)
+  private readonly counted = new Map<string, bigint>()
+
+  /** Counts the row as it is now in the oracle; gone when it is no longer there. */
+  count(oracle: Oracle, name: string, { keyId }: OracleRow): void {
+    const row = oracle.rows.get(name)
+    const hash = row === undefined ? 0n : BigInt(`0x${oracleHash(canonicalRow(row), 0)}`)
+    const bucket = Number.parseInt(keyId.slice(0, 2), 16)
+    const sum = BigInt.asUintN(128, (this.sums[bucket] ?? 0n) - (this.counted.get(name) ?? 0n) + hash)
+    this.sums[bucket] = sum
+    this.counted.set(name, hash)
+    let rest = sum
+    for (let at = SUM_BYTES - 1; at >= 0; at--, rest >>= 8n) this.bytes[bucket * SUM_BYTES + at] = Number(rest & 0xffn)
+  }
+
+  difference(state: ModelState, lane: LaneId): readonly Difference[] {
+    const digest = state.checkpoints.get(laneKey(lane))?.digest ?? new Uint8Array()
+    const isSame = digest.length === this.bytes.length && digest.every((byte, at) => byte === this.bytes[at])
+    return isSame ? [] : [{ at: "digest", stored: hex(digest), expected: hex(this.bytes) }]
+  }
 }
 
 const rowNameOf = ({ resolution, windowStartMs, keyId }: StoredRow): string => oracleRowName(resolution, windowStartMs, keyId)
 
-/** Compares the checkpoint and the rows of these names only: what a commit wrote, and what it had to write. */
-export const touchedDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, names: ReadonlySet<string>, storedRow: (name: string) => StoredRow | undefined): readonly Difference[] => {
+export interface LedgerPlace {
+  readonly partition: number
+  readonly offset: bigint
+}
+
+/** What a commit wrote or had to write: names of rows, places in the ledgers. */
+export interface Touched {
+  readonly rows: ReadonlySet<string>
+  readonly places: readonly LedgerPlace[]
+}
+
+/** Compares the checkpoint, and what was touched: what a commit wrote, and what it had to write. */
+export const touchedDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, touched: Touched, storedRow: (name: string) => StoredRow | undefined): readonly Difference[] => {
   const found: Difference[] = []
   checkpointDifferences(oracle, state, lane, found)
-  for (const name of names) {
+  for (const name of touched.rows) {
     const row = oracle.rows.get(name)
     const stored = storedRow(name)
     const expectedText = row === undefined ? "nothing" : expectedRowText(row)
     const storedText = stored === undefined ? "nothing" : storedRowText(stored)
     if (storedText !== expectedText) found.push({ at: `row ${name}`, stored: storedText, expected: expectedText })
   }
+  for (const place of touched.places) ledgerDifferencesAt(oracle, state, lane, place, found)
   return found
 }
 
@@ -139,10 +184,10 @@ export const laneDifferences = (oracle: Oracle, state: ModelState, lane: LaneId)
   checkpointDifferences(oracle, state, lane, found)
   const rows = new Map<string, string>()
   for (const { lane: owner, row } of state.rows.values()) if (sameLane(owner, lane)) rows.set(rowNameOf(row), storedRowText(row))
+  const expected = new ExpectedDigest()
+  for (const [name, row] of oracle.rows) expected.count(oracle, name, row)
   compareTables("row", rows, new Map([...oracle.rows].map(([name, row]) => [name, expectedRowText(row)])), found)
   ledgerDifferences(oracle, state, lane, found)
-  const digest = hex(state.checkpoints.get(laneKey(lane))?.digest ?? new Uint8Array())
-  const expected = expectedDigest(oracle)
-  if (digest !== expected) found.push({ at: "digest", stored: digest, expected })
+  found.push(...expected.difference(state, lane))
   return found
 }

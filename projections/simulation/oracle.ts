@@ -86,8 +86,10 @@ export const oracleRowName = (resolution: number, startMs: number, keyId: string
 export class Oracle {
   readonly rows = new Map<string, OracleRow>()
   readonly partitions = new Map<number, OraclePartition>()
-  /** Names of the rows that changed since the caller cleared this. */
-  readonly changed = new Set<string>()
+  /** The rows that changed since the caller cleared this, by name; the last of those that retention has taken out. */
+  readonly changed = new Map<string, OracleRow>()
+  /** Where a ledger got or changed an entry since the caller cleared this. */
+  readonly entered: { readonly partition: number; readonly offset: bigint }[] = []
   /** Rows that retention has taken out so far. */
   dropped = 0
   private droppedFromMs = -Infinity
@@ -121,9 +123,10 @@ export class Oracle {
     const fromMs = Math.min(...prefixes.map((prefix) => this.retainedFrom(prefix)))
     if (fromMs <= this.droppedFromMs) return
     this.droppedFromMs = fromMs
-    for (const [name, { startMs }] of this.rows) {
-      if (startMs >= fromMs) continue
+    for (const [name, row] of this.rows) {
+      if (row.startMs >= fromMs) continue
       this.rows.delete(name)
+      this.changed.set(name, row)
       this.dropped += 1
     }
   }
@@ -133,7 +136,7 @@ export class Oracle {
     if (record.kind === "event") return this.takeEvent(partition, prefix, offset, record)
     if (record.kind === "unreadable") {
       counters.events += 1n
-      return this.bury(prefix, offset, "", "ENVELOPE", record.pointer)
+      return this.bury(partition, prefix, offset, "", "ENVELOPE", record.pointer)
     }
     counters.system += 1n
     if (record.timeMs > prefix.receivedMs) prefix.receivedMs = record.timeMs
@@ -149,6 +152,7 @@ export class Oracle {
     if (event.backfill === undefined) prefix.tenantMs.set(event.tenant, Math.max(prefix.tenantMs.get(event.tenant) ?? -Infinity, event.timeMs))
     if (this.isDuplicate(prefix, event)) {
       counters.duplicate += 1n
+      this.entered.push({ partition, offset })
       prefix.duplicates.set(offset, event.tenant)
       return
     }
@@ -157,7 +161,7 @@ export class Oracle {
       extracted = this.extract(event)
     } catch (fault) {
       if (!(fault instanceof Unfoldable)) throw fault
-      return this.bury(prefix, offset, event.tenant, fault.code, fault.pointer)
+      return this.bury(partition, prefix, offset, event.tenant, fault.code, fault.pointer)
     }
     if (extracted === undefined) counters.filtered += 1n
     else this.place(partition, prefix, offset, event, extracted, maxMs)
@@ -178,7 +182,7 @@ export class Oracle {
     const closesMs = startMs + sizeMs + outOfOrdernessMs
     const expired = startMs < this.retainedFrom(prefix)
     if (event.backfill !== undefined) {
-      if (expired) this.bury(prefix, offset, event.tenant, "WINDOW_EXPIRED", "/time")
+      if (expired) this.bury(partition, prefix, offset, event.tenant, "WINDOW_EXPIRED", "/time")
       else this.fold(partition, prefix, offset, event, extracted, false)
       return
     }
@@ -187,6 +191,7 @@ export class Oracle {
     if (late) {
       prefix.counters.late += 1n
       prefix.counters[held ? "held" : "applied"] += 1n
+      this.entered.push({ partition, offset })
       prefix.late.set(offset, {
         tenant: event.tenant, id: event.id, type: event.type, timeMs: event.timeMs, startMs, key: extracted.key,
         lateByMs: maxMs > closesMs ? maxMs - closesMs : 0, outcome: held ? "held" : "applied", contribution: this.contribution(extracted)
@@ -200,6 +205,7 @@ export class Oracle {
     if (entry === undefined || entry.outcome !== "held" || startOf(event.timeMs, this.projection.sizeMs) < this.retainedFrom(prefix)) return
     const extracted = this.extract(event)
     if (extracted === undefined) return
+    this.entered.push({ partition, offset: original })
     entry.outcome = "applied"
     prefix.counters.held -= 1n
     prefix.counters.applied += 1n
@@ -211,8 +217,9 @@ export class Oracle {
     return retentionDays === undefined ? -Infinity : startOf(prefix.receivedMs - retentionDays * DAY_MS, DAY_MS)
   }
 
-  private bury(prefix: OraclePartition, offset: bigint, tenant: string, code: string, pointer: string): void {
+  private bury(partition: number, prefix: OraclePartition, offset: bigint, tenant: string, code: string, pointer: string): void {
     prefix.counters.deadLettered += 1n
+    this.entered.push({ partition, offset })
     prefix.deadLetters.set(offset, { tenant, code, pointer })
   }
 
@@ -282,13 +289,13 @@ export class Oracle {
   private row(tenant: string, resolution: 0 | 1 | 2, startMs: number, key: readonly string[]): OracleRow {
     const keyId = oracleKeyId(tenant, key)
     const name = oracleRowName(resolution, startMs, keyId)
-    this.changed.add(name)
     let row = this.rows.get(name)
     if (row === undefined) {
       const measures = this.projection.measures.map(({ kind }) => new OracleMeasure(kind, this.seed))
       row = { tenant, resolution, startMs, keyId, key, measures, events: 0n, lateEvents: 0n, backfillEvents: 0n, fingerprint: 0n, offsets: new Map() }
       this.rows.set(name, row)
     }
+    this.changed.set(name, row)
     return row
   }
 }

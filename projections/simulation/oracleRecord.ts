@@ -77,11 +77,25 @@ const readFields = (value: unknown): OracleRecord => {
   return type.startsWith("tidemark.") ? readSystem(fields, type) : readEvent(fields, type)
 }
 
-/** What the bytes say. Never throws. */
-export const readOracleRecord = (bytes: Uint8Array): OracleRecord => {
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+const read = (bytes: Uint8Array): OracleRecord => {
   try {
-    return readFields(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)))
+    return readFields(JSON.parse(decoder.decode(bytes)))
   } catch {
     return unreadable("")
   }
+}
+
+/** Read before: the oracles of all projections read the same records. */
+const readBefore = new WeakMap<Uint8Array, OracleRecord>()
+
+/** What the bytes say, which never change. Never throws. */
+export const readOracleRecord = (bytes: Uint8Array): OracleRecord => {
+  let record = readBefore.get(bytes)
+  if (record === undefined) {
+    record = read(bytes)
+    readBefore.set(bytes, record)
+  }
+  return record
 }

@@ -3,26 +3,22 @@
  * must be stored from the checker's own copy of the log. Rules: docs/semantics.md §9, invariants 1, 3, 4 and 7.
  */
 import type { LaneCommit, LaneId, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { laneDifferences, touchedDifferences } from "./laneCheck.ts"
-import type { Difference } from "./laneCheck.ts"
+import { ExpectedDigest, laneDifferences, touchedDifferences } from "./laneCheck.ts"
+import type { Difference, LedgerPlace } from "./laneCheck.ts"
 import { laneKey } from "./memoryModelState.ts"
 import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
 import { rowId } from "./memoryReadModelStore.ts"
 import { Oracle, oracleRowName } from "./oracle.ts"
+import type { OracleRow } from "./oracle.ts"
 import { oracleSeed } from "./oracleHash.ts"
 import type { SimulatedProjection } from "./oracleProjections.ts"
-
-/** Ledgers and digest are compared whole after every so many commits of a lane, and at rest. */
-const WHOLE_EVERY = 8
 
 interface CheckedLane {
   readonly id: LaneId
   readonly oracle: Oracle
   /** Highest epoch given out. */
   epoch: bigint
-  commits: number
-  /** Rows that retention had dropped by the last commit. */
-  dropped: number
+  readonly digest: ExpectedDigest
   readonly revisions: Map<string, bigint>
 }
 
@@ -40,7 +36,7 @@ export class WorldChecker {
       for (let lane = 0; lane < identity.lanes; lane++) {
         const id = { projection: twin.name, generation: 1, lane }
         const partitions = this.log.map((_records, partition) => partition).filter((partition) => partition % identity.lanes === lane)
-        this.lanes.set(laneKey(id), { id, oracle: new Oracle(twin, oracleSeed(identity.logId), partitions), epoch: 0n, commits: 0, dropped: 0, revisions: new Map() })
+        this.lanes.set(laneKey(id), { id, oracle: new Oracle(twin, oracleSeed(identity.logId), partitions), epoch: 0n, digest: new ExpectedDigest(), revisions: new Map() })
       }
     }
   }
@@ -82,10 +78,11 @@ export class WorldChecker {
     const { id, oracle } = checked
     if (commit.epoch !== checked.epoch) this.violate(`${laneKey(id)}: committed at epoch ${commit.epoch}, owned at ${checked.epoch}`)
     for (const { partition, nextOffset } of commit.next) this.advance(checked, partition, nextOffset)
-    const wholly = oracle.dropped !== checked.dropped
-    checked.dropped = oracle.dropped
-    const names = new Set(oracle.changed)
+    const changed = new Map(oracle.changed)
+    const entered = oracle.entered.splice(0)
     oracle.changed.clear()
+    for (const [name, row] of changed) checked.digest.count(oracle, name, row)
+    const names = new Set(changed.keys())
     for (const row of commit.rows) {
       const name = oracleRowName(row.resolution, row.windowStartMs, row.keyId)
       if (!names.has(name)) this.violate(`${laneKey(id)}: row ${name} was written and nothing of it has changed`)
@@ -97,9 +94,21 @@ export class WorldChecker {
     const hints = commit.hints.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => `${tenantId} ${resolution} ${windowStartMs} ${keyId} ${revision}`)
     const owed = commit.rows.map(({ tenantId, resolution, windowStartMs, keyId, revision }) => `${tenantId} ${resolution} ${windowStartMs} ${keyId} ${revision}`)
     if (hints.join() !== owed.join()) this.violate(`${laneKey(id)}: the outbox entry does not name the rows that changed`)
-    checked.commits += 1
-    if (wholly || checked.commits % WHOLE_EVERY === 0) this.report(id, laneDifferences(oracle, this.disk.state, id))
-    else this.report(id, touchedDifferences(oracle, this.disk.state, id, names, (name) => this.storedRow(checked, commit, name)))
+    const places = this.placesOf(id, commit, entered)
+    this.report(id, touchedDifferences(oracle, this.disk.state, id, { rows: names, places }, (name) => this.storedRow(id, commit, changed, name)))
+    this.report(id, checked.digest.difference(this.disk.state, id))
+  }
+
+  /** Where the commit wrote to a ledger or had to. */
+  private placesOf(id: LaneId, { late, duplicates, deadLetters }: LaneCommit, entered: readonly LedgerPlace[]): readonly LedgerPlace[] {
+    const known = new Set(entered.map(({ partition, offset }) => `${partition}:${offset}`))
+    const places = [...entered]
+    for (const place of [...late, ...duplicates, ...deadLetters]) {
+      if (known.has(`${place.partition}:${place.offset}`)) continue
+      this.violate(`${laneKey(id)}: a ledger was given ${place.partition}:${place.offset}, where nothing has changed`)
+      places.push(place)
+    }
+    return places
   }
 
   private advance({ id, oracle }: CheckedLane, partition: number, nextOffset: bigint): void {
@@ -111,11 +120,11 @@ export class WorldChecker {
     while (prefix.nextOffset < nextOffset) oracle.take(partition, records[Number(prefix.nextOffset)] ?? new Uint8Array())
   }
 
-  private storedRow({ id, oracle }: CheckedLane, commit: LaneCommit, name: string): StoredRow | undefined {
-    const expected = oracle.rows.get(name)
-    const key = expected === undefined
-      ? commit.rows.find((row) => oracleRowName(row.resolution, row.windowStartMs, row.keyId) === name)
-      : { tenantId: expected.tenant, resolution: expected.resolution, windowStartMs: expected.startMs, keyId: expected.keyId }
+  private storedRow(id: LaneId, commit: LaneCommit, changed: ReadonlyMap<string, OracleRow>, name: string): StoredRow | undefined {
+    const row = changed.get(name)
+    const key = row === undefined
+      ? commit.rows.find((written) => oracleRowName(written.resolution, written.windowStartMs, written.keyId) === name)
+      : { tenantId: row.tenant, resolution: row.resolution, windowStartMs: row.startMs, keyId: row.keyId }
     return key === undefined ? undefined : this.disk.state.rows.get(rowId(id, key))?.row
   }
 }
