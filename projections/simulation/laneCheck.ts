@@ -80,33 +80,56 @@ const ledgerDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, foun
 
 const encoder = new TextEncoder()
 
-/** The bytes a row is hashed over, written down from their description; an integer is so many bytes, big endian. */
+/** Appends to one buffer; an integer is so many bytes, big endian. */
+class Bytes {
+  private readonly view = new DataView(new ArrayBuffer(1 << 16))
+  private length = 0
+
+  integer(value: bigint | number, width: 1 | 2 | 4 | 8): void {
+    if (width === 8) this.view.setBigUint64(this.length, BigInt.asUintN(64, BigInt(value)))
+    else if (width === 4) this.view.setUint32(this.length, Number(value))
+    else if (width === 2) this.view.setUint16(this.length, Number(value))
+    else this.view.setUint8(this.length, Number(value))
+    this.length += width
+  }
+
+  counted(content: Uint8Array): void {
+    this.integer(content.length, 4)
+    new Uint8Array(this.view.buffer).set(content, this.length)
+    this.length += content.length
+  }
+
+  text(value: string): void {
+    this.counted(encoder.encode(value))
+  }
+
+  /** What was appended since the last call; holds until the next append. */
+  take(): Uint8Array {
+    const taken = new Uint8Array(this.view.buffer, 0, this.length)
+    this.length = 0
+    return taken
+  }
+}
+
+const rowBytes = new Bytes()
+
+/** The bytes a row is hashed over, written down from their description. */
 const canonicalRow = ({ tenant, resolution, startMs, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): Uint8Array => {
-  const bytes: number[] = []
-  const integer = (value: bigint | number, width: number): void => {
-    const unsigned = BigInt.asUintN(width * 8, BigInt(value))
-    for (let shift = width - 1; shift >= 0; shift--) bytes.push(Number((unsigned >> BigInt(8 * shift)) & 255n))
-  }
-  const counted = (content: Uint8Array): void => {
-    integer(content.length, 4)
-    for (const byte of content) bytes.push(byte)
-  }
-  const text = (value: string): void => counted(encoder.encode(value))
-  text(tenant)
-  integer(resolution, 1)
-  integer(startMs, 8)
-  integer(key.length, 2)
-  key.forEach(text)
-  for (const count of [events, lateEvents, backfillEvents, fingerprint]) integer(count, 8)
-  integer(offsets.size, 2)
+  rowBytes.text(tenant)
+  rowBytes.integer(resolution, 1)
+  rowBytes.integer(startMs, 8)
+  rowBytes.integer(key.length, 2)
+  for (const part of key) rowBytes.text(part)
+  for (const count of [events, lateEvents, backfillEvents, fingerprint]) rowBytes.integer(count, 8)
+  rowBytes.integer(offsets.size, 2)
   for (const [partition, { min, max }] of [...offsets].sort(([a], [b]) => a - b)) {
-    integer(partition, 4)
-    integer(min, 8)
-    integer(max, 8)
+    rowBytes.integer(partition, 4)
+    rowBytes.integer(min, 8)
+    rowBytes.integer(max, 8)
   }
-  integer(measures.length, 2)
-  for (const measure of measures) counted(measure.bytes())
-  return Uint8Array.from(bytes)
+  rowBytes.integer(measures.length, 2)
+  for (const measure of measures) rowBytes.counted(measure.bytes())
+  return rowBytes.take()
 }
 
 /** One partition and offset of a lane's ledgers, stored and expected. */
@@ -178,16 +201,21 @@ export const touchedDifferences = (oracle: Oracle, state: ModelState, lane: Lane
   return found
 }
 
+/** The digest of all rows of the oracle. */
+export const wholeDigest = (oracle: Oracle): ExpectedDigest => {
+  const digest = new ExpectedDigest()
+  for (const [name, row] of oracle.rows) digest.count(oracle, name, row)
+  return digest
+}
+
 /** Compares everything that is stored for the lane. */
-export const laneDifferences = (oracle: Oracle, state: ModelState, lane: LaneId): readonly Difference[] => {
+export const laneDifferences = (oracle: Oracle, state: ModelState, lane: LaneId, digest: ExpectedDigest = wholeDigest(oracle)): readonly Difference[] => {
   const found: Difference[] = []
   checkpointDifferences(oracle, state, lane, found)
   const rows = new Map<string, string>()
   for (const { lane: owner, row } of state.rows.values()) if (sameLane(owner, lane)) rows.set(rowNameOf(row), storedRowText(row))
-  const expected = new ExpectedDigest()
-  for (const [name, row] of oracle.rows) expected.count(oracle, name, row)
   compareTables("row", rows, new Map([...oracle.rows].map(([name, row]) => [name, expectedRowText(row)])), found)
   ledgerDifferences(oracle, state, lane, found)
-  found.push(...expected.difference(state, lane))
+  found.push(...digest.difference(state, lane))
   return found
 }

@@ -12,7 +12,7 @@ const restartProjector = (world: World, slot: number, lanes: readonly number[]):
   const process = world.projectors[slot]
   if (process !== undefined && !process.hasEnded) world.kill(process)
   world.projectors[slot] = undefined
-  world.time.after(world.random.between(1, 1_500), () => {
+  world.time.after(world.random.between(1, 600), () => {
     if (world.projectors[slot] === undefined) world.startProjector(slot, lanes)
   })
 }
@@ -41,13 +41,14 @@ const makeZombie = (world: World): void => {
   restartProjector(world, (slot + 1) % world.projectors.length, world.allLanes())
 }
 
-const killIngest = (world: World): void => {
-  const slot = world.random.between(0, world.ingests.length - 1)
+const killIngestAt = (world: World, slot: number): void => {
   const process = world.ingests[slot]
   if (process === undefined || process.hasEnded) return
   world.kill(process)
   world.time.after(world.random.between(1, 500), () => world.startIngest(slot))
 }
+
+const killIngest = (world: World): void => killIngestAt(world, world.random.between(0, world.ingests.length - 1))
 
 const forAWhile = (begin: (world: World) => void, end: (world: World) => void) => (world: World): void => {
   begin(world)
@@ -63,7 +64,13 @@ const deploy = (world: World): void => {
   Effect.runSync(Deferred.succeed(process.stop, undefined))
 }
 
-const loseIndex = (world: World): void => {
+/**
+ * The machine loses power, and the partition index with it. A process that runs keeps the index it has open, so the loss
+ * comes with the end of all of them.
+ */
+const losePower = (world: World): void => {
+  for (const slot of world.projectors.keys()) restartProjector(world, slot, someLanes(world))
+  for (const slot of world.ingests.keys()) killIngestAt(world, slot)
   world.indexDisk.segments.clear()
   world.indexDisk.imports.clear()
 }
@@ -75,7 +82,7 @@ const DEEDS: readonly Deed[] = [
   { name: "store down", act: forAWhile((world) => { world.weather.isStoreDown = true }, (world) => { world.weather.isStoreDown = false }) },
   { name: "log down", act: forAWhile((world) => { world.weather.isLogDown = true }, (world) => { world.weather.isLogDown = false }) },
   { name: "deployment", act: deploy },
-  { name: "index lost", act: loseIndex }
+  { name: "power cut, index lost", act: losePower }
 ]
 
 /** Starts all processes and lets the deeds of this seed happen until the faults end. */
@@ -89,7 +96,7 @@ export const unleash = (world: World): void => {
   weather.indexFault = random.pick([0, 0, 0.1])
   const [kill, zombie, ...others] = DEEDS
   const chosen = [kill, zombie, zombie, ...others.filter(() => random.chance(0.4))].filter((deed) => deed !== undefined)
-  const rarestMs = random.pick([700, 1_500, 3_000])
+  const rarestMs = random.pick([300, 600, 1_200])
   for (let slot = 0, slots = random.between(2, 3); slot < slots; slot++) {
     world.projectors.push(undefined)
     world.startProjector(slot, someLanes(world))
@@ -100,9 +107,9 @@ export const unleash = (world: World): void => {
     const deed = random.pick(chosen)
     world.say(deed.name)
     deed.act(world)
-    time.after(random.chance(0.25) ? random.between(1_500, 4_000) : random.between(50, rarestMs), strike)
+    time.after(random.chance(0.25) ? random.between(1_200, 3_000) : random.between(30, rarestMs), strike)
   }
-  time.after(random.between(500, 3_000), strike)
+  time.after(random.between(300, 1_500), strike)
 }
 
 /** Records are lost that were not folded yet: below where the reader stands, or while nobody reads. */

@@ -21,15 +21,19 @@ const sumIntoFirst = (h: number[]): void => {
   for (let lane = 1; lane < 4; lane++) h[lane] = (h[lane]! + h[0]!) | 0
 }
 
+const wordAt = (bytes: Uint8Array, at: number): number => {
+  let word = 0
+  for (let byte = at + 3; byte >= at; byte--) word = (word << 8) | (byte < bytes.length ? bytes[byte]! : 0)
+  return word
+}
+
 /** Four 32-bit words, unsigned. */
 const murmur = (bytes: Uint8Array, seed: number): readonly number[] => {
   const h = [seed | 0, seed | 0, seed | 0, seed | 0]
   for (let block = 0; block < bytes.length; block += 16) {
     const isWhole = block + 16 <= bytes.length
     for (let lane = 0; lane < 4; lane++) {
-      let word = 0
-      for (let byte = 3; byte >= 0; byte--) word = (word << 8) | (bytes[block + lane * 4 + byte] ?? 0)
-      h[lane]! ^= Math.imul(turn(Math.imul(word, MULTIPLIERS[lane]!), WORD_TURNS[lane]!), MULTIPLIERS[(lane + 1) % 4]!)
+      h[lane]! ^= Math.imul(turn(Math.imul(wordAt(bytes, block + lane * 4), MULTIPLIERS[lane]!), WORD_TURNS[lane]!), MULTIPLIERS[(lane + 1) % 4]!)
       if (isWhole) h[lane] = (Math.imul(turn(h[lane]!, STATE_TURNS[lane]!) + h[(lane + 1) % 4]!, 5) + ADDENDS[lane]!) | 0
     }
   }

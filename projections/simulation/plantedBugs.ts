@@ -118,7 +118,15 @@ const resetToLatest: PlantedBug = {
 }
 
 /** Lateness is judged by the clock on the wall. */
-const wallClockLateness: PlantedBug = { number: 8, name: "wall-clock-lateness", plant: (nowMs) => replaceMethod(PartitionState.prototype, "maxEventTimeMs", () => nowMs()) }
+const wallClockLateness: PlantedBug = {
+  number: 8, name: "wall-clock-lateness",
+  plant: (nowMs) => {
+    const { observe } = PartitionState.prototype
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
+      return { ...observe.call(this, decoded), maxEventTimeMs: nowMs() }
+    })
+  }
+}
 
 /** Sums are doubles in the measure's unit. */
 const floatSums: PlantedBug = {

@@ -105,7 +105,7 @@ export class World {
     this.engines = this.makeEngines(bug)
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
     const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
-    this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], this.random.between(60, 220))
+    this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], this.random.between(30, 110))
     this.connectDisks()
   }
 

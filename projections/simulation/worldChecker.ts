@@ -60,8 +60,8 @@ export class WorldChecker {
 
   /** Everything is compared; the lanes must stand at the end of the log unless `isHalted`. */
   atRest(isHalted: boolean): void {
-    for (const { id, oracle } of this.lanes.values()) {
-      this.report(id, laneDifferences(oracle, this.disk.state, id))
+    for (const { id, oracle, digest } of this.lanes.values()) {
+      this.report(id, laneDifferences(oracle, this.disk.state, id, digest))
       for (const [partition, { nextOffset }] of oracle.partitions) {
         if (!isHalted && nextOffset !== BigInt(this.log[partition]?.length ?? 0)) this.violate(`${laneKey(id)}: partition ${partition} rests at ${nextOffset} of ${this.log[partition]?.length}`)
       }
