@@ -18,7 +18,7 @@ const SYMPTOMS: Readonly<Record<string, RegExp>> = {
   "dedupe-off": /duplicate=/,
   "early-ack": /acknowledged and not in the log/,
   "reset-to-latest": /halted with LOG_DIVERGED|did not halt|checkpoint of partition|stands at/,
-  "wall-clock-lateness": /late=/,
+  "wall-clock-lateness": /late=|the late ledger was given/,
   "float-sums": /sim-money.* row/,
   "deltas-dropped": /CONSERVATION/,
   "cache-kept": /has revision|row/,

@@ -103,10 +103,12 @@ export class WorldChecker {
   private placesOf(id: LaneId, { late, duplicates, deadLetters }: LaneCommit, entered: readonly LedgerPlace[]): readonly LedgerPlace[] {
     const known = new Set(entered.map(({ partition, offset }) => `${partition}:${offset}`))
     const places = [...entered]
-    for (const place of [...late, ...duplicates, ...deadLetters]) {
-      if (known.has(`${place.partition}:${place.offset}`)) continue
-      this.violate(`${laneKey(id)}: a ledger was given ${place.partition}:${place.offset}, where nothing has changed`)
-      places.push(place)
+    for (const [ledger, entries] of [["late", late], ["duplicate", duplicates], ["dead letter", deadLetters]] as const) {
+      for (const place of entries) {
+        if (known.has(`${place.partition}:${place.offset}`)) continue
+        this.violate(`${laneKey(id)}: the ${ledger} ledger was given ${place.partition}:${place.offset}, where nothing has changed`)
+        places.push(place)
+      }
     }
     return places
   }
