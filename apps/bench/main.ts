@@ -5,8 +5,9 @@ import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
+import { search } from "./search.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth, search }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

@@ -70,9 +70,10 @@ export const documentId = ({ resolution, windowStartMs, keyId }: RowKey): string
 /** Mappings of an image's monthly indices. */
 export const windowShape = ({ dimensions, figures }: WindowModel): IndexShape => ({
   properties: {
-    tenantId: KEYWORD, resolution: { type: "byte" }, windowStart: { type: "long" }, keyId: KEYWORD,
+    // What is only sorted or summed is kept in columns and not searched.
+    tenantId: KEYWORD, resolution: { type: "byte" }, windowStart: { type: "long" }, keyId: { ...KEYWORD, index: false },
     key: { properties: Object.fromEntries(dimensions.map((name) => [name, KEYWORD])) },
-    figures: { properties: Object.fromEntries(figures.map((name) => [name, { type: "double" }])) },
+    figures: { properties: Object.fromEntries(figures.map((name) => [name, { type: "double", index: false }])) },
     contentHash: STORED, revision: STORED
   }
 })
