@@ -16,6 +16,8 @@ export type FromWorker =
   | { readonly kind: "committed"; readonly reports: readonly FlushReport[] }
   | { readonly kind: "halted"; readonly halt: Halt }
   | { readonly kind: "retrying"; readonly failure: LaneFailure }
+  /** Another owner has taken a lane: what was not committed is dropped, and the thread ends next. */
+  | { readonly kind: "fenced"; readonly detail: string }
   /** Flushed and checkpointed; the thread ends next. */
   | { readonly kind: "stopped" }
 

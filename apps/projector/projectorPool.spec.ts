@@ -11,7 +11,7 @@ interface FakeThread {
   readonly events: ThreadEvents
 }
 
-const open = async (overrides: Partial<PoolOptions> = {}) => {
+const open = async (overrides: Partial<PoolOptions> = {}, owned: readonly number[] = [0, 1]) => {
   const threads: FakeThread[] = []
   const told: string[] = []
   const clock = { nowMs: 0 }
@@ -19,7 +19,6 @@ const open = async (overrides: Partial<PoolOptions> = {}) => {
   const pool = await Effect.runPromise(
     Scope.provide(
       makeProjectorPool({
-        lanes: 2,
         processors: 3,
         startThread: (lanes, events) => {
           const thread: FakeThread = { lanes, posted: [], events }
@@ -37,21 +36,25 @@ const open = async (overrides: Partial<PoolOptions> = {}) => {
         onHalted: ({ code }) => void told.push(`halted ${code}`),
         onRetrying: ({ lane }) => void told.push(`retrying ${lane}`),
         onRestarted: (lanes, cause) => void told.push(`restarted ${lanes.join(",")}: ${cause}`),
+        onFenced: (lanes, detail) => void told.push(`fenced ${lanes.join(",")}: ${detail}`),
         onGivenUp: (sentence) => void told.push(sentence),
         ...overrides
       }),
       scope
     )
   )
+  await Effect.runPromise(pool.own(owned))
   return { pool, threads, told, clock, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 
 describe("lanes", () => {
   it("are shared among at most as many threads as leave one processor free, each lane once", () => {
-    expect(laneShares(4, 2)).toEqual([[0, 1, 2, 3]])
-    expect(laneShares(4, 3)).toEqual([[0, 2], [1, 3]])
-    expect(laneShares(2, 16)).toEqual([[0], [1]])
-    expect(laneShares(3, 1)).toEqual([[0, 1, 2]])
+    expect(laneShares([0, 1, 2, 3], 2)).toEqual([[0, 1, 2, 3]])
+    expect(laneShares([0, 1, 2, 3], 3)).toEqual([[0, 2], [1, 3]])
+    expect(laneShares([0, 1], 16)).toEqual([[0], [1]])
+    expect(laneShares([0, 1, 2], 1)).toEqual([[0, 1, 2]])
+    expect(laneShares([1, 3], 3)).toEqual([[1], [3]])
+    expect(laneShares([], 3)).toEqual([])
   })
 })
 
@@ -92,12 +95,40 @@ describe("a projector pool", () => {
 
   it("sees a real thread die with its reason, each time it is started again", async () => {
     const entry = new URL(`data:text/javascript,${encodeURIComponent('throw new Error("the disk is full")')}`)
-    const { told, close } = await open({ lanes: 1, startThread: threadsOf(entry, {}) })
+    const { told, close } = await open({ startThread: threadsOf(entry, {}) }, [0])
     await expect.poll(() => told.length, { timeout: 20_000 }).toBe(3)
     for (const [i, beginning] of ["restarted 0: ", "restarted 0: ", "Projector threads died 3 times within a minute"].entries()) {
       expect(told[i]).toMatch(new RegExp(`^${beginning}`))
       expect(told[i]).toMatch(/the disk is full/)
     }
+    await close()
+  })
+
+  it("stops the threads whose lanes change and starts the new shares; a thread with the same lanes goes on", async () => {
+    const { pool, threads, told, close } = await open()
+    await Effect.runPromise(pool.own([1, 2]))
+    expect(threads.map(({ lanes }) => lanes)).toEqual([[0], [1], [2]])
+    expect(threads.map(({ posted }) => posted.map(({ kind }) => kind))).toEqual([["stop"], [], []])
+    await Effect.runPromise(pool.own([]))
+    expect(threads.slice(1).map(({ posted }) => posted.map(({ kind }) => kind))).toEqual([["stop"], ["stop"]])
+    expect(told).toEqual([])
+    await close()
+  })
+
+  it("rests a thread that was fenced, counts no death for it, and lets go of it when its lanes are gone meanwhile", async () => {
+    const { pool, threads, told, close } = await open()
+    for (const thread of threads) {
+      thread.events.message({ kind: "fenced", detail: "newer owner" })
+      thread.events.exit("exit code 0")
+    }
+    expect(told).toEqual(["fenced 0: newer owner", "fenced 1: newer owner"])
+    await Effect.runPromise(pool.own([1]))
+    expect(threads.map(({ lanes }) => lanes)).toEqual([[0], [1], [1]])
+    threads[2]?.events.message({ kind: "fenced", detail: "again" })
+    threads[2]?.events.exit("exit code 0")
+    await expect.poll(() => threads.length, { timeout: 5_000 }).toBe(4)
+    expect(threads[3]?.lanes).toEqual([1])
+    expect(told).toHaveLength(3)
     await close()
   })
 

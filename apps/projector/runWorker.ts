@@ -12,7 +12,7 @@ import type { FromWorker, ToWorker } from "./messages.ts"
 /** Registers a listener for "the log grew"; answers the way to stop listening. */
 export type OnWake = (listener: () => void) => () => void
 
-/** Ends when the lanes are flushed and checkpointed; rejects when they cannot go on. */
+/** Ends when the lanes are flushed and checkpointed, or another owner has one of them; rejects when they cannot go on. */
 export const runWorker = async <E>(
   port: MessagePort,
   lanes: readonly number[],
@@ -35,7 +35,12 @@ export const runWorker = async <E>(
     halted: (halt) => tell({ kind: "halted", halt }),
     retrying: (failure) => tell({ kind: "retrying", failure })
   }
-  await Effect.runPromise(runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(Effect.provide(engines(onWake))))
-  tell({ kind: "stopped" })
+  const fenced = await Effect.runPromise(runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(
+    Effect.as(undefined),
+    Effect.catchTag("FencedError", (error) => Effect.succeed(error)),
+    Effect.provide(engines(onWake))
+  ))
+  if (fenced === undefined) tell({ kind: "stopped" })
+  else tell({ kind: "fenced", detail: `lane ${fenced.lane} of ${fenced.projection}, generation ${fenced.generation}, has a newer owner than epoch ${fenced.epoch}` })
   port.close()
 }

@@ -14,6 +14,7 @@ import type { FirstKeys } from "./firstKeys.ts"
 import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
 import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
+import type { Projectors } from "./projectors.ts"
 import { makeRouter } from "./router.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { makeStaticHandler } from "./staticFiles.ts"
@@ -29,7 +30,7 @@ const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
 const urlOf = (host: string, port: number): string => `http://${host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
 
 /** Everything that answers over HTTP. Answers the URL it listens at. */
-export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys) {
+export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys, roleParts: Projectors["parts"]) {
   const { settings, telemetry, dashboardDirectory, version } = options
   const { log } = telemetry
   const services = yield* Effect.context<ApiPorts>()
@@ -60,7 +61,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
       async (request, response) => asks && isApiPath(request.url) && (await api.handleGraphql(request, response), true),
       verifyHandler
     ],
-    routes: makeOperatorRoutes({ run, telemetry, model, auditPart: audit.part, signIn: token === undefined ? undefined : { keys: known, token }, version }),
+    routes: makeOperatorRoutes({ run, telemetry, model, ownParts: () => [...roleParts(), ...(settings.roles.has("projector") ? [audit.part()] : [])], signIn: token === undefined ? undefined : { keys: known, token }, version }),
     page: settings.roles.has("dashboard") ? makeStaticHandler(dashboardDirectory, token) : () => false,
     onFailure: (error) => log.error({ error: String(error) }, "a request failed")
   })

@@ -23,8 +23,8 @@ export interface OperatorOptions {
   readonly run: <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   readonly telemetry: Telemetry
   readonly model: SettingsModel
-  /** What the background audit has found so far. */
-  readonly auditPart: () => ReadyPart
+  /** Parts that this process runs itself, the background audit among them. */
+  readonly ownParts: () => readonly ReadyPart[]
   /** Key texts handed to the dashboard for this start's token; undefined when the server listens beyond loopback. */
   readonly signIn: { readonly keys: KeyFile; readonly token: string } | undefined
   readonly version: string
@@ -54,8 +54,8 @@ const settingsPart = (model: SettingsModel, nowMs: number): ReadyPart => {
   return { name: "settings", ready: true, detail: "followed" }
 }
 
-const readParts = async ({ run, model, auditPart }: OperatorOptions) => {
-  return [settingsPart(model, Date.now()), ...(await run(readiness)), auditPart()]
+const readParts = async ({ run, model, ownParts }: OperatorOptions) => {
+  return [settingsPart(model, Date.now()), ...(await run(readiness)), ...ownParts()]
 }
 
 const noSignIn = problemAnswer({ status: 404, code: "not-found", detail: "there is no automatic sign-in here", hint: "open the dashboard and give a read key" })

@@ -1,30 +1,83 @@
-/** The projector role: threads that fold lanes, and the outbox that tells others of it. */
+/** The projector role: threads that fold the lanes this process owns, and what tells others of it. */
 import { availableParallelism } from "node:os"
+import type { SettingsModel } from "@tidemark/commands/settingsModel"
+import { LaneAssignment } from "@tidemark/domain/ports/LaneAssignment"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import { makeOutboxDrain } from "@tidemark/projections/runtime/outboxDrain"
+import { makeSearchPublisher } from "@tidemark/projections/runtime/searchPublisher"
 import { makeProjectorPool } from "@tidemark/projector/projectorPool"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Fiber, Option } from "effect"
+import type { ReadyPart } from "./operations.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { StartError } from "./startError.ts"
 
-/** Projector threads and the outbox drain they wake. Answers what is to be called after an append. */
-export const startProjectors = Effect.fn(function* ({ telemetry, startThread, end }: ServeOptions, lanes: number) {
-  const drain = makeOutboxDrain()
+export interface Projectors {
+  /** To be called after an append. */
+  readonly appended: () => void
+  /** Parts of this role for /readyz. */
+  readonly parts: () => readonly ReadyPart[]
+}
+
+/** The process that owns this lane publishes for all: one at a time is enough, and two at once do no harm. */
+const PUBLISHING_LANE = 0
+
+/** Keeps window documents in the search engine, where there is one, while this process is the one that publishes. */
+const makePublishing = Effect.fn(function* ({ telemetry }: ServeOptions, model: SettingsModel) {
+  const store = yield* ReadModelStore
+  const index = yield* Effect.serviceOption(WindowIndex)
   const { log } = telemetry
+  const publisher = makeSearchPublisher({
+    tenants: Effect.sync(() => model.tenants().map(({ tenantId }) => tenantId)),
+    retrying: (cause) => log.warn({ cause }, "search documents wait"),
+    halted: ({ message }) => log.error({ code: "REV_CONFLICT", detail: message }, "publishing search documents halted")
+  })
+  const scope = yield* Effect.scope
+  let running: Fiber.Fiber<never> | undefined
+  const run = (wanted: boolean) => Effect.gen(function* () {
+    if (Option.isNone(index) || wanted === (running !== undefined)) return
+    if (running !== undefined) yield* Fiber.interrupt(running)
+    running = wanted ? yield* Effect.forkIn(publisher.run.pipe(Effect.provideService(WindowIndex, index.value), Effect.provideService(ReadModelStore, store)), scope) : undefined
+  })
+  const parts = (): readonly ReadyPart[] => {
+    if (running === undefined) return []
+    const { halt, refused, documents } = publisher.status()
+    const degraded = [...refused].map(([view, count]) => `${count} documents of ${view} were refused`)
+    return [{ name: "search documents", ready: halt === undefined, detail: [halt === undefined ? `${documents} put` : `HALTED ${halt.code}: ${halt.detail}`, ...degraded].join(", ") }]
+  }
+  return { wake: publisher.wake, run, parts }
+})
+
+/** Joins those who fold; the threads follow the lanes this process is given. */
+export const startProjectors = Effect.fn(function* (options: ServeOptions, model: SettingsModel) {
+  const { telemetry, startThread, end } = options
+  const { log } = telemetry
+  const drain = makeOutboxDrain()
+  const publishing = yield* makePublishing(options, model)
   const pool = yield* makeProjectorPool({
-    lanes,
     processors: availableParallelism(),
     startThread,
     nowMs: () => Date.now(),
     onCommitted: (reports) => {
       for (const { durationMs } of reports) telemetry.flushed(durationMs)
       drain.wake()
+      publishing.wake()
     },
     onHalted: (halt) => log.error({ ...halt }, "a projection halted"),
     onRetrying: (failure) => log.warn({ ...failure }, "a lane goes on from its checkpoint"),
+    onFenced: (lanes, detail) => log.warn({ lanes, detail }, "another process owns a lane; nothing of it was committed here"),
     onRestarted: (died, cause) => log.error({ lanes: died, cause }, "a projector thread died and was started again"),
     onGivenUp: (sentence) => void Deferred.doneUnsafe(end, Effect.fail(new StartError(sentence)))
   })
   yield* Effect.forkScoped(drain.run)
   telemetry.watchOutbox(drain.ageMs)
-  return pool.appended
+  let owned: readonly number[] = []
+  yield* (yield* LaneAssignment).join((lanes) => Effect.gen(function* () {
+    if (options.settings.shared) log.info({ lanes }, "lanes of this process")
+    owned = lanes
+    yield* publishing.run(lanes.includes(PUBLISHING_LANE))
+    yield* pool.own(lanes)
+  }))
+  const lanesPart = (): readonly ReadyPart[] => (options.settings.shared ? [{ name: "lanes", ready: true, detail: owned.length === 0 ? "none; other processes have them" : owned.join(", ") }] : [])
+  return { appended: pool.appended, parts: () => [...lanesPart(), ...publishing.parts()] } satisfies Projectors
 })

@@ -13,6 +13,7 @@ import { ensureFirstKeys } from "./firstKeys.ts"
 import type { FirstKeys, WantedTenant } from "./firstKeys.ts"
 import { listen } from "./listen.ts"
 import { startProjectors } from "./projectors.ts"
+import type { Projectors } from "./projectors.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 
 const wantedTenants = ({ demo, keys }: ServerSettings): readonly WantedTenant[] => [
@@ -35,16 +36,16 @@ export const serve = (options: ServeOptions) =>
       const model = yield* makeSettingsModel()
       const keys = yield* ensureFirstKeys(model, settings.dataDir, wantedTenants(settings))
       if (settings.roles.has("projector")) yield* ensureGenerations(projections)
-      const appended = settings.roles.has("projector") ? yield* startProjectors(options, log.identity.lanes) : () => {}
+      const projectors: Projectors = settings.roles.has("projector") ? yield* startProjectors(options, model) : { appended: () => {}, parts: () => [] }
       yield* Effect.gen(function* () {
         if (settings.roles.has("ingest")) yield* Effect.forkScoped(heartbeats)
-        const url = yield* listen(options, model, keys)
+        const url = yield* listen(options, model, keys, projectors.parts)
         const shown = Object.fromEntries(Object.entries(keys.generated).filter(([, made]) => Object.keys(made).length > 0))
         if (Object.keys(shown).length > 0) announcer.keys(shown, join(settings.dataDir, "keys.json"))
         announcer.ready(url, settings.demo)
         if (settings.demo) yield* startDemo(options, keys, url)
         yield* Deferred.await(options.end)
         announcer.stopping()
-      }).pipe(Effect.provideService(EventLog, announceAppends(log, appended)))
+      }).pipe(Effect.provideService(EventLog, announceAppends(log, projectors.appended)))
     })
   )

@@ -11,6 +11,8 @@ import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { partitionIndexLmdb } from "@tidemark/infra-embedded/PartitionIndexLmdb"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { eventStoreDb } from "@tidemark/infra-eventstoredb/EventStoreEventStoreDb"
+import { windowIndexElasticsearch } from "@tidemark/infra-elasticsearch/WindowIndexElasticsearch"
+import { laneAssignmentKafka } from "@tidemark/infra-kafka/LaneAssignmentKafka"
 import { KafkaLogError, eventLogKafka } from "@tidemark/infra-kafka/EventLogKafka"
 import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStorePostgres"
 import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
@@ -66,12 +68,19 @@ export const kafkaLog = (configuration: Configuration, role: "writer" | "reader"
   return named(configuration, "kafkaBrokers", eventLogKafka({ ...kafkaOptions(configuration), role, ...made }))
 }
 
+const theLog = Effect.gen(function* () { return yield* EventLog })
+
 /** The index belongs to one log: another log id empties it. */
 const partitionIndex = (configuration: Configuration) =>
   Layer.unwrap(
-    Effect.map(Effect.gen(function* () { return yield* EventLog }), ({ identity }) =>
+    Effect.map(theLog, ({ identity }) =>
       partitionIndexLmdb({ directory: join(configuration.dataDir.value, "index"), logId: identity.logId }))
   )
+
+/** Projectors of one namespace share the lanes of its log. */
+const laneAssignment = (configuration: Configuration) =>
+  Layer.unwrap(Effect.map(theLog, ({ identity: { partitions, lanes } }) =>
+    laneAssignmentKafka({ brokers: addressOf(configuration, "kafkaBrokers"), topic: topicOf(configuration), groupId: `${configuration.namespace.value}-projectors`, partitions, lanes })))
 
 const postgres = (configuration: Configuration) => ({ url: addressOf(configuration, "postgresUrl"), namespace: configuration.namespace.value })
 
@@ -82,7 +91,9 @@ export const distributedEngines = (configuration: Configuration) => {
   const namespace = configuration.namespace.value
   return Layer.mergeAll(
     partitionIndex(configuration),
+    laneAssignment(configuration),
     searchIndexLogScan,
+    named(configuration, "elasticsearchUrl", windowIndexElasticsearch({ url: addressOf(configuration, "elasticsearchUrl"), namespace })),
     readModels(configuration),
     named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
+import type { LaneAssignment } from "@tidemark/domain/ports/LaneAssignment"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -14,6 +15,7 @@ import type { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
 import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
 import { eventStoreLmdb } from "@tidemark/infra-embedded/EventStoreLmdb"
+import { laneAssignmentStatic } from "@tidemark/infra-embedded/LaneAssignmentStatic"
 import { partitionIndexLmdb } from "@tidemark/infra-embedded/PartitionIndexLmdb"
 import { pubSubInProcess } from "@tidemark/infra-embedded/PubSubInProcess"
 import { readModelStoreLmdb } from "@tidemark/infra-embedded/ReadModelStoreLmdb"
@@ -24,7 +26,7 @@ import type { Configuration } from "./configuration.ts"
 import { withFailpoints } from "./failpoints.ts"
 
 /** Every port of the product. */
-export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex
+export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex | LaneAssignment
 
 /** What folds, verifies or audits. */
 export type ReaderEngines = EventLog | PartitionIndex | ReadModelStore
@@ -41,10 +43,12 @@ const logOptions = (configuration: Configuration) => ({
   newLogId: randomUUID
 })
 
+const theLog = Effect.gen(function* () { return yield* EventLog })
+
 /** The index belongs to one log: another log id empties it. */
 const partitionIndex = (configuration: Configuration) =>
   Layer.unwrap(
-    Effect.map(Effect.gen(function* () { return yield* EventLog }), ({ identity }) =>
+    Effect.map(theLog, ({ identity }) =>
       partitionIndexLmdb({ directory: below(configuration)("index"), logId: identity.logId }))
   )
 
@@ -60,7 +64,8 @@ const embeddedEngines = (configuration: Configuration) => {
     readModelStoreLmdb({ directory: directory("models") }),
     eventStoreLmdb({ directory: directory("settings"), nowMs }),
     rejectedLogLmdb({ directory: directory("rejected") }),
-    pubSubInProcess
+    pubSubInProcess,
+    Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))
   ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer" })))
 }
 
