@@ -12,10 +12,11 @@ import { compileFilter } from "./tailFilter.ts"
 const TAIL_BYTES_MAX = 1 << 20
 /** How long one read waits for an append, which ends it at once. */
 const TAIL_WAIT_MS = 30_000
-/** Events one read passes on; the rest of it is left out, so that a slow reader stays at the end of the log. */
-const TAIL_EVENTS_MAX = 200
 
-/** Events of the tenant as they become readable, from now on. A sample when more than some hundred a second match. */
+/**
+ * Every matching event of the tenant as it becomes readable, from now on, none left out: the next read of the log waits
+ * until the events of the last one were taken, so what is held is bounded by one read.
+ */
 export const eventTail = (filter: EventFilter | undefined, tenantId: string): Stream.Stream<LoggedEvent, QueryError, EventLog> =>
   Stream.unwrap(Effect.gen(function* () {
     const matches = compileFilter(filter ?? {})
@@ -26,7 +27,7 @@ export const eventTail = (filter: EventFilter | undefined, tenantId: string): St
       const matched: LoggedEvent[] = []
       for (const { partition, firstOffset, bytes, ends } of yield* log.read(from, { bytesMax: TAIL_BYTES_MAX, waitMaxMs: TAIL_WAIT_MS })) {
         next.set(partition, firstOffset + BigInt(ends.length))
-        for (let at = 0; at < ends.length && matched.length < TAIL_EVENTS_MAX; at++) {
+        for (let at = 0; at < ends.length; at++) {
           const record = bytes.subarray(at === 0 ? 0 : ends[at - 1], ends[at])
           const logged = loggedEvent(partition, firstOffset + BigInt(at), record)
           if (logged !== undefined && logged.event.tenantId === tenantId && matches(logged.event, record)) matched.push(logged)

@@ -250,4 +250,14 @@ describe("the event tail", () => {
     await live.stop()
     expect(world.appendListeners.size).toBe(0)
   })
+
+  it("leaves nothing out when very many come at once", async () => {
+    const world = new World()
+    const live = collect(world, Stream.provideContext(eventTail(undefined, "acme"), portsOf(world)))
+    await sleep(50)
+    for (let n = 0; n < 700; n++) world.fold(0, { id: `e${n}`, timeMs: at(0), page: "/" })
+    const told = await live.has(700)
+    expect(told.map(({ event }) => event.id)).toEqual(Array.from({ length: 700 }, (_, n) => `e${n}`))
+    await live.stop()
+  })
 })

@@ -106,7 +106,7 @@ const unsent = (follower: Follower, groups: readonly SeriesGroup[]): readonly Se
 const resync = Effect.fn("resyncSeries")(function* (model: OpenModel, plan: SeriesPlan, follower: Follower) {
   follower.sent.clear()
   follower.groups.clear()
-  const groups = yield* readGroups(model, plan, plan)
+  const { groups } = yield* readGroups(model, plan, plan)
   unsent(follower, groups)
   return { ...provenanceOf(model), kind: "RESYNC", groups } satisfies SeriesChange as SeriesChange
 })
@@ -131,8 +131,8 @@ const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, ten
   const range = full ? plan : clamped(hull(hinted, turnedFinal(last.watermarkMs, model.watermarkMs, plan.resolution.sizeMs)), plan)
   const isWanted = (value: string): boolean => follower.groups.has(value) || follower.groups.size < plan.groupsMax
   const reading = { fromMs: range?.fromMs ?? 0, toMs: range?.toMs ?? 0, ...(since === undefined ? {} : { since }), ...(full ? {} : { isWanted }) }
-  if (since !== undefined) unsent(follower, yield* readGroups(model, plan, plan))
-  const found = range === undefined ? [] : yield* readGroups(model, plan, reading)
+  if (since !== undefined) unsent(follower, (yield* readGroups(model, plan, plan)).groups)
+  const found = range === undefined ? [] : (yield* readGroups(model, plan, reading)).groups
   const groups = since === undefined ? unsent(follower, found) : found
   if (groups.length === 0 && !watermarkMoved) return Option.none<SeriesChange>()
   return Option.some<SeriesChange>({ ...provenanceOf(model), kind: "UPSERT", groups })

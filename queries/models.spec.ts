@@ -77,7 +77,8 @@ describe("series", () => {
     )
     const groups = (await ask.series(world, { breakdownBy: "country" })).groups
     expect(groups.map(({ key, points }) => [key, points.length])).toEqual([[[{ name: "country", value: "DE" }], 2], [[{ name: "country", value: "AT" }], 1], [[{ name: "country", value: "FR" }], 1]])
-    expect((await ask.series(world, { breakdownBy: "country", first: 1 })).groups.map(({ key }) => key[0]?.value)).toEqual(["DE"])
+    expect(await ask.series(world, { breakdownBy: "country", first: 1 })).toMatchObject({ groups: [{ key: [{ value: "DE" }] }], truncated: true })
+    expect((await ask.series(world, { breakdownBy: "country" })).truncated).toBe(false)
   })
 
   it("keeps rows for which every filter holds, each with any of its values", async () => {
@@ -142,8 +143,15 @@ describe("top", () => {
     )
     const { rows } = await ask.top(world)
     expect(rows.map(({ value, measure, events }) => [value, measure.text, events])).toEqual([["/b", "2", 2n], ["/a", "1", 1n], ["/c", "1", 1n]])
-    expect((await ask.top(world, { first: 1 })).rows.map(({ value }) => value)).toEqual(["/b"])
+    expect(await ask.top(world, { first: 1 })).toMatchObject({ rows: [{ value: "/b" }], truncated: true })
+    expect((await ask.top(world, { first: 3 })).truncated).toBe(false)
     expect((await ask.top(world, { where: [{ name: "country", in: ["DE"] }] })).rows.map(({ measure }) => measure.text)).toEqual(["1", "1", "1"])
+  })
+
+  it("ranks over all of time, years without data included", async () => {
+    const world = worldOf([0, { id: "1", timeMs: at(0), page: "/b" }], [1, { id: "2", timeMs: at(700), page: "/b" }])
+    const { rows } = await ask.top(world, { fromMs: Date.parse("0001-01-01T00:00:00Z"), toMs: Date.parse("9999-01-01T00:00:00Z") })
+    expect(rows.map(({ value, events }) => [value, events])).toEqual([["/b", 2n]])
   })
 
   it("ranks by another measure than the number of events", async () => {

@@ -52,6 +52,8 @@ export interface SeriesGroup {
 
 export interface Series extends Provenance {
   readonly groups: readonly SeriesGroup[]
+  /** A break-down has more groups than `first`: those with fewer events were left out. */
+  readonly truncated: boolean
 }
 
 /** A series request that was checked against the definition. */
@@ -192,7 +194,7 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
     if (pointCount > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: pointCount }))
     groups.push({ key: plan.groupName === undefined ? [] : [{ name: plan.groupName, value: text }], points })
   }
-  return groups
+  return { groups, truncated: plan.groupIndex >= 0 && found.length > plan.groupsMax }
 })
 
 /** Windows over time. One group with an empty key when nothing is broken down. */
@@ -200,5 +202,5 @@ export const series = (input: SeriesInput, tenantId: string): Effect.Effect<Seri
   Effect.scoped(Effect.gen(function* () {
     const model = yield* openModel(input.projection, tenantId)
     const plan = yield* planSeries(model, input)
-    return { ...provenanceOf(model), groups: yield* readGroups(model, plan, plan) }
+    return { ...provenanceOf(model), ...(yield* readGroups(model, plan, plan)) }
   }))

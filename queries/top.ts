@@ -8,7 +8,7 @@ import { dimensionIndex, isOther, keyTest } from "./dimensions.ts"
 import type { DimensionFilter } from "./dimensions.ts"
 import { LimitError, ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
-import { BUCKETS_MAX, pageSize } from "./limits.ts"
+import { pageSize } from "./limits.ts"
 import { MergedPartials, wantedParts } from "./mergePartials.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
 import type { Provenance } from "./openModel.ts"
@@ -36,9 +36,13 @@ export interface TopRow {
 export interface Top extends Provenance {
   /** Largest first, ties by value. Keys beyond the cap are not ranked; then no figure is exact. */
   readonly rows: readonly TopRow[]
+  /** There are more values than `first`. */
+  readonly truncated: boolean
 }
 
 const FIRST_DEFAULT = 10
+/** Distinct values of the ranked dimension that one answer holds while it ranks. */
+export const VALUES_MAX = 100_000
 
 const exactOf = (figure: MeasureFigure): bigint => {
   const scaled = figure.text === null ? 0n : parseDecimal(figure.text, SCALE_MAX)
@@ -54,7 +58,10 @@ export const compareRows = (a: TopRow, b: TopRow): number => {
   return a.value < b.value ? -1 : 1
 }
 
-/** Ranks one dimension. Reads days, hours and minutes so that few rows are read; the sums are the same. */
+/**
+ * Ranks one dimension. Reads days, hours and minutes so that few rows are read; the sums are the same. Any range will
+ * do, all of time included: only stored rows cost. More than `VALUES_MAX` distinct values are refused.
+ */
 export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, QueryError, ReadModelStore> =>
   Effect.scoped(Effect.gen(function* () {
     const model = yield* openModel(input.projection, tenantId)
@@ -65,8 +72,6 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
     const first = yield* pageSize(input.first, FIRST_DEFAULT)
     const range = yield* alignedRange(input.fromMs, input.toMs, resolutionOf("minute").sizeMs)
     const segments = coveringSegments(range.fromMs, range.toMs)
-    const windows = segments.reduce((sum, { fromMs, toMs, resolution }) => sum + (toMs - fromMs) / resolution.sizeMs, 0)
-    if (windows > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: windows }))
     const groups = new Map<string, MergedPartials>()
     let complete = true
     const add = (row: StoredRow): void => {
@@ -74,10 +79,14 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
       else if (keep(row.key)) {
         const value = row.key[index] ?? ""
         let merged = groups.get(value)
-        if (merged === undefined) groups.set(value, (merged = new MergedPartials(wanted)))
+        if (merged === undefined) {
+          if (groups.size === VALUES_MAX) return void (overLimit = true)
+          groups.set(value, (merged = new MergedPartials(wanted)))
+        }
         merged.add(row)
       }
     }
+    let overLimit = false
     let unreadable: unknown
     for (const { resolution, ...segment } of segments) {
       const fromMs = Math.max(segment.fromMs, model.retainedFromMs)
@@ -89,8 +98,9 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
         }
       })
     }
+    if (overLimit) return yield* Effect.fail(new LimitError({ limit: `distinct values of ${input.by}`, max: VALUES_MAX, wanted: VALUES_MAX + 1 }))
     if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
     const rows: TopRow[] = []
     for (const [value, merged] of groups) for (const measure of merged.figures(complete)) rows.push({ value, measure, events: merged.events })
-    return { ...provenanceOf(model), rows: rows.sort(compareRows).slice(0, first) }
+    return { ...provenanceOf(model), rows: rows.sort(compareRows).slice(0, first), truncated: rows.length > first }
   }))

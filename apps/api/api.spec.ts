@@ -62,6 +62,22 @@ describe("the key", () => {
     expect((await post(query, {}, { authorization: `Basic ${btoa("reader:")}` })).status).toBe(200)
   })
 
+  it("is refused with 429 and Retry-After once many wrong ones came from an address, and a right one still answers", async () => {
+    const own = makeApiHandlers({ services: portsOf(world), resolveKey: (text) => KEYS[text], wrongKeysPerMinute: 3 })
+    const guarded = createServer((req, res) => void own.handleGraphql(req, res))
+    await new Promise<void>((resolve) => guarded.listen(0, "127.0.0.1", resolve))
+    const ask = (key: string) => fetch(`http://127.0.0.1:${(guarded.address() as AddressInfo).port}/graphql`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: '{"query":"{ projections { name } }"}' })
+    const statuses: number[] = []
+    for (let n = 0; n < 4; n++) statuses.push((await ask("wrong")).status)
+    expect(statuses).toEqual([401, 401, 401, 429])
+    const refused = await ask("wrong")
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0)
+    expect(await refused.json()).toMatchObject({ errors: [{ extensions: { code: "RATE_LIMITED" } }] })
+    expect((await ask("reader")).status).toBe(200)
+    await own.close()
+    await new Promise((resolve) => guarded.close(resolve))
+  })
+
   it("decides the tenant", async () => {
     const query = '{ events { edges { node { id } } } event(id: "one") { event { id } } }'
     expect((await post(query, {}, { authorization: "Bearer stranger" })).answer.data).toEqual({ events: { edges: [] }, event: null })
@@ -102,7 +118,33 @@ describe("answers", () => {
   })
 })
 
+describe("one request", () => {
+  it("answers all its fields from one snapshot, the next from another", async () => {
+    const before = world.snapshots
+    const { answer } = await post(`{ projections { name } freshness { offset } series(projection: "page-views", measures: ["views"], ${RANGE}, resolution: HOUR) { generation } top(projection: "page-views", measure: "views", by: "page", ${RANGE}) { generation } }`)
+    expect(answer.errors).toBeUndefined()
+    expect(world.snapshots - before).toBe(1)
+    await post("{ freshness { offset } }")
+    expect(world.snapshots - before).toBe(2)
+  })
+
+  it("opens none when it asks nothing of the read models", async () => {
+    const before = world.snapshots
+    await post("{ events { edges { cursor } } }")
+    expect(world.snapshots).toBe(before)
+  })
+})
+
 describe("a bad request", () => {
+  it("gets a code whatever is wrong with it, and 400 for every name that does not exist", async () => {
+    expect(codeOf(await post("mutation { x }"))).toEqual([400, "BAD_REQUEST"])
+    expect(codeOf(await post("query A { freshness { offset } } query B { freshness { offset } }"))).toEqual([400, "BAD_REQUEST"])
+    expect(codeOf(await post("query A($x: Int!) { events(first: $x) { edges { cursor } } }"))).toEqual([400, "BAD_REQUEST"])
+    for (const [projection, measure, by, code] of [["nope", "views", "page", "UNKNOWN_PROJECTION"], ["page-views", "nope", "page", "UNKNOWN_MEASURE"], ["page-views", "views", "nope", "UNKNOWN_DIMENSION"]]) {
+      expect(codeOf(await post(`{ top(projection: "${projection}", measure: "${measure}", by: "${by}", ${RANGE}) { generation } }`))).toEqual([400, code])
+    }
+  })
+
   it("gets a code that stays, before anything is executed", async () => {
     const snapshots = world.snapshots
     expect(codeOf(await post("{ nonsense }"))).toEqual([400, "BAD_REQUEST"])

@@ -29,6 +29,8 @@ export interface ApiMetrics {
 export interface ApiBase {
   readonly services: Context.Context<ApiPorts>
   readonly metrics: ApiMetrics
+  /** Notes a wrong key from this address; answers the seconds to wait when there were too many. */
+  readonly wrongKey: (address: string) => number | undefined
 }
 
 /** What one request's resolvers get. */

@@ -16,10 +16,11 @@ const unavailable: Told = { code: "UNAVAILABLE", message: "The data cannot be re
 
 const names = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "")
 
+/** What the asker can put right is 400, what is ours 5xx; 200 stays for answers that are what they are. */
 const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
-  UnknownProjectionError: ({ projection, valid }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 200, extra: { valid } }),
-  UnknownDimensionError: ({ projection, dimension, valid }) => ({ code: "UNKNOWN_DIMENSION", message: `${String(projection)} has no dimension ${String(dimension)}. It has: ${names(valid)}.`, status: 200, extra: { valid } }),
-  UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 200, extra: { valid } }),
+  UnknownProjectionError: ({ projection, valid }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } }),
+  UnknownDimensionError: ({ projection, dimension, valid }) => ({ code: "UNKNOWN_DIMENSION", message: `${String(projection)} has no dimension ${String(dimension)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
+  UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
   LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: `At most ${String(max)} ${String(limit)}, asked for ${String(wanted)}.`, status: 400, extra: { limit, max } }),
   CursorError: ({ detail }) => ({ code: "BAD_CURSOR", message: `The cursor is ${String(detail)}.`, status: 400 }),
@@ -42,7 +43,9 @@ const internal: Told = { code: "INTERNAL", message: "Something failed inside. It
 
 /** Any failure as a GraphQL error. Never carries the cause. */
 export const toGraphQLError = (error: unknown): GraphQLError => {
-  if (error instanceof GraphQLError && (error.originalError === undefined || error.originalError === null)) return error
+  if (error instanceof GraphQLError && (error.originalError === undefined || error.originalError === null)) {
+    return error.extensions["code"] === undefined ? toRequestError(error) : error
+  }
   const original = error instanceof GraphQLError ? error.originalError : error
   if (error instanceof GraphQLError && original instanceof GraphQLError) {
     return new GraphQLError(original.message, { nodes: error.nodes ?? null, path: error.path ?? null, extensions: original.extensions })
@@ -55,7 +58,7 @@ export const toGraphQLError = (error: unknown): GraphQLError => {
 
 const LIMIT_MESSAGE = /limit of .* exceeded|exceeds/i
 /** Codes of the query engine for texts that cannot be parsed or do not fit the schema. */
-const ENGINE_CODES: readonly unknown[] = [undefined, "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"]
+const ENGINE_CODES: readonly unknown[] = [undefined, "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT", "OPERATION_RESOLUTION_FAILURE"]
 
 /** An error found before anything was executed, with its code and status 400. */
 export const toRequestError = (error: GraphQLError): GraphQLError => {

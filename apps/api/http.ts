@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { ApiBase } from "./context.ts"
 import type { Yoga } from "./guard.ts"
 import { admit } from "./keys.ts"
+import { requestServices } from "./requestSnapshot.ts"
 import type { ResolveKey } from "./keys.ts"
 
 const BODY_BYTES_MAX = 256 * 1024
@@ -43,6 +44,13 @@ const wrongRequest = (req: IncomingMessage): Refusal | undefined => {
 
 const tooLarge: Refusal = { status: 413, code: "BODY_TOO_LARGE", message: `A request has at most ${BODY_BYTES_MAX} bytes.`, headers: { connection: "close" } }
 
+const tooManyWrongKeys = (waitSeconds: number): Refusal => ({
+  status: 429,
+  code: "RATE_LIMITED",
+  message: `Too many wrong keys from this address. Ask again in ${waitSeconds} s.`,
+  headers: { "retry-after": String(waitSeconds) }
+})
+
 /** One JSON object with a query; a list would be a batch, which is off. */
 const isRequest = (body: string): boolean => {
   try {
@@ -58,6 +66,8 @@ const answer = async (req: IncomingMessage, res: ServerResponse, yoga: Yoga, res
   if (wrong !== undefined) return refuse(res, wrong)
   const admission = await admit(req.headers.authorization, resolveKey)
   if (!admission.admitted) {
+    const waitSeconds = admission.status === 401 ? api.wrongKey(req.socket.remoteAddress ?? "") : undefined
+    if (waitSeconds !== undefined) return refuse(res, tooManyWrongKeys(waitSeconds))
     const headers = admission.status === 401 ? { "www-authenticate": 'Bearer realm="tidemark"' } : {}
     return refuse(res, { status: admission.status, code: admission.code, message: admission.detail, headers })
   }
@@ -65,8 +75,15 @@ const answer = async (req: IncomingMessage, res: ServerResponse, yoga: Yoga, res
   if (body === undefined) return refuse(res, tooLarge)
   if (!isRequest(body)) return refuse(res, { status: 400, code: "BAD_REQUEST", message: "The body is one JSON object with a query." })
   const headers = { "content-type": "application/json", accept: "application/json" }
-  const answered = await yoga.fetch("http://localhost/graphql", { method: "POST", headers, body }, { ...api, tenantId: admission.holder.tenantId })
-  const bytes = Buffer.from(await answered.arrayBuffer())
+  const { services, close } = requestServices(api.services)
+  let answered: Response
+  let bytes: Buffer
+  try {
+    answered = await yoga.fetch("http://localhost/graphql", { method: "POST", headers, body }, { ...api, services, tenantId: admission.holder.tenantId })
+    bytes = Buffer.from(await answered.arrayBuffer())
+  } finally {
+    await close()
+  }
   res.writeHead(answered.status, { "content-type": answered.headers.get("content-type") ?? "application/json", "cache-control": "no-store" })
   res.end(bytes)
 }

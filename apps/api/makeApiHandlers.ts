@@ -10,12 +10,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Context } from "effect"
+import { TokenBuckets } from "@tidemark/domain/ports/tokenBuckets"
 import { buildApiSchema } from "./buildApiSchema.ts"
 import type { ApiMetrics, ApiPorts } from "./context.ts"
 import { makeYoga } from "./guard.ts"
 import { answerHttp } from "./http.ts"
 import type { ResolveKey } from "./keys.ts"
 import { serveSockets } from "./webSocket.ts"
+
+const WRONG_KEYS_PER_MINUTE = 10
 
 export interface ApiDependencies {
   /** The ports that questions read: ReadModelStore, EventLog, SearchIndex, RejectedLog, PubSub. More may be in it. */
@@ -26,11 +29,13 @@ export interface ApiDependencies {
    */
   readonly resolveKey: ResolveKey
   readonly metrics?: ApiMetrics
+  /** Wrong keys taken from one address within a minute before it is answered 429; 10 when absent. */
+  readonly wrongKeysPerMinute?: number
 }
 
 export interface ApiHandlers {
   /**
-   * Answers one request to `/graphql`, whatever its method; never rejects. 401 without a valid key, 403 with a write
+   * Answers one request to `/graphql`, whatever its method; never rejects. 401 without a valid key, 429 after many of them, 403 with a write
    * key, 405, 413, 415 and 400 for requests that are none; else GraphQL's answer.
    */
   readonly handleGraphql: (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -43,9 +48,10 @@ export interface ApiHandlers {
 /** True for `/graphql`, with or without a query string. */
 export const isApiPath = (url: string | undefined): boolean => (url ?? "").split("?")[0] === "/graphql"
 
-export const makeApiHandlers = ({ services, resolveKey, metrics = {} }: ApiDependencies): ApiHandlers => {
+export const makeApiHandlers = ({ services, resolveKey, metrics = {}, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
-  const api = { services, metrics }
+  const buckets = new TokenBuckets(wrongKeysPerMinute, wrongKeysPerMinute / 60)
+  const api = { services, metrics, wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

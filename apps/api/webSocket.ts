@@ -112,7 +112,7 @@ class Sessions {
   }
 
   /** Admits the socket or closes it. */
-  async connect(socket: WebSocket, authorization: unknown): Promise<boolean> {
+  async connect(socket: WebSocket, authorization: unknown, address: string): Promise<boolean> {
     const admission = await admit(authorization, this.resolveKey)
     const session = this.bySocket.get(socket)
     if (session === undefined || socket.readyState !== socket.OPEN) return false
@@ -120,6 +120,7 @@ class Sessions {
       socket.close(code, reason)
       return false
     }
+    if (!admission.admitted && admission.status === 401 && this.api.wrongKey(address) !== undefined) return close(CLOSE.tooMany, "too many wrong keys")
     if (!admission.admitted) return close(admission.status === 401 ? CLOSE.unauthorized : CLOSE.forbidden, admission.code)
     const held = this.perKey.get(admission.keyText) ?? 0
     if (held >= SOCKET_LIMITS.socketsPerKey) return close(CLOSE.tooMany, "too many sockets")
@@ -144,7 +145,7 @@ const refusal = (message: string, code: string): readonly GraphQLError[] => [new
 
 const protocolOptions = (sessions: Sessions, yoga: Yoga, api: ApiBase): ServerOptions<Record<string, unknown>, Extra> => ({
   connectionInitWaitTimeout: SOCKET_LIMITS.initWaitMs,
-  onConnect: ({ connectionParams, extra: { socket } }) => sessions.connect(socket, connectionParams?.["authorization"]),
+  onConnect: ({ connectionParams, extra: { socket, request } }) => sessions.connect(socket, connectionParams?.["authorization"], request.socket.remoteAddress ?? ""),
   onSubscribe: async ({ extra: { socket }, subscriptions }, _id, payload) => {
     const holder = sessions.holder(socket)
     if (holder === undefined) return refusal("No key.", "UNAUTHENTICATED")

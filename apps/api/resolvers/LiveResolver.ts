@@ -63,7 +63,7 @@ export class LiveResolver {
   }
 
   @Subscription(() => LoggedEvent, {
-    description: "Events as they are stored, from now on; a sample when very many match.",
+    description: "Events as they are stored, from now on, none left out; a client that reads too slowly is closed with 1013.",
     subscribe: ({ args, context }) => followEvents((args as { readonly filter?: EventFilter | null }).filter, context as ApiContext)
   })
   eventTail(@Root() event: LoggedEvent, @Arg("filter", () => EventFilter, { nullable: true }) _filter?: EventFilter | null): LoggedEvent {

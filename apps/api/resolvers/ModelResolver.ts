@@ -84,7 +84,7 @@ export class ModelResolver {
   ): Promise<Series> {
     const input = seriesInput(projection, measures, { from, to }, resolution, { where, breakdownBy, first, fill })
     const answer = await ask(context, "series", series(input, context.tenantId))
-    return { ...provenance(answer), groups: seriesGroups(answer.groups) }
+    return { ...provenance(answer), groups: seriesGroups(answer.groups), truncated: answer.truncated }
   }
 
   @Query(() => Top, { description: "The keys with the largest value of a measure." })
@@ -100,7 +100,7 @@ export class ModelResolver {
   ): Promise<Top> {
     const more = { ...(where ? { where } : {}), ...(typeof first === "number" ? { first } : {}) }
     const answer = await ask(context, "top", top({ projection, measure, by, fromMs: from, toMs: to, ...more }, context.tenantId))
-    return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })) }
+    return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })), truncated: answer.truncated }
   }
 
   @Query(() => Window, { nullable: true })

@@ -98,6 +98,8 @@ export class Provenance {
 export class Series extends Provenance {
   @Field(() => [SeriesGroup])
   groups!: SeriesGroup[]
+  @Field(() => Boolean, { description: "The break-down has more groups than first; those with fewer events are left out." })
+  truncated!: boolean
 }
 
 @ObjectType({ description: "A message of a live series." })
@@ -122,6 +124,8 @@ export class TopRow {
 export class Top extends Provenance {
   @Field(() => [TopRow])
   rows!: TopRow[]
+  @Field(() => Boolean, { description: "There are more values than first." })
+  truncated!: boolean
 }
 
 @ObjectType({ description: "One window of one key." })
