@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
-import { engines } from "@tidemark/infra-wiring/engines"
+import { commitThreadEntry, engines } from "@tidemark/infra-wiring/engines"
 import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
 import { threadsOf } from "@tidemark/projector/projectorPool"
 import { checksOf } from "./checkThread.ts"
@@ -14,7 +14,7 @@ await runServer(() => {
   return {
     terminal,
     settings: settingsOf(configuration),
-    engines: engines(configuration),
+    engines: engines(configuration, commitThreadEntry()),
     telemetry: makeTelemetry(terminal ? "warn" : "info"),
     startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
     startCheck: checksOf(new URL("./workerMain.js", import.meta.url), configuration),

@@ -9,16 +9,21 @@ import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { eventLogLmdb } from "./EventLogLmdb.ts"
 
-const layer = (directory: string, partitions: number, role: "writer" | "reader" = "writer") =>
-  eventLogLmdb({ directory, role, partitions, lanes: 1, nowMs: () => 1_700_000_000_000, newLogId: () => "log-1" })
+const layer = (directory: string, partitions: number, role: "writer" | "reader" = "writer", commitThread?: URL) =>
+  eventLogLmdb({ directory, role, partitions, lanes: 1, nowMs: () => 1_700_000_000_000, newLogId: () => "log-1", commitThread })
 
-eventLogContract("LMDB", () => {
-  const directory = mkdtempSync(join(tmpdir(), "tidemark-log-"))
-  return {
-    open: (partitions) => layer(directory, partitions),
-    dispose: async () => rmSync(directory, { recursive: true, force: true })
-  }
-})
+/** Threads run the built code. */
+const builtThread = new URL("./dist/commitThreadMain.js", import.meta.url)
+
+for (const [name, commitThread] of [["LMDB", undefined], ["LMDB with a commit thread", builtThread]] as const) {
+  eventLogContract(name, () => {
+    const directory = mkdtempSync(join(tmpdir(), "tidemark-log-"))
+    return {
+      open: (partitions) => layer(directory, partitions, "writer", commitThread),
+      dispose: async () => rmSync(directory, { recursive: true, force: true })
+    }
+  })
+}
 
 describe("the LMDB log", () => {
   let directory: string

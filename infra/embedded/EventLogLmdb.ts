@@ -1,9 +1,8 @@
 /**
  * The embedded event log on LMDB: block-packed, group-committed, hash-chained.
  *
- * One value per (partition, append group); a commit is a real sync before anybody is answered
- * (`overlappingSync: false`). Appends that arrive while a commit is under way share the next one. One writer
- * process; readers in other threads open the same directory.
+ * One value per (partition, append group); a commit is a real sync before anybody is answered. Appends that arrive
+ * while a commit is under way share the next one. One writer process; readers in other threads open the same directory.
  */
 import { mkdirSync } from "node:fs"
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
@@ -11,13 +10,16 @@ import { EventLog, LogCorruptError, LogUnavailableError, OffsetOutOfRangeError }
 import type { EventLogShape, LogBatch, LogIdentity, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
 import { Effect, Layer, Option, Schema } from "effect"
 import type { Scope } from "effect"
-import { open } from "lmdb"
-import type { RootDatabase } from "lmdb"
+import { commitInThread } from "./commitThread.ts"
 import { makeAppender } from "./logAppender.ts"
-import { CHAIN_START, encodeBlock } from "./logBlock.ts"
+import type { CommitGroup } from "./logAppender.ts"
+import { CHAIN_START, packBlock, sealBlock } from "./logBlock.ts"
+import { makeCommit } from "./logCommit.ts"
 import { keyOf } from "./logKeys.ts"
-import { boundsOf, readBlocks, verifyPartition } from "./logReading.ts"
-import type { BlockStore } from "./logReading.ts"
+import { boundsOf } from "./logPlaces.ts"
+import { readBlocks, verifyPartition } from "./logReading.ts"
+import { openLogStores } from "./logStores.ts"
+import type { LogStores } from "./logStores.ts"
 import { takeWriterLock } from "./writerLock.ts"
 
 /** Another process writes this log. */
@@ -36,39 +38,23 @@ export interface EventLogOptions {
   readonly newLogId: () => string
   /** How a reader in another thread learns of appends; answers the way to stop listening. */
   readonly onWake?: (listener: () => void) => () => void
+  /** The built `commitThreadMain`: a writer commits in a thread of its own, else in the calling one, which stands still meanwhile. */
+  readonly commitThread?: URL | undefined
 }
 
-interface Stores {
-  readonly root: RootDatabase<string, string>
-  readonly blocks: BlockStore
-}
-
-const MAP_BYTES = 1024 * 1024 * 1024
-const DATABASES_MAX = 32
 const IDENTITY_KEY = "identity"
 
-const openStores = (options: EventLogOptions): Stores => {
-  mkdirSync(options.directory, { recursive: true })
-  const root = open<string, string>({
-    path: options.directory,
-    encoding: "string",
-    maxDbs: DATABASES_MAX,
-    mapSize: MAP_BYTES,
-    overlappingSync: false,
-    noMemInit: true
-  })
-  return { root, blocks: root.openDB<Buffer, Buffer>({ name: "blocks", encoding: "binary", keyEncoding: "binary" }) }
-}
-
 /** Decides identity and writes the genesis record of every partition, all or nothing. */
-const create = ({ root, blocks }: Stores, options: EventLogOptions): void =>
+const create = ({ root, blocks }: LogStores, options: EventLogOptions): void =>
   root.transactionSync(() => {
     if (root.get(IDENTITY_KEY) !== undefined) return
     const { partitions, lanes } = options
     const identity: LogIdentity = { logId: options.newLogId(), partitions, lanes, createdAtMs: options.nowMs() }
     for (let partition = 0; partition < partitions; partition++) {
       const record = encodeLogCreated({ timeMs: identity.createdAtMs, logId: identity.logId, partitions, lanes, partition })
-      blocks.putSync(keyOf(partition, 0n), encodeBlock([record], CHAIN_START).block)
+      const block = packBlock([record])
+      sealBlock(block, CHAIN_START)
+      blocks.putSync(keyOf(partition, 0n), block)
     }
     root.putSync(IDENTITY_KEY, JSON.stringify(identity))
   })
@@ -97,7 +83,14 @@ const makeAlarm = (listen: (listener: () => void) => () => void) => {
   return { wait, stop }
 }
 
-const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity): { readonly log: EventLogShape; readonly close: () => Promise<void> } => {
+/** Who commits: a thread of its own, or this one. */
+const makeWriter = ({ blocks }: LogStores, { commitThread, directory }: EventLogOptions): { readonly commit: CommitGroup; readonly close: () => Promise<void> } => {
+  if (commitThread !== undefined) return commitInThread(commitThread, directory)
+  const commit = makeCommit(blocks)
+  return { commit: (group, done) => done(commit(group)), close: () => Promise.resolve() }
+}
+
+const makeLog = (stores: LogStores, options: EventLogOptions, identity: LogIdentity): { readonly log: EventLogShape; readonly close: () => Promise<void> } => {
   const { blocks, root } = stores
   const listeners = new Set<() => void>()
   const listen = (listener: () => void): (() => void) => {
@@ -109,16 +102,17 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
     for (const listener of Array.from(listeners)) listener()
   }
   const stopWaking = options.onWake?.(wake)
-  const appender = makeAppender({ blocks, partitions: identity.partitions, onDurable: wake })
-  /** A reader's view is renewed first: the writer is another thread or process. */
+  const writer = options.role === "reader" ? undefined : makeWriter(stores, options)
+  const appender = writer === undefined ? undefined : makeAppender({ commit: writer.commit, partitions: identity.partitions, onDurable: wake })
+  /** The view is renewed first: the writer may be another thread or process. */
   const fresh = <A>(look: () => A): A => {
-    if (options.role === "reader") blocks.resetReadTxn()
+    blocks.resetReadTxn()
     return look()
   }
   const readNow = (from: readonly PartitionPosition[], bytesMax: number) => attempt(() => fresh(() => readBlocks(blocks, from, bytesMax)))
   const log: EventLogShape = {
     identity,
-    append: options.role === "writer" ? appender.append : () => Effect.die(new Error("this log was opened for reading")),
+    append: appender?.append ?? (() => Effect.die(new Error("this log was opened for reading"))),
     // The alarm is set before the first look, so an append in between is not missed.
     read: (from, { bytesMax, waitMaxMs }) =>
       Effect.acquireUseRelease(
@@ -138,7 +132,8 @@ const makeLog = (stores: Stores, options: EventLogOptions, identity: LogIdentity
   }
   const close = async () => {
     stopWaking?.()
-    await appender.drain()
+    await appender?.drain()
+    await writer?.close()
     await root.close()
   }
   return { log, close }
@@ -156,7 +151,7 @@ const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpen
     const { log } = yield* Effect.acquireRelease(
       Effect.try({
         try: () => {
-          const stores = openStores(options)
+          const stores = openLogStores(directory)
           if (role === "writer") create(stores, options)
           const identity = stores.root.get(IDENTITY_KEY)
           if (identity === undefined) throw new Error("there is no log in this directory yet")

@@ -27,8 +27,8 @@ export interface LogBlock {
 
 const chainOf = (previous: Uint8Array, body: Uint8Array): Buffer => createHash("sha256").update(previous).update(body).digest()
 
-/** Packs records (≥ 1) behind the block whose chain hash is `previousChain`. */
-export const encodeBlock = (records: readonly Uint8Array[], previousChain: Uint8Array): { readonly block: Buffer; readonly chain: Uint8Array } => {
+/** Packs records (≥ 1) into a block of its own memory whose header is blank but for the count. */
+export const packBlock = (records: readonly Uint8Array[]): Buffer => {
   let length = BODY_AT + 4 * records.length
   for (const record of records) length += record.length
   const block = Buffer.alloc(length)
@@ -39,13 +39,18 @@ export const encodeBlock = (records: readonly Uint8Array[], previousChain: Uint8
     at += record.length
     block.writeUInt32LE(at - start, BODY_AT + 4 * index)
   })
+  block.writeUInt32LE(records.length, 4)
+  return block
+}
+
+/** Completes a packed block behind the one whose chain hash is `previousChain`; answers its chain hash. */
+export const sealBlock = (block: Buffer, previousChain: Uint8Array): Uint8Array => {
   const body = block.subarray(BODY_AT)
   const chain = chainOf(previousChain, body)
   block.writeUInt8(VERSION, 0)
-  block.writeUInt32LE(records.length, 4)
   block.writeUInt32LE(crc32(body), 8)
   chain.copy(block, CHAIN_AT)
-  return { block, chain }
+  return chain
 }
 
 /** Number of records of a block, from its header alone. */

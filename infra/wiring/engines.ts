@@ -56,7 +56,7 @@ const partitionIndex = (configuration: Configuration) =>
 const distributed = <A, E>(pick: (module: typeof import("./distributedEngines.ts")) => Layer.Layer<A, E>): Layer.Layer<A, E> =>
   Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), pick))
 
-const embeddedEngines = (configuration: Configuration) => {
+const embeddedEngines = (configuration: Configuration, commitThread: URL | undefined) => {
   const directory = below(configuration)
   return Layer.mergeAll(
     partitionIndex(configuration),
@@ -66,12 +66,18 @@ const embeddedEngines = (configuration: Configuration) => {
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess,
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))
-  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer" })))
+  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread })))
 }
 
-/** Opens all engines of the mode; they close with the scope. Any error says what could not be opened. */
-export const engines = (configuration: Configuration): Layer.Layer<Engines, unknown> =>
-  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration))
+/** What a process that serves gives to `engines`: the built entry of the thread that writes the embedded log. */
+export const commitThreadEntry = (): URL => new URL(import.meta.resolve("@tidemark/infra-embedded/commitThreadMain"))
+
+/**
+ * Opens all engines of the mode; they close with the scope. Any error says what could not be opened. `commitThread`: the
+ * embedded log is written in a thread of its own, else in the calling one.
+ */
+export const engines = (configuration: Configuration, commitThread?: URL): Layer.Layer<Engines, unknown> =>
+  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, commitThread))
 
 /**
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
