@@ -78,12 +78,11 @@ const itemsOf = async (req: IncomingMessage, imported: boolean, limits: IngestLi
   if (!Buffer.isBuffer(inflated)) return { refused: inflated, open: false }
   const contentType = req.headers["content-type"] ?? ""
   const decoded = decodeBody(inflated, /^\s*application\/x-ndjson\s*(;|$)/i.test(contentType))
-  if (isProblem(decoded)) return { refused: decoded, open: false }
   const header = (name: string) => {
     const value = req.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-  const split = splitBody({ contentType, header, text: decoded.text, imported, dirtyLines: decoded.dirtyLines })
+  const split = splitBody({ contentType, header, imported, headerNames: Object.keys(req.headers), ...decoded })
   if (split.kind === "items") return split
   const { status, code, detail } = split
   return { refused: { status, code, detail, hint: HINTS[status], more: code === "too-many-events" ? { limit: EVENTS_MAX, unit: "events" } : {} }, open: false }

@@ -107,6 +107,8 @@ export interface DecodedBody {
   readonly text: string
   /** Lines of an NDJSON body that are not UTF-8, from 1; they are in `text` with replacement characters. */
   readonly dirtyLines: ReadonlySet<number>
+  /** The bytes of another body that is not UTF-8 as a whole. */
+  readonly dirtyBytes?: Uint8Array
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true })
@@ -133,9 +135,9 @@ const dirtyLinesOf = (bytes: Buffer): ReadonlySet<number> => {
   return dirty
 }
 
-/** Decodes UTF-8. A body of lines loses only the lines that are not UTF-8, any other body is refused. */
-export const decodeBody = (bytes: Buffer, byLines: boolean): DecodedBody | Problem => {
+/** Decodes UTF-8. A body of lines loses only the lines that are not UTF-8; of any other body the elements that are not are found later. */
+export const decodeBody = (bytes: Buffer, byLines: boolean): DecodedBody => {
   if (decodes(bytes)) return { text: lenient.decode(bytes), dirtyLines: new Set() }
   if (byLines) return { text: lenient.decode(bytes), dirtyLines: dirtyLinesOf(bytes) }
-  return { status: 400, code: "utf-8", detail: "the body is not valid UTF-8", hint: "encode the body as UTF-8; NDJSON loses only the lines that are not" }
+  return { text: lenient.decode(bytes), dirtyLines: new Set(), dirtyBytes: bytes }
 }

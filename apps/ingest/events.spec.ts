@@ -86,10 +86,11 @@ describe("POST /v1/events", () => {
     expect(ingest.counted).toContainEqual({ type: "page.viewed", status: "rejected", count: 1 })
   })
 
-  it("loses only the lines of a body that are not UTF-8", async () => {
+  it("loses only the lines or elements of a body that are not UTF-8", async () => {
     const body = Buffer.concat([Buffer.from(`${json(event("1"))}\n`), Buffer.from(json(event("ü")), "latin1"), Buffer.from(`\n${json(event("2"))}`)])
     expect(await ingest.post(body, { "content-type": "application/x-ndjson" })).toMatchObject({ status: 200, answer: { accepted: 2, rejected: 1, results: [{}, { code: "utf-8" }, {}] } })
-    expect(await ingest.post(Buffer.from(json([event("ü")]), "latin1"))).toMatchObject({ status: 400, answer: { code: "utf-8" } })
+    expect(await ingest.post(Buffer.from(`[${json(event("ü"))},${json(event("z"))}]`, "latin1"))).toMatchObject({ status: 200, answer: { accepted: 1, results: [{ status: "rejected", code: "utf-8" }, { status: "accepted", id: "z" }] } })
+    expect(await ingest.post(Buffer.from(json(event("ü")), "latin1"))).toMatchObject({ status: 400, answer: { code: "utf-8" } })
   })
 
   it("answers 422 to a single event that is rejected, and keeps it", async () => {

@@ -116,6 +116,25 @@ describe("acceptEvents", () => {
     expect(log.stored[0]).toHaveLength(2)
   })
 
+  it("keeps what it rejected once when a request that failed is sent again, and again when it is sent anew", async () => {
+    const { log, rejected, make } = setUp()
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      const body = request([event("1"), { userId: "u" }, { userId: "u" }])
+      log.control.behaviours.push("reject", "lost")
+      for (let n = 0; n < 3; n++) yield* accept(body)
+      expect(rejected.entries).toHaveLength(2)
+      yield* accept(body)
+    }))
+    expect(rejected.entries).toHaveLength(4)
+  })
+
+  it("says which members of an accepted event it has no place for", async () => {
+    const { make } = setUp()
+    const answer = await run(Effect.flatMap(make, (accept) => accept(request([{ ...event("1"), userId: undefined, user_id: "u", colour: 1 }, event("2")]))))
+    expect(answer.results).toMatchObject([{ status: "accepted", hint: "not stored: user_id (did you mean userId?), colour; put what belongs to the event into data" }, { status: "accepted", hint: undefined }])
+  })
+
   it("keeps its state across records that others append in between", async () => {
     const { log, make } = setUp()
     await run(Effect.gen(function* () {

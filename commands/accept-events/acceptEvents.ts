@@ -20,6 +20,7 @@ import type { SchemaRegistry } from "./schemas.ts"
 import { importId } from "./importId.ts"
 import { EVENT_BYTES_MAX } from "./splitBody.ts"
 import type { Item, Rejection } from "./splitBody.ts"
+import { UnsettledRejections } from "./unsettledRejections.ts"
 import { validateEvent } from "./validateEvent.ts"
 
 export interface AcceptRequest {
@@ -104,7 +105,12 @@ const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }
     source: valid.source ?? request.defaultSource,
     schemaVersion: match.version
   }
-  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, identity: identityText(event), dataText: valid.dataText, hint: match.hint, fate: undefined }
+  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, identity: identityText(event), dataText: valid.dataText, hint: hintOf(match.hint, item.ignored), fate: undefined }
+}
+
+const hintOf = (...hints: readonly (string | undefined)[]): string | undefined => {
+  const told = hints.filter((hint) => hint !== undefined)
+  return told.length === 0 ? undefined : told.join("; ")
 }
 
 const textOrNull = (item: Item, name: "id" | "type"): string | null => {
@@ -243,16 +249,19 @@ export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplic
   const log = yield* EventLog
   const rejectedLog = yield* RejectedLog
   const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed)
+  const unsettled = new UnsettledRejections()
   const accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError> = Effect.fn(function* (request: AcceptRequest) {
     const receivedAtMs = yield* Clock.currentTimeMillis
     const newId = makeNewId(receivedAtMs, yield* Random.Random)
     const intake: Intake = { request, receivedAtMs, partitions: log.identity.partitions, schemas, newId }
     const judged = request.items.map((item) => judge(item, intake))
     const refusals = judged.filter((one) => one.kind === "refused")
-    const entries = refusals.map((one) => rejectedEntry(one, intake))
-    if (entries.length > 0 && !request.dryRun) yield* rejectedLog.put(entries)
+    const entries = request.dryRun ? [] : unsettled.settle(refusals.map((one) => rejectedEntry(one, intake)))
+    const failed = Effect.sync(() => unsettled.failed(entries))
+    if (entries.length > 0) yield* Effect.onError(rejectedLog.put(entries), () => failed)
     const candidates = judged.filter((one) => one.kind === "candidate")
-    yield* Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log)
+    yield* Effect.onError(Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log), () => failed)
+    if (candidates.some(({ fate }) => fate === "log-not-writable" || fate === "outcome-unknown")) yield* failed
     return answerOf(request.items.length, judged.map(resultOf))
   })
   return accept

@@ -66,6 +66,31 @@ describe("splitBody", () => {
     expect(({} as Record<string, unknown>)["x"]).toBeUndefined()
   })
 
+  it("names members and CloudEvents extensions that the record has no place for", () => {
+    const ignored = (list: readonly Item[]) => list.map((item) => item.kind === "event" && item.ignored)
+    const cloud = `{"specversion":"1.0","id":"1","source":"s","type":"a","traceparent":"00","userId":"u","tenantid":"x"}`
+    const told = "not stored: traceparent, userId (did you mean userid?), tenantid; put what belongs to the event into data"
+    expect(ignored(items(cloud, "application/cloudevents+json").items)).toEqual([told])
+    expect(ignored(items(`{"type":"a","timestamp":1,"data":{"x":1}}`).items)).toEqual(["not stored: timestamp (did you mean time?); put what belongs to the event into data"])
+    const headers: Record<string, string> = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "a", "ce-traceparent": "00" }
+    const binary = splitBody({ contentType: "application/json", header: (name) => headers[name], headerNames: [...Object.keys(headers), "accept"], text: "{}" })
+    expect(binary.kind === "items" && ignored(binary.items)).toEqual(["not stored: traceparent; put what belongs to the event into data"])
+  })
+
+  it("loses only the elements of an array that are not UTF-8", () => {
+    const bytes = (text: string) => Buffer.from(text.replaceAll("?", "\u00ff"), "latin1")
+    const dirty = (text: string, contentType = "application/json") =>
+      splitBody({ contentType, header: () => undefined, text: new TextDecoder().decode(bytes(text)), dirtyBytes: bytes(text) })
+    const codes = (text: string) => {
+      const result = dirty(text)
+      return result.kind === "bad" ? [result.status, result.code] : result.items.map((item) => (item.kind === "event" ? item.fields.type : item.code))
+    }
+    expect(codes(`[{"type":"a"},{"type":"b","data":"?"},{"type":"c","data":"?\\""},{"type":"d"}]`)).toEqual(["a", "utf-8", "utf-8", "d"])
+    expect(codes(`{"sentAt":1,"events":[{"type":"?"},{"type":"z"}]}`)).toEqual(["utf-8", "z"])
+    expect(codes(`{"type":"?"}`)).toEqual([400, "utf-8"])
+    expect(codes(`{"?":1,"events":[{"type":"z"}]}`)).toEqual([400, "utf-8"])
+  })
+
   it("tells a single event from a batch and reads sentAt", () => {
     expect(items(`{"type":"a"}`).single).toBe(true)
     expect(items(`[{"type":"a"}]`).single).toBe(false)

@@ -5,6 +5,7 @@
  */
 import { parse as parseSecurely } from "secure-json-parse"
 import { parseTime } from "@tidemark/domain/time/rfc3339"
+import { ignoredHint } from "./ignoredMembers.ts"
 import { describeJsonFault, findJsonFault } from "./jsonFault.ts"
 import { elementsOf, memberText, membersOf, skipSpace } from "./jsonText.ts"
 import { prescan } from "./prescan.ts"
@@ -47,6 +48,8 @@ export interface ParsedItem extends Placed {
   readonly dataText: string | undefined
   /** The event as received. */
   readonly text: string
+  /** What was left out of it, for its sender. */
+  readonly ignored?: string | undefined
 }
 
 export interface RejectedItem extends Rejection, Placed {
@@ -84,6 +87,10 @@ export interface RequestBody {
   readonly imported?: boolean
   /** Lines of an NDJSON body that were not UTF-8, from 1. */
   readonly dirtyLines?: ReadonlySet<number>
+  /** The body's bytes when it is no NDJSON and not UTF-8 as a whole: only the elements of an array that are not are lost. */
+  readonly dirtyBytes?: Uint8Array | undefined
+  /** Names of the headers sent, lower-case. */
+  readonly headerNames?: readonly string[]
 }
 
 const encoder = new TextEncoder()
@@ -153,6 +160,11 @@ const cloudEventFault = (text: string, fields: Fields): RejectedItem | undefined
   return type === undefined || (typeof type === "string" && isJsonType(type)) ? undefined : rejected(text, "data", "/datacontenttype", "expected a JSON content type")
 }
 
+const ignoredOf = (names: readonly string[], cloudEvents: boolean): { readonly ignored?: string } => {
+  const ignored = ignoredHint(names, cloudEvents)
+  return ignored === undefined ? {} : { ignored }
+}
+
 const itemOf = (text: string, cloudEvents: boolean): Item => {
   const parsed = parseBounded(text)
   if ("kind" in parsed) return parsed
@@ -162,7 +174,7 @@ const itemOf = (text: string, cloudEvents: boolean): Item => {
   const fields = value as Fields
   const fault = cloudEvents ? cloudEventFault(text, fields) : undefined
   if (fault !== undefined) return fault
-  return { kind: "event", fields: cloudEvents ? fromCloudEvent(fields) : fromNative(fields), dataText: memberText(text, members, "data"), text }
+  return { kind: "event", fields: cloudEvents ? fromCloudEvent(fields) : fromNative(fields), dataText: memberText(text, members, "data"), text, ...ignoredOf(Object.keys(fields), cloudEvents) }
 }
 
 const tooManyEvents = bad(413, "too-many-events", `more than ${EVENTS_MAX} events`)
@@ -248,14 +260,47 @@ const splitBinary = (body: RequestBody): SplitItems | BadBody => {
   const one = (item: Item): SplitItems => ({ kind: "items", items: [item], sentAtMs: undefined, single: true })
   const fault = cloudEventFault(text, fields)
   if (fault !== undefined) return one(fault)
-  if (text === "") return one({ kind: "event", fields: fromCloudEvent(fields), dataText: undefined, text })
+  const ignored = ignoredOf((body.headerNames ?? []).filter((name) => name.startsWith("ce-")).map((name) => name.slice(3)), true)
+  if (text === "") return one({ kind: "event", fields: fromCloudEvent(fields), dataText: undefined, text, ...ignored })
   const parsed = parseBounded(text)
   if ("kind" in parsed) return parsed.code === "json" ? bad(400, "json", parsed.detail) : one(parsed)
-  return one({ kind: "event", fields: fromCloudEvent({ ...fields, data: parsed.value }), dataText: text, text })
+  return one({ kind: "event", fields: fromCloudEvent({ ...fields, data: parsed.value }), dataText: text, text, ...ignored })
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+const latin1 = new TextDecoder("latin1")
+
+const isUtf8 = (bytes: Uint8Array): boolean => {
+  try {
+    utf8.decode(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Indices of the array's elements that are not UTF-8; undefined when the body is no array of events. Structure is ASCII, so bytes are read as such. */
+const dirtyElements = (bytes: Uint8Array): ReadonlySet<number> | undefined => {
+  const text = latin1.decode(bytes)
+  const events = text[skipSpace(text, 0)] === "[" ? { from: 0, to: text.length } : membersOf(text)?.findLast(({ key }) => key === "events")
+  const elements = events === undefined ? undefined : elementsOf(text.slice(events.from, events.to))
+  if (events === undefined || elements === undefined) return undefined
+  return new Set([...elements.keys()].filter((index) => {
+    const { from, to } = elements[index] ?? { from: 0, to: 0 }
+    return !isUtf8(bytes.subarray(events.from + from, events.from + to))
+  }))
 }
 
 /** The events of a request body, in order; never throws. */
 export const splitBody = (body: RequestBody): SplitItems | BadBody => {
+  const split = splitText(body)
+  if (body.dirtyBytes === undefined || split.kind === "bad") return split
+  const dirty = split.single ? undefined : dirtyElements(body.dirtyBytes)
+  if (dirty === undefined || dirty.size === 0) return bad(400, "utf-8", "the body is not valid UTF-8")
+  return { ...split, items: split.items.map((item, index) => (dirty.has(index) ? rejected(item.text, "utf-8", "", "not valid UTF-8") : item)) }
+}
+
+const splitText = (body: RequestBody): SplitItems | BadBody => {
   const type = (body.contentType.split(";")[0] ?? "").trim().toLowerCase()
   if (type === "application/cloudevents+json") return single(body.text, true)
   if (type === "application/cloudevents-batch+json") return splitArray(body.text, true)

@@ -1,0 +1,33 @@
+/** Members of an event that the record has no place for: left out, and said so in the event's result. */
+
+const NATIVE = ["type", "id", "time", "userId", "anonymousId", "sessionId", "source", "schemaVersion", "data"]
+/** Attributes of CloudEvents that are taken. What ingest owns is overwritten, so a client's own is ignored. */
+const CLOUD_EVENTS = ["specversion", "id", "source", "type", "time", "datacontenttype", "data", "userid", "anonymousid", "sessionid", "schemaversion"]
+/** What other products call a member. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ["event", "type"], ["name", "type"], ["eventtype", "type"], ["timestamp", "time"], ["createdat", "time"], ["properties", "data"], ["payload", "data"], ["distinctid", "userId"],
+  ["user", "userId"], ["messageid", "id"], ["eventid", "id"], ["uuid", "id"], ["version", "schemaVersion"], ["deviceid", "anonymousId"], ["session", "sessionId"]
+])
+const NAMES_MAX = 10
+const NAME_LENGTH_MAX = 64
+
+const bare = (name: string): string => name.toLowerCase().replaceAll(/[-_$ ]/g, "")
+
+const meant = (name: string, known: readonly string[]): string | undefined => {
+  const wanted = bare(name)
+  const found = known.find((candidate) => bare(candidate) === wanted) ?? OTHER_NAMES.get(wanted)
+  return known.find((candidate) => candidate.toLowerCase() === found?.toLowerCase())
+}
+
+/** A hint that names the members left out, or undefined when all were taken. */
+export const ignoredHint = (names: readonly string[], cloudEvents: boolean): string | undefined => {
+  const known = cloudEvents ? CLOUD_EVENTS : NATIVE
+  const ignored = names.filter((name) => !known.includes(name))
+  if (ignored.length === 0) return undefined
+  const told = ignored.slice(0, NAMES_MAX).map((name) => {
+    const other = meant(name, known)
+    return `${name.slice(0, NAME_LENGTH_MAX)}${other === undefined || names.includes(other) ? "" : ` (did you mean ${other}?)`}`
+  })
+  const more = ignored.length > NAMES_MAX ? ` and ${ignored.length - NAMES_MAX} more` : ""
+  return `not stored: ${told.join(", ")}${more}; put what belongs to the event into data`
+}
