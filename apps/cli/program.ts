@@ -115,11 +115,23 @@ const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { e
     run((_client, json) => configExplain(explain(), json, output)))
 }
 
-/** Runs one command line and answers its exit code. */
+/** What an exit code stands for, in the JSON form of an error. */
+const ERROR_CODES: Readonly<Record<number, string>> = { 1: "failed", 2: "usage", 3: "parity-differs", 4: "not-caught-up", 5: "unreachable" }
+
+/** How a command ends that failed; `told`: its text has been written already. */
+const endOf = (error: unknown): { readonly exitCode: number; readonly message: string; readonly told: boolean } => {
+  if (error instanceof CliError) return { exitCode: error.exitCode, message: error.message, told: false }
+  const { code, exitCode, message } = error as { readonly code?: string; readonly exitCode?: number; readonly message: string }
+  if (code?.startsWith("commander.") === true) return { exitCode: exitCode === 0 ? 0 : 2, message: message.replace(/^error: /, ""), told: true }
+  return { exitCode: 1, message, told: false }
+}
+
+/** Runs one command line and answers its exit code. With `--json` an error is the last line on stderr, one JSON document. */
 export const runProgram = async (argv: readonly string[], input: ProgramInput): Promise<number> => {
   const program = new Command("tidemark").description("Real-time analytics on an immutable event log").version("0.1.0")
   program.option("--url <url>", "default: TIDEMARK_URL or http://127.0.0.1:4000").option("--key <key>").option("--tenant <tenant>").option("--json", "one JSON document, or NDJSON when streaming")
-  program.exitOverride().configureOutput({ writeOut: (text) => input.output.data(text.trimEnd()), writeErr: (text) => input.output.note(text.trimEnd()) })
+  const asJson = argv.includes("--json")
+  program.exitOverride().configureOutput({ writeOut: (text) => input.output.data(text.trimEnd()), writeErr: (text) => (asJson ? undefined : input.output.note(text.trimEnd())) })
   const run = async (verb: Verb) => {
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
@@ -130,14 +142,10 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     await program.parseAsync([...argv], { from: "user" })
     return 0
   } catch (error) {
-    if (error instanceof CliError) {
-      input.output.note(error.message)
-      return error.exitCode
-    }
-    const usage = error as { code?: string; exitCode?: number; message: string }
-    if (usage.code?.startsWith("commander.") === true) return usage.exitCode === 0 ? 0 : 2
-    input.output.note(usage.message)
-    return 1
+    const { exitCode, message, told } = endOf(error)
+    if (exitCode !== 0 && asJson) input.output.note(JSON.stringify({ error: { code: ERROR_CODES[exitCode] ?? "failed", message, exitCode } }))
+    else if (!told) input.output.note(message)
+    return exitCode
   }
 }
 

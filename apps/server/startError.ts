@@ -33,6 +33,11 @@ export const startSentence = (error: unknown, place: Place): string => {
   const { _tag: tag, name, message, pid, syscall, code, detail } = fieldsOf(error)
   if (name === "ConfigurationError" || name === "StartError") return String(message)
   if (tag === "LogLockedError") return `Tidemark already runs on ${place.dataDir} (process ${String(pid)}): stop it first, or set TIDEMARK_DATA_DIR to another directory.`
+  if (tag === "LogIdentityError") {
+    const { what, stored, wanted } = fieldsOf(error)
+    const variable = what === "lanes" ? "TIDEMARK_LANES" : "TIDEMARK_PARTITIONS"
+    return `${variable} is ${String(wanted)}, but the log in ${place.dataDir} was created with ${String(stored)}, and that is fixed: unset ${variable}, or set TIDEMARK_DATA_DIR to another directory.`
+  }
   const listening = syscall === "listen" || syscall === "getaddrinfo" ? listenSentence(code, place) : undefined
   if (listening !== undefined) return listening
   if (tag === "InvalidSettingError") return `A key given in TIDEMARK_WRITE_KEY, TIDEMARK_READ_KEY or TIDEMARK_ADMIN_KEY cannot be taken (${String(detail)}): give another one.`

@@ -28,12 +28,19 @@ export class LogLockedError extends Schema.TaggedError<LogLockedError>()("LogLoc
 /** The directory cannot be used: not writable, not a log, or a reader came before the first writer. */
 export class LogOpenError extends Schema.TaggedError<LogOpenError>()("LogOpenError", { directory: Schema.String, cause: Schema.Defect() }) {}
 
+/** The log exists with other numbers than those asked for; they are fixed when a log is created. */
+export class LogIdentityError extends Schema.TaggedError<LogIdentityError>()("LogIdentityError", {
+  directory: Schema.String, what: Schema.Literals(["partitions", "lanes"]), stored: Schema.Int, wanted: Schema.Int
+}) {}
+
 export interface EventLogOptions {
   readonly directory: string
   readonly role: "writer" | "reader"
   /** Used when the log is created; afterwards the stored numbers win. */
   readonly partitions: number
   readonly lanes: number
+  /** Numbers somebody named: a stored log that has others is not opened. */
+  readonly required?: { readonly partitions?: number; readonly lanes?: number }
   readonly nowMs: () => number
   readonly newLogId: () => string
   /** How a reader in another thread learns of appends; answers the way to stop listening. */
@@ -139,7 +146,7 @@ const makeLog = (stores: LogStores, options: EventLogOptions, identity: LogIdent
   return { log, close }
 }
 
-const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpenError | LogLockedError, Scope.Scope> =>
+const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpenError | LogLockedError | LogIdentityError, Scope.Scope> =>
   Effect.gen(function* () {
     const { directory, role } = options
     const failed = (cause: unknown) => new LogOpenError({ directory, cause })
@@ -161,8 +168,12 @@ const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpen
       }),
       ({ close }) => Effect.promise(close)
     )
+    for (const what of ["partitions", "lanes"] as const) {
+      const wanted = options.required?.[what]
+      if (wanted !== undefined && wanted !== log.identity[what]) return yield* new LogIdentityError({ directory, what, stored: log.identity[what], wanted })
+    }
     return log
   })
 
 /** The log in `options.directory`, closed with the scope. */
-export const eventLogLmdb = (options: EventLogOptions): Layer.Layer<EventLog, LogOpenError | LogLockedError> => Layer.effect(EventLog, openLog(options))
+export const eventLogLmdb = (options: EventLogOptions): Layer.Layer<EventLog, LogOpenError | LogLockedError | LogIdentityError> => Layer.effect(EventLog, openLog(options))

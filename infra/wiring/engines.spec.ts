@@ -22,6 +22,15 @@ describe("the embedded engines", () => {
 
   const configuration = () => readConfiguration({ flags: new Map(), environment: { TIDEMARK_PARTITIONS: "3" }, workingDirectory: directory, terminal: false })
 
+  it("refuse a log that was created with other partitions or lanes than somebody names now, and take it when nobody does", async () => {
+    const open = (environment: Record<string, string>) =>
+      Effect.runPromise(Effect.flip(Effect.provide(Effect.flatMap(Effect.gen(function* () { return yield* EventLog }), ({ identity }) => Effect.fail(identity)), engines(readConfiguration({ flags: new Map(), environment, workingDirectory: directory, terminal: false })))))
+    expect(await open({ TIDEMARK_PARTITIONS: "3" })).toMatchObject({ partitions: 3, lanes: 3 })
+    expect(await open({ TIDEMARK_PARTITIONS: "5" })).toMatchObject({ _tag: "LogIdentityError", what: "partitions", stored: 3, wanted: 5 })
+    expect(await open({ TIDEMARK_LANES: "2" })).toMatchObject({ _tag: "LogIdentityError", what: "lanes", stored: 3, wanted: 2 })
+    expect(await open({})).toMatchObject({ partitions: 3 })
+  })
+
   it("open together, every port once, close and open again on the same log", async () => {
     const logId = () =>
       Effect.runPromise(

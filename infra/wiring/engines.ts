@@ -39,6 +39,10 @@ const logOptions = (configuration: Configuration) => ({
   directory: below(configuration)("log"),
   partitions: configuration.partitions.value,
   lanes: configuration.lanes.value,
+  required: {
+    ...(configuration.partitions.source === "default" ? {} : { partitions: configuration.partitions.value }),
+    ...(configuration.lanes.source === "default" ? {} : { lanes: configuration.lanes.value })
+  },
   nowMs,
   newLogId: randomUUID
 })
