@@ -50,12 +50,15 @@ describe("readMeasure", () => {
     expect(empty(duration)).toEqual([null, null, null, null, null, null, "0", "0"])
   })
 
-  it("reads quantiles: exact average to the scale, percentiles with their bound", () => {
+  it("reads quantiles: average to the scale and whether it was rounded, percentiles with their bound", () => {
     const quantiles = new Quantiles(2)
     for (const value of [10, 10, 15]) quantiles.add(value)
     const figure = (part: string) => readMeasure(`duration.${part}`, "duration", duration, quantiles)
-    expect(figure("avg")).toEqual({ name: "duration.avg", value: 11.67, text: "11.67", exact: true, errorBound: null })
-    expect([figure("min").text, figure("max").text, figure("sum").text, figure("count").text]).toEqual(["10", "15", "35", "3"])
+    expect(figure("avg")).toEqual({ name: "duration.avg", value: 11.67, text: "11.67", exact: false, errorBound: 0.005 })
+    quantiles.add(11)
+    quantiles.add(9)
+    expect(figure("avg")).toEqual({ name: "duration.avg", value: 11, text: "11", exact: true, errorBound: null })
+    expect([figure("min").text, figure("max").text, figure("sum").text, figure("count").text]).toEqual(["9", "15", "55", "5"])
     const median = figure("p50")
     expect([median.text, median.exact]).toEqual([null, false])
     expect(Math.abs(median.value! - 10)).toBeLessThanOrEqual(median.errorBound!)

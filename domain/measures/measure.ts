@@ -153,7 +153,7 @@ const readQuantiles = (partName: string, part: string, quantiles: Quantiles): Me
     case "max":
       return exactFigure(partName, quantiles[part].value(), quantiles.scale)
     case "avg":
-      return exactFigure(partName, quantiles.averageScaled(), quantiles.scale)
+      return averageFigure(partName, quantiles)
   }
   const q = PERCENTILES.get(part)
   if (q === undefined) throw new RangeError(`no such part: ${partName}`)
@@ -165,6 +165,14 @@ const readQuantiles = (partName: string, part: string, quantiles: Quantiles): Me
     exact: false,
     errorBound: estimate?.errorBound ?? null
   }
+}
+
+/** Exact where the sum can be divided within the scale, else rounded half to even and off by half a unit of it at most. */
+const averageFigure = (name: string, quantiles: Quantiles): MeasureFigure => {
+  const scaled = quantiles.averageScaled()
+  const figure = exactFigure(name, scaled, quantiles.scale)
+  if (scaled === null || scaled * quantiles.count.value() === quantiles.sum.value()) return figure
+  return { ...figure, exact: false, errorBound: 0.5 * 10 ** -quantiles.scale }
 }
 
 const exactFigure = (name: string, scaled: bigint | null, scale: number): MeasureFigure => {
