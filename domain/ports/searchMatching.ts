@@ -1,6 +1,6 @@
 /** Does an event match a search? Cheap questions first, the tenant before all others. */
-import type { EventEnvelope } from "@tidemark/domain/events/event"
-import type { EventSearch } from "@tidemark/domain/ports/SearchIndex"
+import type { EventEnvelope } from "../events/event.ts"
+import type { EventSearch } from "./SearchIndex.ts"
 
 type FieldFilter = NonNullable<EventSearch["where"]>[number]
 
@@ -17,12 +17,18 @@ const valueAt = (data: unknown, steps: readonly string[]): unknown => {
 }
 
 /** Texts, numbers and booleans can be compared, as text; nothing else matches. */
-const textOf = (value: unknown): string | undefined =>
+export const textOf = (value: unknown): string | undefined =>
   typeof value === "string" ? value : typeof value === "number" || typeof value === "boolean" ? String(value) : undefined
 
-const compileField = ({ path, equals, in: oneOf, contains }: FieldFilter): ((data: unknown) => boolean) => {
+/** The steps of a path into the payload. */
+export const pathSteps = (path: string): readonly string[] => {
   const steps = path.split(".")
   if (steps[0] === "data") steps.shift()
+  return steps
+}
+
+const compileField = ({ path, equals, in: oneOf, contains }: FieldFilter): ((data: unknown) => boolean) => {
+  const steps = pathSteps(path)
   const allowed = oneOf === undefined ? undefined : new Set(oneOf)
   const part = contains?.toLowerCase()
   return (data) => {
