@@ -21,10 +21,10 @@ export interface Answer {
 }
 
 export interface Elasticsearch {
-  /** Fails only when there is no answer: no connection, a time-out, a status of 429 or from 500 on. */
-  readonly ask: (method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object | string) => Promise<Answer>
+  /** Fails only when there is no answer: no connection, none within `maxMs` (30 s), a status of 429 or from 500 on. */
+  readonly ask: (method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object | string, maxMs?: number) => Promise<Answer>
   /** As `ask`, and any status but 2xx is a failure too. */
-  readonly need: (method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object | string) => Promise<unknown>
+  readonly need: (method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object | string, maxMs?: number) => Promise<unknown>
 }
 
 const ANSWER_MAX_MS = 30_000
@@ -43,11 +43,11 @@ export class ElasticsearchAnswerError extends Error {
 const isNoAnswer = (status: number): boolean => status === 429 || status >= 500
 
 const makeElasticsearch = (client: Client): Elasticsearch => {
-  const ask: Elasticsearch["ask"] = async (method, path, body) => {
+  const ask: Elasticsearch["ask"] = async (method, path, body, maxMs = ANSWER_MAX_MS) => {
     const [name = "", querystring = ""] = path.split("?")
     const sent = body === undefined ? {} : typeof body === "string" ? { bulkBody: body } : { body }
     const { statusCode: status, body: answered } = await client.transport.request(
-      { method, path: name, querystring, ...sent }, { meta: true, requestTimeout: ANSWER_MAX_MS, maxRetries: 0, ignore: [400, 403, 404, 405, 409, 413] }
+      { method, path: name, querystring, ...sent }, { meta: true, requestTimeout: maxMs, maxRetries: 0, ignore: [400, 403, 404, 405, 409, 413] }
     )
     const answer = { status, body: answered }
     if (isNoAnswer(status)) throw new ElasticsearchAnswerError(name, answer)
@@ -55,8 +55,8 @@ const makeElasticsearch = (client: Client): Elasticsearch => {
   }
   return {
     ask,
-    need: async (method, path, body) => {
-      const answer = await ask(method, path, body)
+    need: async (method, path, body, maxMs) => {
+      const answer = await ask(method, path, body, maxMs)
       if (answer.status >= 300) throw new ElasticsearchAnswerError(path, answer)
       return answer.body
     }

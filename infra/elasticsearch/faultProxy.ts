@@ -51,8 +51,8 @@ const split = (body: string, item: NonNullable<BulkFaults["item"]>): Split => {
   return { passed: passed.map((line) => `${line}\n`).join(""), faults }
 }
 
-/** A proxy in front of the engine at `target`, without faults at first. */
-export const openFaultProxy = async (target: string): Promise<FaultProxy> => {
+/** A proxy in front of the engine at `target`, without faults at first; on a free port when none is named. */
+export const openFaultProxy = async (target: string, port = 0): Promise<FaultProxy> => {
   const actions = new Set<string>()
   const forward = (request: IncomingMessage, body: string): Promise<Response> =>
     fetch(target + (request.url ?? "/"), {
@@ -80,7 +80,7 @@ export const openFaultProxy = async (target: string): Promise<FaultProxy> => {
     const answer = await forward(request, body)
     send(response, answer.status, await answer.text())
   }
-  const server = createServer((request, response) => void handle(request, response).catch(() => request.socket.destroy())).listen(0, "127.0.0.1")
+  const server = createServer((request, response) => void handle(request, response).catch(() => request.socket.destroy())).listen(port, "127.0.0.1")
   await once(server, "listening")
   const proxy: FaultProxy = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

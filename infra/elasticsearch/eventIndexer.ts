@@ -1,0 +1,198 @@
+/**
+ * Copies the events of a log into the search index, straight from the log, with checkpoints of its own beside the
+ * documents. A document's id is its place, and what is there already is left: it may be stopped anywhere, and several at
+ * once do no harm. A checkpoint is written only after what lies below it is stored and searchable.
+ */
+import { decodeRecord } from "@tidemark/domain/events/envelope"
+import type { EventLogShape, LogBatch, LogReadError } from "@tidemark/domain/ports/EventLog"
+import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
+import { Clock, Effect, Random, Schema } from "effect"
+import { isAgain, sendBulk } from "./bulk.ts"
+import type { BulkItem } from "./bulk.ts"
+import type { Elasticsearch } from "./elasticsearchClient.ts"
+import { orUnavailable } from "./elasticsearchClient.ts"
+import type { RefusedEvent } from "./eventCheckpoints.ts"
+import { EventCheckpoints } from "./eventCheckpoints.ts"
+import { EVENT_SHAPE, EventNames, eventDocument } from "./eventDocuments.ts"
+import { Indices, writeAlias } from "./indices.ts"
+
+/** The log is not the one that was indexed, or what comes next is gone from it. Never skip: somebody has to decide. */
+export class EventIndexHaltedError extends Schema.TaggedError<EventIndexHaltedError>()("EventIndexHaltedError", {
+  code: Schema.Literals(["LOG_GAP", "LOG_DIVERGED", "LOG_CORRUPT"]),
+  detail: Schema.String
+}) {}
+
+export interface EventIndexerOptions {
+  /** Those this indexer copies; all when absent. */
+  readonly partitions?: readonly number[]
+  readonly retrying?: (cause: string) => void
+  readonly halted?: (error: EventIndexHaltedError) => void
+}
+
+export interface EventIndexer {
+  /** Copies until interrupted; begins at the checkpoints. */
+  readonly run: Effect.Effect<never>
+  readonly status: () => {
+    readonly halt: { readonly code: string; readonly detail: string } | undefined
+    /** Next offset to index, by partition; empty before the first look. */
+    readonly position: ReadonlyMap<number, bigint>
+    /** Searchable and written down, by partition. */
+    readonly indexed: ReadonlyMap<number, bigint>
+    /** Events the engine refused. */
+    readonly refused: number
+  }
+}
+
+const READ_BYTES = 2 * 1024 * 1024
+const READ_WAIT_MS = 500
+/** What was stored is made searchable at most this often while more comes, ms. */
+const REFRESH_EVERY_MS = 1_000
+const RETRY_FIRST_MS = 200
+const RETRY_MAX_MS = 10_000
+
+interface Pending {
+  readonly partition: number
+  readonly offset: bigint
+  readonly index: string
+  readonly source: string
+}
+
+const eventsOf = (batches: readonly LogBatch[], names: EventNames, position: Map<number, bigint>): readonly Pending[] => {
+  const pending: Pending[] = []
+  for (const { partition, firstOffset, bytes, ends } of batches) {
+    for (let i = 0; i < ends.length; i++) {
+      const value = bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])
+      const decoded = decodeRecord(value)
+      const offset = firstOffset + BigInt(i)
+      if (decoded.kind === "event") pending.push({ partition, offset, index: names.monthly(decoded.event.receivedAtMs), source: eventDocument(partition, offset, decoded.event, value) })
+    }
+    position.set(partition, firstOffset + BigInt(ends.length))
+  }
+  return pending
+}
+
+const isStored = ({ status }: BulkItem): boolean => (status >= 200 && status < 300) || status === 409
+
+class Indexer {
+  private readonly log: EventLogShape
+  private readonly engine: Elasticsearch
+  private readonly names: EventNames
+  private readonly indices: Indices
+  private readonly checkpoints: EventCheckpoints
+  private readonly options: EventIndexerOptions
+  private halt: EventIndexHaltedError | undefined
+  private position = new Map<number, bigint>()
+  private indexed = new Map<number, bigint>()
+  private refused = 0
+  /** Indices with documents that are not searchable yet. */
+  private readonly unsearchable = new Set<string>()
+  private refreshedMs = -Infinity
+  private attempt = 0
+
+  constructor(engine: Elasticsearch, log: EventLogShape, namespace: string, options: EventIndexerOptions) {
+    this.engine = engine
+    this.log = log
+    this.names = new EventNames(namespace, log.identity.logId)
+    this.indices = new Indices(engine)
+    this.checkpoints = new EventCheckpoints(engine, this.indices, this.names)
+    this.options = options
+  }
+
+  status = () => ({ halt: this.halt === undefined ? undefined : { code: this.halt.code, detail: this.halt.detail }, position: this.position, indexed: this.indexed, refused: this.refused })
+
+  /** Puts what is not stored yet; answers what has to be sent again. */
+  private async put(pending: readonly Pending[]): Promise<readonly Pending[]> {
+    const names = new Set(pending.map(({ index }) => index))
+    await Promise.all([...names].map((name) => this.indices.ensure(name, EVENT_SHAPE)))
+    const lines = pending.flatMap(({ partition, offset, index, source }) => [`{"create":{"_index":"${writeAlias(index)}","_id":"${partition}-${offset}","require_alias":true}}`, source])
+    const items = await sendBulk(this.engine, lines)
+    const again: Pending[] = []
+    const refused: RefusedEvent[] = []
+    for (const [at, event] of pending.entries()) {
+      const item = items[at] ?? { status: 0, error: undefined }
+      if (isStored(item)) this.unsearchable.add(event.index)
+      else if (isAgain(item)) {
+        again.push(event)
+        if (item.status === 404) this.indices.forget(event.index)
+      } else refused.push({ partition: event.partition, offset: event.offset, reason: `${item.status} ${item.error}` })
+    }
+    await this.checkpoints.keepRefused(refused)
+    if (refused.length > 0) this.refused = await this.checkpoints.refused()
+    return again
+  }
+
+  private readonly backoff = Effect.suspend(() => Effect.flatMap(Random.next, (part) =>
+    Effect.sleep(Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(this.attempt++, 10)) * (0.5 + part / 2))))
+
+  private readonly store = Effect.fn("storeEvents")({ self: this }, function* (events: readonly Pending[]) {
+    for (let left = events; left.length > 0;) {
+      const sent = left
+      left = yield* orUnavailable(() => this.put(sent))
+      if (left.length > 0) {
+        this.options.retrying?.(`${left.length} events have to be sent again`)
+        yield* this.backoff
+      }
+    }
+    this.attempt = 0
+  })
+
+  private async makeSearchable(): Promise<void> {
+    const names = [...this.unsearchable]
+    if (names.length > 0) await this.engine.need("POST", `/${names.join()}/_refresh`)
+    const moved = new Map([...this.position].filter(([partition, next]) => next !== this.indexed.get(partition)))
+    await this.checkpoints.advance(moved)
+    for (const name of names) this.unsearchable.delete(name)
+    this.indexed = new Map(this.position)
+  }
+
+  /** Takes up the checkpoints, which have to lie within the log. */
+  private readonly begin = Effect.gen({ self: this }, function* () {
+    const partitions = this.options.partitions ?? Array.from({ length: this.log.identity.partitions }, (_, partition) => partition)
+    const found = yield* orUnavailable(() => this.checkpoints.read(partitions))
+    this.refused = yield* orUnavailable(() => this.checkpoints.refused())
+    for (const partition of partitions) {
+      const next = found.get(partition) ?? 0n
+      const { start, end } = yield* this.log.bounds(partition)
+      if (next > end) return yield* new EventIndexHaltedError({ code: "LOG_DIVERGED", detail: `partition ${partition} is indexed up to ${next} and ends at ${end}` })
+      if (next > 0n && next < start) return yield* new EventIndexHaltedError({ code: "LOG_GAP", detail: `partition ${partition} is indexed up to ${next} and begins at ${start}` })
+      this.position.set(partition, next > start ? next : start)
+    }
+    this.indexed = new Map(this.position)
+  })
+
+  private readonly step = Effect.gen({ self: this }, function* () {
+    const from = [...this.position].map(([partition, nextOffset]) => ({ partition, nextOffset }))
+    const batches = yield* this.log.read(from, { bytesMax: READ_BYTES, waitMaxMs: READ_WAIT_MS })
+    const position = new Map(this.position)
+    yield* this.store(eventsOf(batches, this.names, position))
+    this.position = position
+    const nowMs = yield* Clock.currentTimeMillis
+    if (batches.length > 0 && nowMs < this.refreshedMs + REFRESH_EVERY_MS) return
+    yield* orUnavailable(() => this.makeSearchable())
+    this.refreshedMs = nowMs
+  })
+
+  private readonly stop = (error: EventIndexHaltedError): Effect.Effect<never> => Effect.andThen(Effect.sync(() => {
+    this.halt = error
+    this.options.halted?.(error)
+  }), Effect.never)
+
+  private readonly handle = (error: LogReadError | SearchUnavailableError | EventIndexHaltedError): Effect.Effect<void> => {
+    if (error._tag === "EventIndexHaltedError") return this.stop(error)
+    if (error._tag === "OffsetOutOfRangeError") return this.stop(new EventIndexHaltedError({ code: "LOG_GAP", detail: `partition ${error.partition} gives [${error.start}, ${error.end}), wanted is ${error.wanted}` }))
+    if (error._tag === "LogCorruptError") return this.stop(new EventIndexHaltedError({ code: "LOG_CORRUPT", detail: `partition ${error.partition} at ${error.offset}: ${error.detail}` }))
+    this.options.retrying?.(String(error.cause))
+    // From the checkpoints again: what this run believes may not be there any more.
+    this.position.clear()
+    return this.backoff
+  }
+
+  readonly run: Effect.Effect<never> = Effect.forever(Effect.catch(
+    Effect.suspend(() => (this.position.size === 0 ? Effect.andThen(this.begin, this.step) : this.step)), (error) => this.handle(error)))
+}
+
+/** An indexer of `log` into the indices of one namespace. */
+export const makeEventIndexer = (engine: Elasticsearch, log: EventLogShape, namespace: string, options: EventIndexerOptions = {}): EventIndexer => {
+  const indexer = new Indexer(engine, log, namespace, options)
+  return { run: indexer.run, status: indexer.status }
+}
