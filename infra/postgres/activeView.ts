@@ -34,12 +34,14 @@ const measureColumns = (schema: string, { measures, dimensions }: TableLayout): 
 
 /** The view's query. `resolution`: 0 minute, 1 hour, 2 day. `<measure>_state` goes into `uniques` and `quantile`, any number of rows together. */
 const viewQuery = (schema: string, { layout, tables }: StoredGeneration): string => {
-  const identity = ["tenant_id", "resolution", "window_start", ...layout.dimensions.map(quoted)]
+  const identity = ["tenant_id", "resolution", "window_start"]
+  const dimensions = layout.dimensions.map(quoted)
   const columns = [
-    ...identity, "sum(events)::bigint AS events", "sum(late_events)::bigint AS late_events", "sum(backfill_events)::bigint AS backfill_events",
+    ...identity, ...dimensions, "sum(events)::bigint AS events", "sum(late_events)::bigint AS late_events", "sum(backfill_events)::bigint AS backfill_events",
     ...measureColumns(schema, layout)
   ]
-  return `SELECT ${columns.join(", ")} FROM ${tables.rows} GROUP BY ${identity.join(", ")}, key_id`
+  // The order of the primary key, so that groups come as the index yields them.
+  return `SELECT ${columns.join(", ")} FROM ${tables.rows} GROUP BY ${[...identity, "key_id", ...dimensions].join(", ")}`
 }
 
 const hasRole = async (client: PoolClient, role: string): Promise<boolean> =>

@@ -1,6 +1,6 @@
 /**
  * Versions of the schema. Each is applied once, in order, in one transaction under an advisory lock: any number of
- * processes may start at once. A landed version is never edited.
+ * processes may start at once. A released version is never edited.
  */
 import type { Pool, PoolClient } from "pg"
 import { transact } from "./connection.ts"

@@ -152,8 +152,8 @@ export const scanRows = (client: PoolClient, table: string, layout: TableLayout,
 export const windowPage = async (client: PoolClient, table: string, layout: TableLayout, page: WindowPage): Promise<RowKey[]> => {
   const { tenantId, resolution, after, limit } = page
   const text = `
-SELECT DISTINCT ${unixMs("window_start")}, encode(key_id, 'hex'), window_start, key_id FROM ${table}
-WHERE tenant_id = $1 AND resolution = $2 AND (window_start, key_id) > ($3::timestamptz, $4::bytea) ORDER BY window_start, key_id LIMIT $5`
+SELECT ${unixMs("window_start")}, encode(key_id, 'hex') FROM ${table}
+WHERE tenant_id = $1 AND resolution = $2 AND (window_start, key_id) > ($3::timestamptz, $4::bytea) GROUP BY window_start, key_id ORDER BY window_start, key_id LIMIT $5`
   const id = Buffer.from(after?.keyId ?? "", "hex")
   const values = [storedText(tenantId), resolution, timeParameter(after?.windowStartMs ?? Number.NEGATIVE_INFINITY), id, limit]
   const rows = await queryRows(client, `windows ${layout.table}`, text, values)

@@ -87,11 +87,23 @@ describe("SQL functions over canonical measure bytes", () => {
       }), { numRuns: 200 }))
   })
 
-  it("clamps beyond the sketch's range as the product does", async () => {
-    const huge = new Quantiles(0)
-    for (const x of [5e15, 2e12, -3e13]) huge.add(x)
+  it("clamps beyond the sketch's range as the product does, also where scaled values exceed 64 bits", async () => {
+    for (const scale of [0, 6, 18]) {
+      const huge = new Quantiles(scale)
+      for (const x of [5e15, 2e12, -3e13, 7, -0.5]) huge.add(x)
+      await withClient(async (client) => {
+        for (const q of [0, 0.2, 0.5, 0.8, 1]) expect(await askQuantile(client, [state(huge), state(huge)], q, scale), `q ${q}, scale ${scale}`).toBe(huge.quantile(q)?.value)
+      })
+    }
+  })
+
+  it("counts buckets beyond 49 bits", async () => {
+    const many = new Quantiles(0)
+    many.add(3)
+    for (let i = 0; i < 51; i++) many.merge(many.clone())
+    many.add(900)
     await withClient(async (client) => {
-      for (const q of [0, 0.5, 1]) expect(await askQuantile(client, [state(huge)], q, 0)).toBe(huge.quantile(q)?.value)
+      for (const q of [0, 0.999999, 1]) expect(await askQuantile(client, [state(many)], q, 0)).toBe(many.quantile(q)?.value)
     })
   })
 })

@@ -91,54 +91,36 @@ BEGIN
   RETURN floor(${REGISTERS * REGISTERS}::float8 / (2 * ${Math.LN2}::float8 * z) + 0.5)::bigint;
 END $$;`
 
-/** Reads one varint at \`at\`; answers the value and the place after it. */
-const varints = (schema: string): string => `
-CREATE FUNCTION ${schema}.unsigned_at(bytes bytea, INOUT at int, OUT value numeric) LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-DECLARE
-  factor numeric := 1;
-  byte int;
-BEGIN
-  value := 0;
-  LOOP
-    byte := get_byte(bytes, at);
-    at := at + 1;
-    value := value + (byte & 127) * factor;
-    EXIT WHEN byte < 128;
-    factor := factor * 128;
-  END LOOP;
-END $$;
-CREATE FUNCTION ${schema}.signed_at(bytes bytea, INOUT at int, OUT value numeric) LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-BEGIN
-  SELECT * INTO at, value FROM ${schema}.unsigned_at(bytes, at);
-  value := CASE WHEN mod(value, 2) = 0 THEN div(value, 2) ELSE -div(value + 1, 2) END;
-END $$;`
-
+/**
+ * Reads the varints of each partial byte by byte: count, sum, min, max, number of buckets, then key step and count of
+ * each bucket. Seven bytes fit a bigint; only the digits beyond are numeric. Signed ones carry their sign in the lowest bit.
+ */
 const quantile = (schema: string): string => `
 CREATE FUNCTION ${schema}.quantile(states bytea[], q float8, scale int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
   gamma CONSTANT float8 := (1 + ${RELATIVE_ACCURACY}::float8) / (1 - ${RELATIVE_ACCURACY}::float8);
-  buckets numeric[] := array_fill(0::numeric, ARRAY[${2 * KEY_MAX + 1}]);
-  total numeric := 0; low numeric; high numeric; value numeric; rank numeric; seen numeric := 0;
-  p bytea; at int; size int; key int; bound float8 := 1; middle float8;
+  buckets bigint[] := array_fill(0::bigint, ARRAY[${2 * KEY_MAX + 1}]);
+  total numeric := 0; low numeric; high numeric; rank numeric; seen numeric := 0;
+  p bytea; byte int; shift int; field int; small bigint; large numeric; signed numeric; key int; bound float8 := 1; middle float8;
 BEGIN
   FOR p IN SELECT * FROM ${schema}.partials(states) LOOP
-    SELECT * INTO at, value FROM ${schema}.unsigned_at(p, 1);
-    CONTINUE WHEN value = 0;
-    total := total + value;
-    SELECT * INTO at, value FROM ${schema}.signed_at(p, at);
-    SELECT * INTO at, value FROM ${schema}.signed_at(p, at);
-    low := least(low, value);
-    SELECT * INTO at, value FROM ${schema}.signed_at(p, at);
-    high := greatest(high, value);
-    SELECT * INTO at, value FROM ${schema}.unsigned_at(p, at);
-    size := value;
-    key := 0;
-    FOR i IN 1..size LOOP
-      IF i = 1 THEN SELECT * INTO at, value FROM ${schema}.signed_at(p, at);
-      ELSE SELECT * INTO at, value FROM ${schema}.unsigned_at(p, at); END IF;
-      key := key + value::int;
-      SELECT * INTO at, value FROM ${schema}.unsigned_at(p, at);
-      buckets[key + ${KEY_MAX + 1}] := buckets[key + ${KEY_MAX + 1}] + value;
+    field := 0; small := 0; large := 0; shift := 0;
+    FOR at IN 1..length(p) - 1 LOOP
+      byte := get_byte(p, at);
+      IF shift < 49 THEN small := small | ((byte & 127)::bigint << shift);
+      ELSE large := large + (byte & 127) * 2::numeric ^ shift; END IF;
+      shift := shift + 7;
+      CONTINUE WHEN byte > 127;
+      IF field > 4 THEN
+        IF field % 2 = 0 THEN buckets[key + ${KEY_MAX + 1}] := buckets[key + ${KEY_MAX + 1}] + small + large::bigint;
+        ELSIF field = 5 THEN key := CASE WHEN small % 2 = 0 THEN small / 2 ELSE -((small + 1) / 2) END;
+        ELSE key := key + small; END IF;
+      ELSIF field = 0 THEN total := total + small + large;
+      ELSIF field < 4 THEN
+        signed := CASE WHEN small % 2 = 0 THEN div(small + large, 2) ELSE -div(small + large + 1, 2) END;
+        IF field = 2 THEN low := least(low, signed); ELSIF field = 3 THEN high := greatest(high, signed); END IF;
+      END IF;
+      field := field + 1; small := 0; large := 0; shift := 0;
     END LOOP;
   END LOOP;
   IF total = 0 THEN RETURN NULL; END IF;
@@ -155,4 +137,4 @@ BEGIN
 END $$;`
 
 /** Statements that create the functions in `schema`, which is quoted already. */
-export const sketchFunctions = (schema: string): string => [partials(schema), uniques(schema), varints(schema), quantile(schema)].join("\n")
+export const sketchFunctions = (schema: string): string => [partials(schema), uniques(schema), quantile(schema)].join("\n")
