@@ -1,11 +1,12 @@
 /**
  * `npm run sim -- --seeds N [--from S] [--bug NAME]`: runs of the simulation, after preparing the workspace.
+ * `npm run sim -- --scenario JSON [--bug NAME]`: one run, as a failure printed it.
  *
  * With a planted bug it ends well when the bug was caught. Closing line `N passed, N failed`.
  */
 import { nodeTooOld, prepare } from "./prepare.mjs"
 
-const USAGE = "usage: npm run sim -- --seeds N [--from S] [--bug NAME | --bug list]"
+const USAGE = "usage: npm run sim -- --seeds N [--from S] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--bug NAME]"
 
 const fail = (text, code) => {
   process.stderr.write(text + "\n")
@@ -13,11 +14,12 @@ const fail = (text, code) => {
 }
 
 const readOptions = (words) => {
-  const options = { seeds: 100, from: 1, bug: undefined }
+  const options = { seeds: 100, from: 1, bug: undefined, scenario: undefined }
   for (let at = 0; at < words.length; at += 2) {
     const [flag, value] = [words[at], words[at + 1]]
     if (value === undefined) fail(`${flag} needs a value\n${USAGE}`, 2)
     if (flag === "--bug") options.bug = value
+    else if (flag === "--scenario") options.scenario = value
     else if (flag === "--seeds" || flag === "--from") {
       if (!/^\d{1,9}$/.test(value) || (flag === "--seeds" && value === "0")) fail(`${flag}: ${value} is no number of seeds\n${USAGE}`, 2)
       options[flag.slice(2)] = Number(value)
@@ -26,22 +28,41 @@ const readOptions = (words) => {
   return options
 }
 
-const { seeds, from, bug } = readOptions(process.argv.slice(2))
+const { seeds, from, bug, scenario } = readOptions(process.argv.slice(2))
 const old = nodeTooOld()
 if (old !== undefined) fail(old, 1)
 await prepare((text) => process.stderr.write(`== ${text}\n`)).catch((error) => fail(error.message, 1))
 const { bugLines, catchBug, failureLines, findBug, runCampaign } = await import("@tidemark/projections/simulation/campaign")
 
+const { runScenario } = await import("@tidemark/projections/simulation/runWorld")
+const { parseScenario } = await import("@tidemark/projections/simulation/scenario")
+
 const say = (lines) => process.stdout.write(lines.join("\n") + "\n")
 
-if (bug === "list") {
+const runOne = (text) => {
+  const planted = bug === undefined ? undefined : findBug(bug)
+  if (bug !== undefined && planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
+  let given
+  try {
+    given = parseScenario(text)
+  } catch (error) {
+    fail(`--scenario: ${error.message}`, 2)
+  }
+  const { violations, traceHash, tail } = runScenario(given, planted)
+  say([`trace-sha1 ${traceHash}`, ...violations.map((violation) => `  ${violation}`), ...tail.map((line) => `  | ${line}`), violations.length === 0 ? "1 passed, 0 failed" : "0 passed, 1 failed"])
+  process.exitCode = violations.length === 0 ? 0 : 1
+}
+
+if (scenario !== undefined) {
+  runOne(scenario)
+} else if (bug === "list") {
   say(bugLines())
 } else if (bug !== undefined) {
   const planted = findBug(bug)
   if (planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
   const result = catchBug(planted, from, seeds)
   if (result === undefined) say([`${bug} was not caught by the seeds ${from} to ${from + seeds - 1}`, "0 passed, 1 failed"])
-  else say([`${bug} was caught:`, ...failureLines(result), "1 passed, 0 failed"])
+  else say([`${bug} was caught:`, ...failureLines(result, planted), "1 passed, 0 failed"])
   process.exitCode = result === undefined ? 1 : 0
 } else {
   const onRun = (done) => {

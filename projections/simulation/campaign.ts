@@ -1,7 +1,8 @@
 /** Many runs of the simulation, and what they add up to. */
 import { bugsNotApplicable, plantedBugs } from "./plantedBugs.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
-import { runWorld } from "./runWorld.ts"
+import { runScenario, runWorld } from "./runWorld.ts"
+import { shrink, sizeOf } from "./shrink.ts"
 import type { WorldResult } from "./world.ts"
 
 export interface CampaignSummary {
@@ -23,16 +24,43 @@ export const bugLines = (): readonly string[] => [
 
 export const findBug = (name: string): PlantedBug | undefined => plantedBugs.find((bug) => bug.name === name)
 
-/** What to print of a run that broke a rule. */
-export const failureLines = ({ seed, traceHash, violations, tail }: WorldResult): readonly string[] => [
-  `seed ${seed} trace-sha1 ${traceHash}`, ...violations.slice(0, 5).map((violation) => `  ${violation}`), ...tail.slice(-20).map((line) => `  | ${line}`)
+/** Runs that shrinking one failure may take. */
+const SHRINK_RUNS_MAX = 150
+
+/** The smallest run found that still breaks a rule. */
+export const shrinkFailure = ({ scenario }: WorldResult, bug?: PlantedBug): WorldResult =>
+  runScenario(shrink(scenario, (smaller) => runScenario(smaller, bug).violations.length > 0, SHRINK_RUNS_MAX).scenario, bug)
+
+const runLines = ({ scenario, traceHash, violations, tail }: WorldResult): readonly string[] => [
+  `seed ${scenario.seed} trace-sha1 ${traceHash}`, ...violations.slice(0, 5).map((violation) => `  ${violation}`), ...tail.slice(-20).map((line) => `  | ${line}`)
 ]
+
+/** What to print of a run that broke a rule: the run, the smallest one found that breaks a rule, and how to repeat both. */
+export const failureLines = (result: WorldResult, bug?: PlantedBug): readonly string[] => {
+  const small = shrinkFailure(result, bug)
+  const planted = bug === undefined ? "" : ` --bug ${bug.name}`
+  return [
+    ...runLines(result), `repeat: npm run sim -- --from ${result.scenario.seed} --seeds 1${planted}`, "", `shrunk to ${sizeOf(small.scenario)} of ${sizeOf(result.scenario)} parts:`, ...runLines(small),
+    `repeat: npm run sim -- --scenario '${JSON.stringify(small.scenario)}'${planted}`
+  ]
+}
+
+/** Without traces of calls, which cost more than a run: a failing one can be run again with them. */
+const withoutStacks = <A>(run: () => A): A => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
 
 /** Runs the seeds from `from` on; `onFailure` hears of each run that broke a rule, `onRun` of every one. */
 export const runCampaign = (from: number, seeds: number, onFailure: (result: WorldResult) => void, onRun: (done: number) => void = () => {}): CampaignSummary => {
   const summary = { passed: 0, failed: 0, commits: 0, fenced: 0, kills: 0, zombies: 0, telling: 0 }
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = runWorld(seed)
+    const result = withoutStacks(() => runWorld(seed))
     const { commits, fenced, kills, pauses, calmestCommits } = result.stats
     summary.commits += commits
     summary.fenced += fenced
@@ -42,7 +70,7 @@ export const runCampaign = (from: number, seeds: number, onFailure: (result: Wor
     if (result.violations.length === 0) summary.passed += 1
     else {
       summary.failed += 1
-      onFailure(result)
+      onFailure(runWorld(seed))
     }
     onRun(seed - from + 1)
   }
@@ -52,7 +80,7 @@ export const runCampaign = (from: number, seeds: number, onFailure: (result: Wor
 /** The first run among the seeds that the bug breaks, or undefined when none does. */
 export const catchBug = (bug: PlantedBug, from: number, seeds: number): WorldResult | undefined => {
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = runWorld(seed, bug)
+    const result = withoutStacks(() => runWorld(seed, bug))
     if (result.violations.length > 0) return result
   }
   return undefined

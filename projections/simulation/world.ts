@@ -20,6 +20,8 @@ import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelSt
 import { simulatedProjections } from "./oracleProjections.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
 import { SeededRandom } from "./random.ts"
+import { STORM_MS_MAX } from "./scenario.ts"
+import type { Deed, Scenario } from "./scenario.ts"
 import { VirtualTime } from "./virtualTime.ts"
 import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
 import { Workload } from "./workload.ts"
@@ -32,7 +34,6 @@ import { WorldTrace } from "./worldTrace.ts"
 
 const START_MS = 1_700_000_000_000
 /** Virtual ms. */
-const STORM_MS_MAX = 120_000
 const RECOVERY_MS_MAX = 60_000
 const REST_MS = 3_000
 const STOP_MS_MAX = 10_000
@@ -50,7 +51,8 @@ export interface WorldStats {
 }
 
 export interface WorldResult {
-  readonly seed: number
+  /** What was run, with the deeds that came to happen. */
+  readonly scenario: Scenario
   /** Empty when every rule held. */
   readonly violations: readonly string[]
   readonly traceHash: string
@@ -87,6 +89,9 @@ export class World {
   readonly projectors: (Process | undefined)[] = []
   readonly ingests: (Process | undefined)[] = []
   readonly halted: string[] = []
+  readonly scenario: Scenario
+  /** Deeds that happened so far. */
+  readonly struck: Deed[] = []
   /** Halt codes that are right just now. */
   expectedHalts: ReadonlySet<string> = new Set()
   private readonly engines: Engines
@@ -95,17 +100,18 @@ export class World {
   /** No projector is started again. */
   private isClosing = false
 
-  constructor(seed: number, bug: PlantedBug | undefined) {
-    this.random = new SeededRandom(seed)
+  constructor(scenario: Scenario, bug: PlantedBug | undefined) {
+    const { seed, partitions, lanes, projections, records } = scenario
+    this.scenario = scenario
+    this.random = new SeededRandom(seed ^ 0x5bd1e995)
     this.time = new VirtualTime(this.random.fork(), START_MS)
-    const partitions = this.random.between(1, 4)
-    this.identity = { logId: `sim-${seed}`, partitions, lanes: this.random.between(1, partitions), createdAtMs: START_MS }
-    this.knownProjections = this.random.between(1, simulatedProjections.length)
+    this.identity = { logId: `sim-${seed}`, partitions, lanes, createdAtMs: START_MS }
+    this.knownProjections = projections
     this.checker = new WorldChecker(this.modelDisk, simulatedProjections, this.identity)
     this.engines = this.makeEngines(bug)
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
     const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
-    this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], this.random.between(30, 110))
+    this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], records)
     this.connectDisks()
   }
 
@@ -209,15 +215,20 @@ export class World {
     const process = this.start(`projector${slot}`, run, (failure) => {
       if (failure !== undefined && !EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
       if (this.projectors[slot] === process) this.projectors[slot] = undefined
-      if (this.isClosing) return
       this.time.after(failure?.tag === "FencedError" ? this.random.between(800, 5_000) : this.random.between(20, 1_500), () => {
-        if (this.projectors[slot] === undefined) this.startProjector(slot, lanes)
+        this.restartProjector(slot, lanes)
       })
     })
     if (!process.hasEnded) this.projectors[slot] = process
   }
 
+  /** Starts a projector in a slot that is free, while projectors are started at all. */
+  restartProjector(slot: number, lanes: readonly number[]): void {
+    if (!this.isClosing && this.projectors[slot] === undefined) this.startProjector(slot, lanes)
+  }
+
   startIngest(slot: number): void {
+    if (this.isClosing) return
     this.ingests[slot] = this.start(`ingest${slot}`, () => this.clients.send(`client${slot}`), (failure) => {
       if (failure !== undefined) this.checker.violate(`ingest died: ${failure.text}`)
     })

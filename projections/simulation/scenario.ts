@@ -1,0 +1,91 @@
+/**
+ * What one run is made of, as data: how much is sent, by how many, what goes wrong and when. A seed gives one; a smaller
+ * one can be made of it by leaving things out, and run again.
+ */
+import { simulatedProjections } from "./oracleProjections.ts"
+import { SeededRandom } from "./random.ts"
+
+export const DEED_NAMES = ["kill projector", "zombie", "kill ingest", "store down", "log down", "deployment", "power cut, index lost"] as const
+export type DeedName = (typeof DEED_NAMES)[number]
+
+export const DAMAGES = ["lost head", "other tail"] as const
+
+/** Something that happens to the platform once. */
+export interface Deed {
+  /** After the start of the run, virtual ms. */
+  readonly atMs: number
+  readonly name: DeedName
+  /** Seed of what the deed itself leaves to chance: whom it hits, for how long. */
+  readonly draw: number
+}
+
+/** Probabilities from 0 to 1 of what goes wrong with every call, and the longest delay of one in ms. */
+export interface Odds {
+  readonly slow: number
+  readonly slowMsMax: number
+  readonly commitFault: number
+  readonly appendFault: number
+  readonly busFault: number
+  readonly indexFault: number
+}
+
+export const NO_FAULTS: Odds = { slow: 0, slowMsMax: 0, commitFault: 0, appendFault: 0, busFault: 0, indexFault: 0 }
+
+export interface Scenario {
+  /** Decides everything that is not written down here. */
+  readonly seed: number
+  /** Records the clients make in all. */
+  readonly records: number
+  readonly partitions: number
+  readonly lanes: number
+  readonly projectors: number
+  readonly ingests: number
+  /** Projections that the projectors know at the start. */
+  readonly projections: number
+  readonly odds: Odds
+  readonly deeds: readonly Deed[]
+  /** What becomes of the log at the end. */
+  readonly damage: (typeof DAMAGES)[number] | "none"
+}
+
+/** No run takes longer than this, virtual ms. */
+export const STORM_MS_MAX = 120_000
+
+/** Deeds until the end of the longest run: those after the clients' end never happen. */
+const deedsOf = (random: SeededRandom): readonly Deed[] => {
+  const chosen: DeedName[] = ["kill projector", "zombie", "zombie", ...DEED_NAMES.slice(2).filter(() => random.chance(0.4))]
+  const rarestMs = random.pick([300, 600, 1_200])
+  const deeds: Deed[] = []
+  for (let atMs = random.between(300, 1_500); atMs < STORM_MS_MAX; atMs += random.chance(0.25) ? random.between(1_200, 3_000) : random.between(30, rarestMs))
+    deeds.push({ atMs, name: random.pick(chosen), draw: random.between(0, 2 ** 31) })
+  return deeds
+}
+
+/** The scenario of a seed. */
+export const scenarioOf = (seed: number): Scenario => {
+  const random = new SeededRandom(seed)
+  const partitions = random.between(1, 4)
+  const odds = {
+    slow: random.pick([0, 0.05, 0.2]), slowMsMax: random.pick([5, 30, 120]), commitFault: random.pick([0, 0.05, 0.15]), appendFault: random.pick([0, 0.05, 0.2]),
+    busFault: random.pick([0, 0.1, 0.4]), indexFault: random.pick([0, 0, 0.1])
+  }
+  return {
+    seed, partitions, odds, lanes: random.between(1, partitions), records: random.between(40, 120), projectors: random.between(2, 3), ingests: random.between(1, 2),
+    projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "none"])
+  }
+}
+
+const isCount = (value: unknown, least: number, most: number): boolean => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
+
+/** Reads what `JSON.stringify` wrote of a scenario. Throws `RangeError` when it is none. */
+export const parseScenario = (text: string): Scenario => {
+  const given = JSON.parse(text) as Partial<Record<keyof Scenario, unknown>>
+  const { partitions, deeds, odds, damage } = given
+  const isSound = isCount(given.seed, 0, 2 ** 53) && isCount(given.records, 1, 1e6) && isCount(partitions, 1, 64) && isCount(given.lanes, 1, Number(partitions))
+    && isCount(given.projectors, 1, 16) && isCount(given.ingests, 1, 16) && isCount(given.projections, 1, simulatedProjections.length)
+    && Array.isArray(deeds) && deeds.every((deed: Partial<Deed>) => isCount(deed.atMs, 0, STORM_MS_MAX) && DEED_NAMES.some((name) => name === deed.name) && isCount(deed.draw, 0, 2 ** 31))
+    && typeof odds === "object" && odds !== null && Object.keys(NO_FAULTS).every((name) => typeof (odds as Record<string, unknown>)[name] === "number")
+    && ["none", ...DAMAGES].some((known) => known === damage)
+  if (!isSound) throw new RangeError("this is no scenario of the simulation")
+  return given as Scenario
+}
