@@ -22,6 +22,8 @@ export interface PostgresOptions {
   readonly snapshotsMax?: number
   /** How long a request waits for a connection, ms; 5,000 when absent. */
   readonly connectTimeoutMs?: number
+  /** How long a writer may pause within a transaction before the server ends it, ms; 10,000 when absent. A frozen process holds others up that long. */
+  readonly writerIdleMs?: number
 }
 
 /** The database cannot be used: not reachable, refused, of unsafe settings, or of a newer version. `reason` is one sentence. */
@@ -71,7 +73,7 @@ export interface Pools {
 export const openPools = (options: PostgresOptions): Effect.Effect<Pools, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => ({
-      writers: makePool(options, options.writersMax ?? WRITERS_MAX, WRITER_IDLE_MS),
+      writers: makePool(options, options.writersMax ?? WRITERS_MAX, options.writerIdleMs ?? WRITER_IDLE_MS),
       snapshots: makePool(options, options.snapshotsMax ?? SNAPSHOTS_MAX, SNAPSHOT_IDLE_MS)
     })),
     ({ writers, snapshots }) => Effect.promise(() => Promise.all([writers.end(), snapshots.end()]))

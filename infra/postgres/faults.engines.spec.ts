@@ -128,6 +128,25 @@ CREATE CONSTRAINT TRIGGER forced AFTER INSERT ON "${namespace}".p_g1 DEFERRABLE 
     }))
   })
 
+  it("holds others up for a limited time when a process freezes in the middle of a flush; thawed, it has changed nothing", async () => {
+    const hints = [{ tenantId: "acme", resolution: 0 as const, windowStartMs: 0, keyId: row.keyId, revision: 1n }]
+    await withStore(namespace, (store) => Effect.gen(function* () {
+      yield* prepare(store, "p", { lanes: 2 })
+      const isFrozen = proxy.freezeAfter("outbox (sequence")
+      const frozen = Effect.runPromise(Effect.flip(store.commit([commitOf("p", 0, 1n, 0n, 5n, { rows: [row], hints })])))
+      yield* Effect.promise(() => isFrozen)
+      // It holds its lane and the outbox now; both are free again once the server has ended its session.
+      yield* Effect.promise(() => withStore(namespace, (other) => Effect.gen(function* () {
+        yield* other.commit([commitOf("p", 1, 1n, 0n, 7n, { hints })])
+        expect((yield* other.takeOver(LANE)).partitions[0]?.nextOffset).toBe(0n)
+      })))
+      proxy.thaw()
+      expect(yield* Effect.promise(() => frozen)).toMatchObject({ _tag: "CommitUnknownError" })
+      expect(yield* Effect.flip(store.commit([commitOf("p", 0, 1n, 0n, 5n, { rows: [row] })]))).toMatchObject({ _tag: "FencedError" })
+      expect(yield* state(store)).toEqual({ next: 0n, revision: undefined })
+    }), { url: proxy.url, writerIdleMs: 500 })
+  })
+
   it("answers in time when every connection is taken, keeps flushes apart from readers, and goes on when one is free", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")
