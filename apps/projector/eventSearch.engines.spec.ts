@@ -1,15 +1,15 @@
 /** Event search on a real Elasticsearch: the contract, the same answers as a scan of the log, and an index that lags, fails or stops. */
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
+import { EventIndexing } from "@tidemark/domain/ports/EventIndexing"
+import type { EventIndexer, EventIndexingShape } from "@tidemark/domain/ports/EventIndexing"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
 import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
 import type { EventSearch, EventSearchPage, SearchIndexShape } from "@tidemark/domain/ports/SearchIndex"
 import { searchIndexContract } from "@tidemark/domain/ports/SearchIndex.contract"
-import type { EventIndexer } from "@tidemark/infra-elasticsearch/eventIndexer"
 import { openFaultProxy } from "@tidemark/infra-elasticsearch/faultProxy"
-import { openEventSearch } from "@tidemark/infra-elasticsearch/SearchIndexElasticsearch"
-import type { EventSearchElasticsearch } from "@tidemark/infra-elasticsearch/SearchIndexElasticsearch"
+import { eventSearchElasticsearch } from "@tidemark/infra-elasticsearch/SearchIndexElasticsearch"
 import { dropNamespace, elasticsearchUrl, freshNamespace } from "@tidemark/infra-elasticsearch/specNamespace"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { createMemoryLogDisk, memoryEventLog } from "@tidemark/projections/simulation/memoryEventLog"
@@ -39,10 +39,9 @@ searchIndexContract("Elasticsearch", () => {
     open: (records) => Layer.effect(SearchIndex, Effect.gen(function* () {
       const log = yield* EventLog
       if (records.length > 0) yield* log.append(records)
-      const { search, indexer } = yield* openEventSearch({ url: elasticsearchUrl(), namespace }, log)
-      yield* indexAll(log, indexer())
-      return search
-    })).pipe(Layer.provide(makeLog().layer)),
+      yield* indexAll(log, (yield* EventIndexing).indexer({}))
+      return yield* SearchIndex
+    })).pipe(Layer.provide(eventSearchElasticsearch({ url: elasticsearchUrl(), namespace }).pipe(Layer.provideMerge(makeLog().layer)))),
     dispose: () => dropNamespace(namespace)
   }
 })
@@ -102,7 +101,7 @@ interface Opened {
   readonly disk: ReturnType<typeof makeLog>["disk"]
   readonly search: SearchIndexShape
   readonly scan: SearchIndexShape
-  readonly indexer: EventSearchElasticsearch["indexer"]
+  readonly indexer: EventIndexingShape["indexer"]
 }
 
 const opened = async (use: (open: Opened, namespace: string) => Effect.Effect<void, unknown, Scope.Scope>, url = elasticsearchUrl()): Promise<void> => {
@@ -111,9 +110,10 @@ const opened = async (use: (open: Opened, namespace: string) => Effect.Effect<vo
   try {
     await Effect.runPromise(Effect.gen(function* () {
       const log = yield* EventLog
-      const { search, indexer } = yield* openEventSearch({ url, namespace }, log)
-      yield* use({ log, disk, search, indexer, scan: yield* SearchIndex }, namespace)
-    }).pipe(Effect.scoped, Effect.provide(searchIndexLogScan.pipe(Layer.provideMerge(layer)))))
+      const scan = yield* Effect.provide(Effect.gen(function* () { return yield* SearchIndex }), searchIndexLogScan)
+      const { indexer } = yield* EventIndexing
+      yield* use({ log, disk, search: yield* SearchIndex, indexer: (options) => indexer({ eventsPerSecondMax: 1_000_000, ...options }), scan }, namespace)
+    }).pipe(Effect.scoped, Effect.provide(eventSearchElasticsearch({ url, namespace }).pipe(Layer.provideMerge(layer)))))
   } finally {
     await dropNamespace(namespace)
   }
@@ -139,12 +139,12 @@ describe("event search on Elasticsearch", () => {
         const random = new SeededRandom(seed)
         const records = Array.from({ length: 400 }, (_, n) => randomRecord(random, n))
         yield* open.log.append(records.slice(0, 300))
-        yield* indexAll(open.log, open.indexer())
+        yield* indexAll(open.log, open.indexer({}))
         yield* expectSame(open, random, seed, 25)
         // The tail is in the log only.
         yield* open.log.append(records.slice(300))
         yield* expectSame(open, random, seed, 25)
-        yield* indexAll(open.log, open.indexer())
+        yield* indexAll(open.log, open.indexer({}))
         yield* expectSame(open, random, seed, 25)
       }))
     }
@@ -159,11 +159,11 @@ describe("event search on Elasticsearch", () => {
         // 409 to a create says that the document is there: never answered falsely here.
         proxy.faults = { item: () => (random.chance(0.1) ? random.pick([429, 503] as const) : undefined), loseAnswer: () => random.chance(0.2), request: () => (random.chance(0.2) ? 503 : undefined) }
         for (let run = 0; run < 5; run++) {
-          const two = Effect.all([open.indexer().run, open.indexer().run], { concurrency: 2 })
+          const two = Effect.all([open.indexer({}).run, open.indexer({}).run], { concurrency: 2 })
           yield* Effect.raceFirst(two, Effect.sleep(random.between(20, 600)))
         }
         proxy.faults = {}
-        yield* indexAll(open.log, open.indexer())
+        yield* indexAll(open.log, open.indexer({}))
         yield* Effect.promise(() => fetch(`${elasticsearchUrl()}/${namespace}-events-*/_refresh`, { method: "POST" }))
         const counted = yield* Effect.promise(async () => ((await (await fetch(`${elasticsearchUrl()}/${namespace}-events-*/_count`)).json()) as { readonly count: number }).count)
         expect(counted).toBe(3_000)
@@ -179,7 +179,7 @@ describe("event search on Elasticsearch", () => {
     const { url } = proxy
     await opened((open) => Effect.gen(function* () {
       yield* open.log.append([event(1), event(2)])
-      yield* indexAll(open.log, open.indexer())
+      yield* indexAll(open.log, open.indexer({}))
       yield* Effect.promise(() => proxy.close())
       yield* open.log.append([event(3)])
       expect(yield* found(open.search)).toBe(3)
@@ -198,7 +198,7 @@ describe("event search on Elasticsearch", () => {
   it("stops where the log is not the one that was indexed or lacks what comes next, and never skips", async () => {
     await opened((open) => Effect.gen(function* () {
       yield* open.log.append([event(1), event(2), event(3)])
-      yield* indexAll(open.log, open.indexer())
+      yield* indexAll(open.log, open.indexer({}))
       const halts: string[] = []
       const halted = ({ code }: { readonly code: string }) => void halts.push(code)
       const partition = open.disk.partitions[0]

@@ -1,6 +1,9 @@
 /** The projector role: threads that fold the lanes this process owns, and what tells others of it. */
 import { availableParallelism } from "node:os"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
+import { EventIndexing } from "@tidemark/domain/ports/EventIndexing"
+import type { EventIndexer } from "@tidemark/domain/ports/EventIndexing"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { LaneAssignment } from "@tidemark/domain/ports/LaneAssignment"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
@@ -48,12 +51,41 @@ const makePublishing = Effect.fn(function* ({ telemetry }: ServeOptions, model: 
   return { wake: publisher.wake, run, parts }
 })
 
+/** Keeps the event search of this process' partitions fed, where the search engine has to be. */
+const makeIndexing = Effect.fn(function* ({ telemetry: { log } }: ServeOptions) {
+  const indexing = yield* Effect.serviceOption(EventIndexing)
+  const { identity } = yield* EventLog
+  const scope = yield* Effect.scope
+  let running: { readonly indexer: EventIndexer; readonly fiber: Fiber.Fiber<never> } | undefined
+  const run = (lanes: readonly number[]) => Effect.gen(function* () {
+    if (Option.isNone(indexing)) return
+    if (running !== undefined) yield* Fiber.interrupt(running.fiber)
+    running = undefined
+    const partitions = Array.from({ length: identity.partitions }, (_, partition) => partition).filter((partition) => lanes.includes(partition % identity.lanes))
+    if (partitions.length === 0) return
+    const indexer = indexing.value.indexer({
+      partitions,
+      retrying: (cause) => log.warn({ cause }, "the event index waits"),
+      halted: ({ code, detail }) => log.error({ code, detail }, "indexing events halted")
+    })
+    running = { indexer, fiber: yield* Effect.forkIn(indexer.run, scope) }
+  })
+  const parts = (): readonly ReadyPart[] => {
+    if (running === undefined) return []
+    const { halt, refused } = running.indexer.status()
+    const detail = halt === undefined ? `partitions ${[...running.indexer.status().indexed.keys()].join(", ")}` : `HALTED ${halt.code}: ${halt.detail}`
+    return [{ name: "event index", ready: halt === undefined, detail: refused === 0 ? detail : `${detail}, ${refused} events were refused` }]
+  }
+  return { run, parts }
+})
+
 /** Joins those who fold; the threads follow the lanes this process is given. */
 export const startProjectors = Effect.fn(function* (options: ServeOptions, model: SettingsModel) {
   const { telemetry, startThread, end } = options
   const { log } = telemetry
   const drain = makeOutboxDrain()
   const publishing = yield* makePublishing(options, model)
+  const indexing = yield* makeIndexing(options)
   const pool = yield* makeProjectorPool({
     processors: availableParallelism(),
     startThread,
@@ -76,8 +108,9 @@ export const startProjectors = Effect.fn(function* (options: ServeOptions, model
     if (options.settings.shared) log.info({ lanes }, "lanes of this process")
     owned = lanes
     yield* publishing.run(lanes.includes(PUBLISHING_LANE))
+    yield* indexing.run(lanes)
     yield* pool.own(lanes)
   }))
   const lanesPart = (): readonly ReadyPart[] => (options.settings.shared ? [{ name: "lanes", ready: true, detail: owned.length === 0 ? "none; other processes have them" : owned.join(", ") }] : [])
-  return { appended: pool.appended, parts: () => [...lanesPart(), ...publishing.parts()] } satisfies Projectors
+  return { appended: pool.appended, parts: () => [...lanesPart(), ...publishing.parts(), ...indexing.parts()] } satisfies Projectors
 })

@@ -3,15 +3,17 @@
  * same rule as a scan of the log, and what is not indexed yet is scanned. Without Elasticsearch the whole log is scanned:
  * the same answers, slower.
  */
+import { decodeRecord } from "@tidemark/domain/events/envelope"
+import { EventIndexing } from "@tidemark/domain/ports/EventIndexing"
+import type { EventIndexingShape } from "@tidemark/domain/ports/EventIndexing"
 import { EventLog, LogCorruptError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
-import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { newestFirst, openReaders, refillFromLog } from "@tidemark/domain/ports/newestFirst"
 import type { PartitionReader, SearchedRecord } from "@tidemark/domain/ports/newestFirst"
 import { SearchIndex, SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import type { EventSearch, SearchIndexShape } from "@tidemark/domain/ports/SearchIndex"
 import { compileSearch } from "@tidemark/domain/ports/searchMatching"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
 import type { Elasticsearch, ElasticsearchSettings, ElasticsearchUnreachableError } from "./elasticsearchClient.ts"
@@ -19,7 +21,6 @@ import { EventCheckpoints } from "./eventCheckpoints.ts"
 import type { EventSource } from "./eventDocuments.ts"
 import { EventNames, eventFilter, recordOf } from "./eventDocuments.ts"
 import { makeEventIndexer } from "./eventIndexer.ts"
-import type { EventIndexer, EventIndexerOptions } from "./eventIndexer.ts"
 import { Indices } from "./indices.ts"
 
 /** Somebody waits for the answer, and the log has it too. */
@@ -95,25 +96,18 @@ class EventSearcher {
   }
 }
 
-export interface EventSearchElasticsearch {
-  readonly search: SearchIndexShape
-  /** An indexer of this log, on the same connection. */
-  readonly indexer: (options?: EventIndexerOptions) => EventIndexer
-}
-
-/** Search over `log` and what indexes it, of one namespace in the cluster at `settings.url`. Needs it at start. */
-export const openEventSearch = (settings: ElasticsearchSettings, log: EventLogShape): Effect.Effect<EventSearchElasticsearch, ElasticsearchUnreachableError, Scope.Scope> =>
+/** Search over `log` and what indexes it, on one connection. */
+const openEventSearch = (settings: ElasticsearchSettings, log: EventLogShape): Effect.Effect<Context.Context<SearchIndex | EventIndexing>, ElasticsearchUnreachableError, Scope.Scope> =>
   Effect.map(connectElasticsearch(settings), (engine) => {
     const searcher = new EventSearcher(engine, log, settings.namespace)
-    return {
-      search: {
-        searchEvents: (query, options) => searcher.search(query, options).pipe(
-          Effect.mapError((error) => (error instanceof SearchUnavailableError || error instanceof LogCorruptError ? error : new SearchUnavailableError({ cause: error }))))
-      },
-      indexer: (options = {}) => makeEventIndexer(engine, log, settings.namespace, options)
+    const search: SearchIndexShape = {
+      searchEvents: (query, options) => searcher.search(query, options).pipe(
+        Effect.mapError((error) => (error instanceof SearchUnavailableError || error instanceof LogCorruptError ? error : new SearchUnavailableError({ cause: error }))))
     }
+    const indexing: EventIndexingShape = { indexer: (options) => makeEventIndexer(engine, log, settings.namespace, options) }
+    return Context.add(Context.make(SearchIndex, search), EventIndexing, indexing)
   })
 
-/** Search by the index and the log. */
-export const searchIndexElasticsearch = (settings: ElasticsearchSettings): Layer.Layer<SearchIndex, ElasticsearchUnreachableError, EventLog> =>
-  Layer.effect(SearchIndex, Effect.flatMap(EventLog, (log) => Effect.map(openEventSearch(settings, log), ({ search }) => search)))
+/** Search by the index and the log, and what feeds the index, of one namespace in the cluster at `settings.url`. Needs it at start. */
+export const eventSearchElasticsearch = (settings: ElasticsearchSettings): Layer.Layer<SearchIndex | EventIndexing, ElasticsearchUnreachableError, EventLog> =>
+  Layer.effectContext(Effect.flatMap(Effect.gen(function* () { return yield* EventLog }), (log) => openEventSearch(settings, log)))

@@ -5,8 +5,10 @@
  */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { EventLogShape, LogBatch, LogReadError } from "@tidemark/domain/ports/EventLog"
+import { EventIndexHaltedError } from "@tidemark/domain/ports/EventIndexing"
+import type { EventIndexer, EventIndexerOptions, EventIndexerStatus } from "@tidemark/domain/ports/EventIndexing"
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
-import { Clock, Effect, Random, Schema } from "effect"
+import { Clock, Effect, Random } from "effect"
 import { isAgain, sendBulk } from "./bulk.ts"
 import type { BulkItem } from "./bulk.ts"
 import type { Elasticsearch } from "./elasticsearchClient.ts"
@@ -16,37 +18,11 @@ import { EventCheckpoints } from "./eventCheckpoints.ts"
 import { EVENT_SHAPE, EventNames, eventDocument } from "./eventDocuments.ts"
 import { Indices, writeAlias } from "./indices.ts"
 
-/** The log is not the one that was indexed, or what comes next is gone from it. Never skip: somebody has to decide. */
-export class EventIndexHaltedError extends Schema.TaggedError<EventIndexHaltedError>()("EventIndexHaltedError", {
-  code: Schema.Literals(["LOG_GAP", "LOG_DIVERGED", "LOG_CORRUPT"]),
-  detail: Schema.String
-}) {}
-
-export interface EventIndexerOptions {
-  /** Those this indexer copies; all when absent. */
-  readonly partitions?: readonly number[]
-  readonly retrying?: (cause: string) => void
-  readonly halted?: (error: EventIndexHaltedError) => void
-}
-
-export interface EventIndexer {
-  /** Copies until interrupted; begins at the checkpoints. */
-  readonly run: Effect.Effect<never>
-  readonly status: () => {
-    readonly halt: { readonly code: string; readonly detail: string } | undefined
-    /** Next offset to index, by partition; empty before the first look. */
-    readonly position: ReadonlyMap<number, bigint>
-    /** Searchable and written down, by partition. */
-    readonly indexed: ReadonlyMap<number, bigint>
-    /** Events the engine refused. */
-    readonly refused: number
-  }
-}
-
-const READ_BYTES = 2 * 1024 * 1024
+const READ_BYTES = 512 * 1024
 const READ_WAIT_MS = 500
 /** What was stored is made searchable at most this often while more comes, ms. */
 const REFRESH_EVERY_MS = 1_000
+const EVENTS_PER_SECOND_MAX = 3_000
 const RETRY_FIRST_MS = 200
 const RETRY_MAX_MS = 10_000
 
@@ -98,7 +74,7 @@ class Indexer {
     this.options = options
   }
 
-  status = () => ({ halt: this.halt === undefined ? undefined : { code: this.halt.code, detail: this.halt.detail }, position: this.position, indexed: this.indexed, refused: this.refused })
+  status = (): EventIndexerStatus => ({ halt: this.halt === undefined ? undefined : { code: this.halt.code, detail: this.halt.detail }, indexed: this.indexed, refused: this.refused })
 
   /** Puts what is not stored yet; answers what has to be sent again. */
   private async put(pending: readonly Pending[]): Promise<readonly Pending[]> {
@@ -164,9 +140,12 @@ class Indexer {
     const from = [...this.position].map(([partition, nextOffset]) => ({ partition, nextOffset }))
     const batches = yield* this.log.read(from, { bytesMax: READ_BYTES, waitMaxMs: READ_WAIT_MS })
     const position = new Map(this.position)
-    yield* this.store(eventsOf(batches, this.names, position))
+    const beganMs = yield* Clock.currentTimeMillis
+    const events = eventsOf(batches, this.names, position)
+    yield* this.store(events)
     this.position = position
     const nowMs = yield* Clock.currentTimeMillis
+    yield* Effect.sleep(Math.max(0, beganMs + (1_000 * events.length) / (this.options.eventsPerSecondMax ?? EVENTS_PER_SECOND_MAX) - nowMs))
     if (batches.length > 0 && nowMs < this.refreshedMs + REFRESH_EVERY_MS) return
     yield* orUnavailable(() => this.makeSearchable())
     this.refreshedMs = nowMs
@@ -192,7 +171,7 @@ class Indexer {
 }
 
 /** An indexer of `log` into the indices of one namespace. */
-export const makeEventIndexer = (engine: Elasticsearch, log: EventLogShape, namespace: string, options: EventIndexerOptions = {}): EventIndexer => {
+export const makeEventIndexer = (engine: Elasticsearch, log: EventLogShape, namespace: string, options: EventIndexerOptions): EventIndexer => {
   const indexer = new Indexer(engine, log, namespace, options)
   return { run: indexer.run, status: indexer.status }
 }

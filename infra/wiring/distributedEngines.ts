@@ -9,8 +9,8 @@ import { join } from "node:path"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { partitionIndexLmdb } from "@tidemark/infra-embedded/PartitionIndexLmdb"
-import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { eventStoreDb } from "@tidemark/infra-eventstoredb/EventStoreEventStoreDb"
+import { eventSearchElasticsearch } from "@tidemark/infra-elasticsearch/SearchIndexElasticsearch"
 import { windowIndexElasticsearch } from "@tidemark/infra-elasticsearch/WindowIndexElasticsearch"
 import { laneAssignmentKafka } from "@tidemark/infra-kafka/LaneAssignmentKafka"
 import { KafkaLogError, eventLogKafka } from "@tidemark/infra-kafka/EventLogKafka"
@@ -89,11 +89,12 @@ const readModels = (configuration: Configuration) => named(configuration, "postg
 /** Opens all engines; they close with the scope. */
 export const distributedEngines = (configuration: Configuration) => {
   const namespace = configuration.namespace.value
+  const elasticsearch = { url: addressOf(configuration, "elasticsearchUrl"), namespace }
   return Layer.mergeAll(
     partitionIndex(configuration),
     laneAssignment(configuration),
-    searchIndexLogScan,
-    named(configuration, "elasticsearchUrl", windowIndexElasticsearch({ url: addressOf(configuration, "elasticsearchUrl"), namespace })),
+    named(configuration, "elasticsearchUrl", eventSearchElasticsearch(elasticsearch)),
+    named(configuration, "elasticsearchUrl", windowIndexElasticsearch(elasticsearch)),
     readModels(configuration),
     named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
