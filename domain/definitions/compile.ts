@@ -157,8 +157,8 @@ export const compileDefinition = (definition: ProjectionDefinition, seed: number
     measureNames: Object.keys(definition.measures),
     createAccumulators: () => measures.map(({ spec }) => createAccumulator(spec)),
     extract: (event, out) => {
-      out.key.length = dimensions.length
-      out.values.length = measures.length
+      if (out.key.length !== dimensions.length) out.key.length = dimensions.length
+      if (out.values.length !== measures.length) out.values.length = measures.length
       try {
         return fill(event, out)
       } catch (cause) {

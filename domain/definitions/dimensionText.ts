@@ -9,8 +9,11 @@ export const OTHER = "__other__"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
+/** First letters of the reserved texts and of the escape: most texts have another. */
+const isPlain = (letter: number): boolean => letter !== 0x5c && letter !== 0x28 && letter !== 0x5f
+
 /** A client's own text is escaped with a backslash where it would read as a reserved one. */
-const escape = (text: string): string => (/^\\*(\(none\)|__other__)$/.test(text) ? `\\${text}` : text)
+const escape = (text: string): string => (isPlain(text.charCodeAt(0)) ? text : /^\\*(\(none\)|__other__)$/.test(text) ? `\\${text}` : text)
 
 /** `text` as it is stored when it is longer than `bytesMax` UTF-8 bytes: a prefix, `…` and a hash of all of it. */
 export const shorten = (text: string, bytesMax: number, seed: number): string => {

@@ -18,8 +18,25 @@ export const deviceClass: EventHelper = (value) => {
   return /mobi|iphone/i.test(value) ? "mobile" : "desktop"
 }
 
+const REMEMBERED_MAX = 4_096
+
+/** The helper with what it answered last for texts that came lately: hosts and devices come again and again. */
+const remembering = (helper: EventHelper): EventHelper => {
+  const answers = new Map<string, string | null>()
+  return (value) => {
+    if (typeof value !== "string") return helper(value)
+    let answer = answers.get(value)
+    if (answer === undefined) {
+      answer = helper(value)
+      if (answers.size >= REMEMBERED_MAX) answers.clear()
+      answers.set(value, answer)
+    }
+    return answer
+  }
+}
+
 /** Helpers of this binary by name, with their versions. */
 export const HELPERS: ReadonlyMap<string, { readonly version: number; readonly helper: EventHelper }> = new Map([
-  ["referrerHost", { version: 1, helper: referrerHost }],
-  ["deviceClass", { version: 1, helper: deviceClass }]
+  ["referrerHost", { version: 1, helper: remembering(referrerHost) }],
+  ["deviceClass", { version: 1, helper: remembering(deviceClass) }]
 ])

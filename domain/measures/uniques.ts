@@ -25,6 +25,12 @@ const sortedWords = new Uint32Array(sorted.buffer)
 const LOW_WORD = new Uint32Array(BigUint64Array.of(1n).buffer)[0] === 1 ? 0 : 1
 const HIGH_WORD = 1 - LOW_WORD
 
+const emptySlots = (length: number): number[] => {
+  const slots: number[] = []
+  for (let i = 0; i < length; i++) slots.push(0)
+  return slots
+}
+
 /** Registers four at a time: most words of a sparse state are zero. */
 const wordsOf = (registers: Uint8Array): Uint32Array => new Uint32Array(registers.buffer, registers.byteOffset, REGISTERS / 4)
 
@@ -42,8 +48,11 @@ export interface UniquesEstimate {
  */
 export class Uniques {
   readonly kind = "uniques"
-  /** Open addressing: hi and lo of slot i at 2i and 2i + 1; (0, 0) is an empty slot. Unused once estimating. */
-  private slots = new Uint32Array(16)
+  /**
+   * Open addressing: hi and lo of slot i at 2i and 2i + 1 as signed 32-bit integers; (0, 0) is an empty slot. Unused once
+   * estimating. A plain array: a typed one of more than 64 bytes costs an allocation outside the heap, and most sets are small.
+   */
+  private slots: number[] = emptySlots(16)
   /** Hashes in `slots`. */
   private used = 0
   /** Whether the hash (0, 0), which a slot cannot hold, is a member. */
@@ -126,25 +135,27 @@ export class Uniques {
     }
     const slots = this.slots
     const mask = slots.length - 2
-    let at = (lo << 1) & mask
+    const high = hi | 0
+    const low = lo | 0
+    let at = (low << 1) & mask
     while (slots[at] !== 0 || slots[at + 1] !== 0) {
-      if (slots[at + 1] === lo && slots[at] === hi) return
+      if (slots[at + 1] === low && slots[at] === high) return
       at = (at + 2) & mask
     }
     if (this.members() === EXACT_MAX) {
       this.raise(this.startEstimating(), registerOf(hi), rankOf(hi, lo))
       return
     }
-    slots[at] = hi
-    slots[at + 1] = lo
+    slots[at] = high
+    slots[at + 1] = low
     this.used++
-    if (this.used * 4 > slots.length) this.grow()
+    if (this.used * 8 > slots.length * 3) this.grow()
   }
 
-  /** Doubles the slots; at most half of them are ever used. */
+  /** Doubles the slots; at most three quarters of them are ever used. */
   private grow(): void {
     const old = this.slots
-    const slots = new Uint32Array(old.length * 2)
+    const slots = emptySlots(old.length * 2)
     const mask = slots.length - 2
     for (let i = 0; i < old.length; i += 2) {
       if (old[i] === 0 && old[i + 1] === 0) continue
@@ -173,7 +184,7 @@ export class Uniques {
       const lo = slots[i + 1]!
       if (hi !== 0 || lo !== 0) this.raise(registers, registerOf(hi), rankOf(hi, lo))
     }
-    this.slots = new Uint32Array(0)
+    this.slots = []
     this.used = 0
     this.hasZero = false
     this.registers = registers
@@ -206,8 +217,8 @@ export class Uniques {
     let n = 0
     const isShort = this.used <= INSERTED_MAX
     for (let i = 0; i < slots.length; i += 2) {
-      const hi = slots[i]!
-      const lo = slots[i + 1]!
+      const hi = slots[i]! >>> 0
+      const lo = slots[i + 1]! >>> 0
       if (hi === 0 && lo === 0) continue
       let at = n++
       while (isShort && at > 0) {

@@ -143,6 +143,16 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p"))))).toMatchObject({ pointerVersion: 1 })
     }))
 
+    it("answers the duplicates of any offset range, whichever flushes entered them", session(async (run) => {
+      const duplicate = (offset: bigint, tenantId = "t", partition = 0) => ({ partition, offset, tenantId })
+      const entries = [duplicate(1n), duplicate(3n, "u"), duplicate(4n), duplicate(9n, "u"), duplicate(10n), duplicate(11n)]
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 5n, { duplicates: entries.slice(0, 3) })]))
+      await run((store) => store.commit([commitOf(0, 1n, 5n, 12n, { duplicates: entries.slice(3) }), commitOf(1, 1n, 0n, 12n, { duplicates: [duplicate(4n, "v", 1)] })]))
+      const found = await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => Effect.forEach([[0n, 99n], [2n, 3n], [4n, 9n], [5n, 8n], [11n, 11n], [12n, 99n]] as const, ([min, max]) =>
+        snapshot.duplicatesIn({ projection: "p", generation: 1, partition: 0, min, max })))))
+      expect(found).toEqual([entries, [entries[1]], [entries[2], entries[3]], [], [entries[5]], []])
+    }))
+
     it("pages a tenant's late ledger by position, and applying a held event replaces its entry", session(async (run) => {
       await run((store) => store.commit([commitOf(0, 1n, 0n, 20n, { late: [late(9n, "held"), late(10n, "held"), late(11n, "held", "u")] })]))
       await run((store) => store.commit([commitOf(0, 1n, 20n, 21n, { late: [late(10n, "applied")] })]))

@@ -5,15 +5,17 @@
  */
 import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+  DeadLetter, GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, LateEntry, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
+import type { Database } from "lmdb"
 import { fromText, toText } from "./jsonCodec.ts"
 import { readSnapshot } from "./modelSnapshot.ts"
 import { keyCountKey, laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
 import { ackOutbox, addToOutbox, forgetOutbox, incarnationOf, readOutbox, registerOutbox } from "./outboxLmdb.ts"
+import { writeDuplicates } from "./duplicateLedger.ts"
 import { dropRowsBelow, visitRowsBelow } from "./retention.ts"
 import { RowKeys, decodeRow, encodeRow } from "./rowCodec.ts"
 
@@ -69,19 +71,18 @@ const holds = (stores: ModelStores, { lane, epoch, expected }: LaneCommit): bool
   return stored.epoch === epoch && expected.length === offsets.size && expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
 }
 
+/** Under its partition, and under its tenant. */
+const writeEntry = (store: Database<string, Key>, { projection, generation }: LaneId, entry: LateEntry | DeadLetter): void => {
+  const at: Key = [projection, generation, entry.partition, offsetText(entry.offset)]
+  const text = toText(entry)
+  store.putSync(["p", ...at], text)
+  store.putSync(["t", entry.tenantId, ...at], text)
+}
+
 const writeLedgers = (stores: ModelStores, commit: LaneCommit): void => {
-  const { projection, generation } = commit.lane
-  for (const entry of commit.late) {
-    const at: Key = [projection, generation, entry.partition, offsetText(entry.offset)]
-    stores.late.putSync(["p", ...at], toText(entry))
-    stores.late.putSync(["t", entry.tenantId, ...at], toText(entry))
-  }
-  for (const entry of commit.deadLetters) {
-    const at: Key = [projection, generation, entry.partition, offsetText(entry.offset)]
-    stores.deadLetters.putSync(["p", ...at], toText(entry))
-    stores.deadLetters.putSync(["t", entry.tenantId, ...at], toText(entry))
-  }
-  for (const entry of commit.duplicates) stores.duplicates.putSync(["p", projection, generation, entry.partition, offsetText(entry.offset)], toText(entry))
+  for (const entry of commit.late) writeEntry(stores.late, commit.lane, entry)
+  for (const entry of commit.deadLetters) writeEntry(stores.deadLetters, commit.lane, entry)
+  writeDuplicates(stores, commit.lane, commit.duplicates)
 }
 
 const writeKeyCounts = (stores: ModelStores, { lane, keyCounts }: LaneCommit): void => {

@@ -1,12 +1,13 @@
 /** One LMDB read transaction, held for a scope: every answer of a request comes from the same state. */
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
+  DeadLetter, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
   WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { Database, Transaction } from "lmdb"
+import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"
 import { OFFSET_END, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
@@ -80,7 +81,7 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   late: (page) => attempt(() => ledgerPage<LateEntry>(stores.late, transaction, page)),
   deadLetters: (page) => attempt(() => ledgerPage<DeadLetter>(stores.deadLetters, transaction, page)),
   lateIn: (range) => attempt(() => ledgerRange<LateEntry>(stores.late, transaction, range)),
-  duplicatesIn: (range) => attempt(() => ledgerRange<DuplicateEntry>(stores.duplicates, transaction, range)),
+  duplicatesIn: (range) => attempt(() => readDuplicates(stores, transaction, range)),
   deadLettersIn: (range) => attempt(() => ledgerRange<DeadLetter>(stores.deadLetters, transaction, range)),
   halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value)))
 })

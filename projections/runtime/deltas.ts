@@ -43,8 +43,6 @@ export interface Counted {
   readonly offset: number
   readonly hashHi: number
   readonly hashLo: number
-  readonly late: boolean
-  readonly backfill: boolean
 }
 
 export const createDelta = ({ keyId, key }: KeyName, accumulators: readonly Accumulator[]): Delta => ({
@@ -89,7 +87,7 @@ export class DeltaTable {
   }
 
   /** Counts an event; answers the accumulators its measures go to. `key` is copied when it is new. */
-  count(tenantId: string, windowStartMs: number, key: readonly string[], counted: Counted): readonly Accumulator[] {
+  count(tenantId: string, windowStartMs: number, key: readonly string[], { offset, hashHi, hashLo }: Counted, late: boolean, backfill: boolean): readonly Accumulator[] {
     const { keys } = this.window(tenantId, windowStartMs)
     const text = keyText(key)
     let delta = keys.get(text)
@@ -99,12 +97,12 @@ export class DeltaTable {
       this.size += 1
     }
     delta.events += 1
-    if (counted.late) delta.lateEvents += 1
-    if (counted.backfill) delta.backfillEvents += 1
-    delta.hashHiSum += counted.hashHi
-    delta.hashLoSum += counted.hashLo
-    if (counted.offset < delta.minOffset) delta.minOffset = counted.offset
-    if (counted.offset > delta.maxOffset) delta.maxOffset = counted.offset
+    if (late) delta.lateEvents += 1
+    if (backfill) delta.backfillEvents += 1
+    delta.hashHiSum += hashHi
+    delta.hashLoSum += hashLo
+    if (offset < delta.minOffset) delta.minOffset = offset
+    if (offset > delta.maxOffset) delta.maxOffset = offset
     return delta.accumulators
   }
 

@@ -16,6 +16,7 @@ import { isClosed, isPastRevision, windowStart } from "@tidemark/domain/time/win
 import { emptyTally } from "./conservation.ts"
 import type { Tally } from "./conservation.ts"
 import { DeltaTable } from "./deltas.ts"
+import type { Counted } from "./deltas.ts"
 import { retainedFromMs } from "./retention.ts"
 
 /** A record with what its partition's prefix says of it. One object serves record after record: nothing of it is kept. */
@@ -139,7 +140,7 @@ export class PartitionFold {
       else tally.applied += 1
       this.enterLate(event, record, startMs, held)
     }
-    if (!held) this.fold(event, startMs, { offset: record.offset, hashHi: record.hashHi, hashLo: record.hashLo, late, backfill })
+    if (!held) this.fold(event, startMs, record, late, backfill)
   }
 
   private enterLate(event: EventEnvelope, record: ObservedRecord, startMs: number, held: boolean): void {
@@ -160,9 +161,9 @@ export class PartitionFold {
     })
   }
 
-  private fold(event: EventEnvelope, startMs: number, counted: Parameters<DeltaTable["count"]>[3]): void {
+  private fold(event: EventEnvelope, startMs: number, counted: Counted, late: boolean, backfill: boolean): void {
     this.tally.folded += 1
-    this.compiled.apply(this.out, this.deltas.count(event.tenantId, startMs, this.out.key, counted))
+    this.compiled.apply(this.out, this.deltas.count(event.tenantId, startMs, this.out.key, counted, late, backfill))
   }
 
   /** Folds a held event at the offset of the record that releases it, once. */
@@ -180,6 +181,6 @@ export class PartitionFold {
     this.tally.held -= 1
     this.tally.applied += 1
     hashUtf8(original.id, this.seed, this.hash)
-    this.fold(original, startMs, { offset: record.offset, hashHi: this.hash[0] ?? 0, hashLo: this.hash[1] ?? 0, late: true, backfill: false })
+    this.fold(original, startMs, { offset: record.offset, hashHi: this.hash[0] ?? 0, hashLo: this.hash[1] ?? 0 }, true, false)
   }
 }

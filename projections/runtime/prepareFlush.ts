@@ -103,7 +103,7 @@ const mergeDeltas = (lane: GenerationLane, windows: readonly WindowOf[], changed
     const admitted = lane.keyCounts.get(window, partition)
     const places = placesOf(lane, window)
     const minute = lane.rows.window(baseCode, window.windowStartMs)
-    const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, (keyId) => minute.get(keyId)?.offsets.has(partition) === true)
+    const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, (keyId) => minute.get(keyId)?.offsets.some((range) => range.partition === partition) === true)
     for (const delta of deltas) {
       mergeDelta(lane, changed, from, places, delta)
       merged += delta.events

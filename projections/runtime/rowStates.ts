@@ -16,6 +16,13 @@ const CACHE_BYTES_MAX = 32 << 20
 const ROW_OVERHEAD_BYTES = 400
 const TWO_32 = 2 ** 32
 
+/** Offset range of one partition. */
+export interface StateRange {
+  readonly partition: number
+  min: number
+  max: number
+}
+
 /** Counts and offsets are safe integers; `hi` and `lo` are the words of the fingerprint. */
 export interface RowState extends RowKey {
   readonly key: readonly string[]
@@ -25,7 +32,8 @@ export interface RowState extends RowKey {
   backfillEvents: number
   hi: number
   lo: number
-  readonly offsets: Map<number, { min: number; max: number }>
+  /** In order of partition. */
+  readonly offsets: StateRange[]
   revision: number
   /** As committed; `NO_ROW` when the row is new. */
   hash: RowHash
@@ -43,12 +51,14 @@ const mergeCounts = (state: RowState, delta: Delta, partition: number): void => 
   const carry = Math.floor(delta.hashLoSum / TWO_32) + (low >= TWO_32 ? 1 : 0)
   state.lo = low % TWO_32
   state.hi = (state.hi + (delta.hashHiSum % TWO_32) + carry) % TWO_32
-  const range = state.offsets.get(partition)
-  if (range === undefined) state.offsets.set(partition, { min: delta.minOffset, max: delta.maxOffset })
-  else {
-    if (delta.minOffset < range.min) range.min = delta.minOffset
-    if (delta.maxOffset > range.max) range.max = delta.maxOffset
+  const range = state.offsets.find((known) => known.partition === partition)
+  if (range === undefined) {
+    state.offsets.push({ partition, min: delta.minOffset, max: delta.maxOffset })
+    if (state.offsets.length > 1) state.offsets.sort((a, b) => a.partition - b.partition)
+    return
   }
+  if (delta.minOffset < range.min) range.min = delta.minOffset
+  if (delta.maxOffset > range.max) range.max = delta.maxOffset
 }
 
 /** Extends a row by the events of one partition's delta. */
@@ -61,11 +71,7 @@ export const mergeIntoRow = (state: RowState, delta: Delta, partition: number): 
   }
 }
 
-const offsetsOf = ({ offsets }: RowState): readonly OffsetRange[] => {
-  const ranges: OffsetRange[] = []
-  for (const [partition, { min, max }] of offsets) ranges.push({ partition, min: BigInt(min), max: BigInt(max) })
-  return ranges.length > 1 ? ranges.sort((a, b) => a.partition - b.partition) : ranges
-}
+const offsetsOf = ({ offsets }: RowState): readonly OffsetRange[] => offsets.map(({ partition, min, max }) => ({ partition, min: BigInt(min), max: BigInt(max) }))
 
 /** States of one generation's rows in one lane. */
 export class RowStates {
@@ -97,7 +103,7 @@ export class RowStates {
       accumulators: specs.map((spec, at) => decodeAccumulator(spec, row.measures[at] ?? new Uint8Array())),
       events: Number(row.events), lateEvents: Number(row.lateEvents), backfillEvents: Number(row.backfillEvents),
       hi: Number(row.fingerprint >> 32n), lo: Number(row.fingerprint & 0xffff_ffffn),
-      offsets: new Map(row.offsets.map(({ partition, min, max }) => [partition, { min: Number(min), max: Number(max) }])),
+      offsets: row.offsets.map(({ partition, min, max }) => ({ partition, min: Number(min), max: Number(max) })).sort((a, b) => a.partition - b.partition),
       revision: Number(row.revision), hash: rowHash(row), bytes
     })
   }
@@ -106,7 +112,7 @@ export class RowStates {
   adopt(window: WindowStates, key: RowKey, delta: Delta, accumulators: readonly Accumulator[], partition: number): RowState {
     const { tenantId, resolution, windowStartMs, keyId } = key
     const state: RowState = {
-      tenantId, resolution, windowStartMs, keyId, key: delta.key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hi: 0, lo: 0, offsets: new Map(),
+      tenantId, resolution, windowStartMs, keyId, key: delta.key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hi: 0, lo: 0, offsets: [],
       revision: 0, hash: NO_ROW, bytes: 0
     }
     mergeCounts(state, delta, partition)
