@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { readModelStorePostgres } from "./ReadModelStorePostgres.ts"
 import { prepare, withStore } from "./specStore.ts"
+import { startCluster } from "./testCluster.ts"
 import { databaseUrl, dropNamespace, freshNamespace, withClient } from "./testDatabase.ts"
 
 describe("opening the store on Postgres", () => {
@@ -30,6 +31,15 @@ describe("opening the store on Postgres", () => {
     const url = new URL(databaseUrl())
     url.searchParams.set("options", "-c synchronous_commit=off")
     expect(await refusal(url.toString())).toBe("Postgres has synchronous_commit = off: a committed window could be lost; set it to on.")
+  })
+
+  it("refuses a server whose disk may forget", async () => {
+    const cluster = await startCluster(["fsync=off"])
+    try {
+      expect(await refusal(cluster.url)).toBe("Postgres has fsync = off: a committed window could be lost; set it to on.")
+    } finally {
+      cluster.dispose()
+    }
   })
 
   it("says in one sentence that the server cannot be reached, or that the namespace is none", async () => {

@@ -33,8 +33,8 @@ const programs = (): Promise<{ readonly folder: string; readonly uid: number; re
     return { folder, uid, gid }
   })
 
-/** A running, empty server with its defaults. */
-export const startCluster = async (): Promise<TestCluster> => {
+/** A running, empty server with its defaults, but for `settings` (`name=value`). */
+export const startCluster = async (settings: readonly string[] = []): Promise<TestCluster> => {
   const { folder, uid, gid } = await programs()
   const port = await freePort()
   const parent = mkdtempSync(join(tmpdir(), "tidemark-cluster-"))
@@ -46,7 +46,8 @@ export const startCluster = async (): Promise<TestCluster> => {
     if (status !== 0) throw new Error(`${program} failed: ${error?.message ?? stderr}`)
   }
   run("initdb", ["-D", data, "-U", "tidemark", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"])
-  const start = (): void => run("pg_ctl", ["-D", data, "-l", join(parent, "log"), "-w", "-o", `-c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories=`, "start"])
+  const options = ["listen_addresses=127.0.0.1", `port=${port}`, "unix_socket_directories=", ...settings].map((setting) => `-c ${setting}`).join(" ")
+  const start = (): void => run("pg_ctl", ["-D", data, "-l", join(parent, "log"), "-w", "-o", options, "start"])
   const stop = ["-D", data, "-m", "immediate", "stop"]
   const stopImmediately = (): Promise<void> =>
     new Promise((resolve, reject) => {
