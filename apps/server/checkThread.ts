@@ -29,7 +29,13 @@ export interface CheckEvents {
   readonly exit: (cause: string | undefined) => void
 }
 
-/** Starts a task; answers the way to end it early. */
+/** To a checking thread: end where you are. */
+export const STOP = "stop"
+
+/** Ending a thread from outside while it opens or reads LMDB aborts the whole process: it gets this long to end by itself, ms. */
+const STOP_MS_MAX = 5_000
+
+/** Starts a task; answers the way to end it early, which resolves once it has ended. */
 export type StartCheck = (task: CheckTask, events: CheckEvents) => () => Promise<unknown>
 
 /** Threads that run `entry`, a module that calls `runCheck`; `settings` must be plain data. */
@@ -38,6 +44,16 @@ export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { 
   const worker = new Worker(entry, { workerData: { settings, task } satisfies CheckStart, name: task.kind })
   worker.on("message", message)
   worker.on("error", (error: unknown) => (cause = error instanceof Error ? error.message : inspect(error)))
-  worker.on("exit", (code) => exit(cause ?? (code === 0 ? undefined : `exit code ${code}`)))
-  return () => worker.terminate()
+  const ended = new Promise<void>((resolve) => {
+    worker.on("exit", (code) => {
+      exit(cause ?? (code === 0 ? undefined : `exit code ${code}`))
+      resolve()
+    })
+  })
+  return async () => {
+    worker.postMessage(STOP)
+    const timer = setTimeout(() => void worker.terminate(), STOP_MS_MAX)
+    await ended
+    clearTimeout(timer)
+  }
 }

@@ -6,13 +6,16 @@ import { audit } from "@tidemark/replay/verifyAudit"
 import type { MessagePort } from "node:worker_threads"
 import { Effect } from "effect"
 import type { Layer } from "effect"
+import { STOP } from "./checkThread.ts"
 import type { CheckTask, FromCheck } from "./checkThread.ts"
 
-/** Ends with the report of a verification; never, when the task is the audit. */
+/** Ends with the report of a verification, or when it is told to stop; an audit ends in no other way. */
 export const runCheck = async <E>(port: MessagePort, task: CheckTask, engines: Layer.Layer<EventLog | ReadModelStore, E>): Promise<void> => {
   const tell = (message: FromCheck) => port.postMessage(message)
-  if (task.kind === "audit") return Effect.runPromise(audit({ seed: task.seed, audited: (figures, difference) => tell({ kind: "audited", figures, difference }) }).pipe(Effect.provide(engines)))
-  const { full, tenants } = task
-  const report = await Effect.runPromise(verify({ full, tenants, progress: (line) => tell({ kind: "progress", line }) }).pipe(Effect.provide(engines)))
-  tell({ kind: "report", report })
+  const stopped = new Promise<void>((resolve) => void port.on("message", (message) => message === STOP && resolve()))
+  const work = task.kind === "audit"
+    ? audit({ seed: task.seed, audited: (figures, difference) => tell({ kind: "audited", figures, difference }) })
+    : Effect.map(verify({ full: task.full, tenants: task.tenants, progress: (line) => tell({ kind: "progress", line }) }), (report) => tell({ kind: "report", report }))
+  await Effect.runPromise(Effect.raceFirst(Effect.provide(work, engines), Effect.promise(() => stopped)))
+  port.close()
 }
