@@ -37,8 +37,8 @@ const tailOf = (blocks: BlockStore, partition: number): Tail => {
 /** True when LMDB refused before anything could have been written. */
 const isRefusal = (reason: string): boolean => /ENOSPC|No space|MDB_MAP_FULL|MDB_TXN_FULL|ENOMEM|EDQUOT|EFBIG/.test(reason)
 
-/** The log's only writer. `group`: each partition at most once. */
-export const makeCommit = (blocks: BlockStore): ((group: readonly PackedRecords[]) => Committed) => {
+/** The log's only writer. `group`: each partition at most once. `onWritten`: all is written, nothing committed or synced yet. */
+export const makeCommit = (blocks: BlockStore, onWritten: () => void = () => {}): ((group: readonly PackedRecords[]) => Committed) => {
   /** Of the partitions written since the last failure. */
   let tails = new Map<number, Tail>()
   return (group) => {
@@ -52,6 +52,7 @@ export const makeCommit = (blocks: BlockStore): ((group: readonly PackedRecords[
           blocks.putSync(keyOf(partition, end), block)
           return { partition, first: end, tail }
         })
+        onWritten()
       })
     } catch (error) {
       tails = new Map()

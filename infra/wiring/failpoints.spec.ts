@@ -14,9 +14,12 @@ const runTo = async (setting: string): Promise<readonly string[]> => {
   const store = { takeOver: () => act("take over"), commit: () => act("commit") } as unknown as ReadModelStoreShape
   const base = Layer.mergeAll(Layer.succeed(EventLog, log), Layer.succeed(ReadModelStore, store))
   await new Promise<void>((resolve) => {
-    const layer = failpointLayer(setting, () => {
-      done.push("killed")
-      resolve()
+    const layer = failpointLayer(setting, {
+      kill: () => {
+        done.push("killed")
+        resolve()
+      },
+      pause: (ms) => void done.push(`paused ${ms}`)
     }).pipe(Layer.provideMerge(base))
     const program = Effect.gen(function* () {
       const wrapped = yield* EventLog
@@ -47,8 +50,13 @@ describe("failpoints", () => {
     expect(await runTo("commit-after:2")).toEqual([...appended, "take over", "commit", "flushed"])
   })
 
+  it("pause where they say and go on", async () => {
+    expect(await runTo("append-before:2:pause=40")).toEqual(["append", "answered", "paused 40", "append", "answered", "take over", "commit", "flushed"])
+    expect(await runTo("commit-after:1:pause=5")).toEqual(["append", "answered", "append", "answered", "take over", "commit", "paused 5", "flushed"])
+  })
+
   it("refuses a name it does not know", () => {
-    for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x"]) expect(() => failpointLayer(wrong, () => {})).toThrow(/TIDEMARK_FAILPOINT/)
-    expect(FAILPOINTS).toHaveLength(5)
+    for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x", "commit-before:1:pause", "commit-before:1:pause=x"]) expect(() => failpointLayer(wrong, { kill: () => {}, pause: () => {} })).toThrow(/TIDEMARK_FAILPOINT/)
+    expect(FAILPOINTS).toHaveLength(6)
   })
 })

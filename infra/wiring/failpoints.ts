@@ -1,29 +1,40 @@
 /**
  * Failpoints, for tests of the real process alone: `TIDEMARK_FAILPOINT=name:k` kills the process with SIGKILL at the k-th
- * time (per thread) that it comes to that place. Without the variable nothing is wrapped, so production pays nothing;
- * with it every start says so. They stand around the ports, so no engine and no part of the runtime knows of them.
- *
- * An embedded append is written and synced within one call of the engine: no process can be killed between the two but
- * by chance, which the random kills of the campaign do.
+ * time (per thread) that it comes to that place; `name:k:pause=ms` makes the thread stand still there for so long and go
+ * on as if nothing had happened. Without the variable nothing is wrapped, so production pays nothing; with it every start
+ * says so. They stand around the ports, so no part of the runtime knows of them; the one inside an embedded append is
+ * the engine's (`commitThreadMain.ts`).
  */
+import { writeSync } from "node:fs"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer } from "effect"
 
-/** Before an append, after it is synced and before it is answered, before and after a flush commits, after a lane was taken over. */
-export const FAILPOINTS = ["append-before", "append-synced", "commit-before", "commit-after", "taken-over"] as const
+/** Before an append, in it before the sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over. */
+export const FAILPOINTS = ["append-before", "append-written", "append-synced", "commit-before", "commit-after", "taken-over"] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 
 /** Comes to a place; never returns when the process dies there. */
 type Hit = (place: Failpoint) => Effect.Effect<void>
 
-const makeHit = (wanted: string, at: number, kill: () => void): Hit => {
+/** What happens at the place: `kill` never returns in a real process. */
+export interface FailpointActs {
+  readonly kill: () => void
+  /** Blocks the thread. */
+  readonly pause: (ms: number) => void
+}
+
+const makeHit = (wanted: string, at: number, pauseMs: number | undefined, { kill, pause }: FailpointActs): Hit => {
   let hits = 0
   return (place) =>
     Effect.suspend(() => {
       if (place !== wanted || ++hits !== at) return Effect.void
+      if (pauseMs !== undefined) {
+        pause(pauseMs)
+        return Effect.void
+      }
       kill()
       return Effect.never
     })
@@ -40,11 +51,12 @@ const wrapStore = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape =>
   commit: (commits) => hit("commit-before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => hit("commit-after")))
 })
 
-/** `setting`: the variable's text. Throws `RangeError` when it names no failpoint. `kill` ends the process. */
-export const failpointLayer = (setting: string, kill: () => void) => {
-  const [name = "", count = ""] = setting.split(":")
-  if (!FAILPOINTS.some((each) => each === name) || !/^[1-9]\d{0,8}$/.test(count)) throw new RangeError(`TIDEMARK_FAILPOINT is "${setting}": give one of ${FAILPOINTS.join(", ")} and a number from 1, as in commit-before:3.`)
-  const hit = makeHit(name, Number(count), kill)
+/** `setting`: the variable's text. Throws `RangeError` when it names no failpoint. */
+export const failpointLayer = (setting: string, acts: FailpointActs) => {
+  const [name = "", count = "", pause] = setting.split(":")
+  const [, pauseMs] = /^pause=(\d{1,6})$/.exec(pause ?? "") ?? []
+  if (!FAILPOINTS.some((each) => each === name) || !/^[1-9]\d{0,8}$/.test(count) || (pause !== undefined && pauseMs === undefined)) throw new RangeError(`TIDEMARK_FAILPOINT is "${setting}": give one of ${FAILPOINTS.join(", ")} and a number from 1, as in commit-before:3 or commit-before:3:pause=4000.`)
+  const hit = makeHit(name, Number(count), pauseMs === undefined ? undefined : Number(pauseMs), acts)
   return Layer.mergeAll(
     Layer.effect(EventLog, Effect.map(EventLog, (log) => wrapLog(log, hit))),
     Layer.effect(ReadModelStore, Effect.map(ReadModelStore, (store) => wrapStore(store, hit)))
@@ -55,6 +67,14 @@ export const failpointLayer = (setting: string, kill: () => void) => {
 export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadModelStore, E>): Layer.Layer<A | EventLog | ReadModelStore, E> => {
   const setting = process.env["TIDEMARK_FAILPOINT"]
   if (setting === undefined || setting === "") return engines
-  process.stderr.write(`${JSON.stringify({ level: 40, msg: `failpoint ${setting}: this process kills itself; for tests only` })}\n`)
-  return failpointLayer(setting, () => process.kill(process.pid, "SIGKILL")).pipe(Layer.provideMerge(engines))
+  const say = (level: number, msg: string) => process.stderr.write(`${JSON.stringify({ level, msg })}\n`)
+  say(40, `failpoint ${setting}: this process kills or stops itself; for tests only`)
+  return failpointLayer(setting, {
+    kill: () => process.kill(process.pid, "SIGKILL"),
+    pause: (ms) => {
+      // Past the stream of the thread, which a thread that stands still never empties.
+      writeSync(2, `${JSON.stringify({ level: 40, msg: "paused at a failpoint" })}\n`)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+    }
+  }).pipe(Layer.provideMerge(engines))
 }

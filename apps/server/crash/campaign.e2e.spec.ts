@@ -31,8 +31,8 @@ describe("kills at named places", () => {
   })
   afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
-  it("before and after an append, around a flush and between take-over and first flush change nothing", async () => {
-    const places = ["append-before:3", "append-synced:4", "commit-before:1", "commit-before:3", "commit-after:2", "taken-over:5", "append-synced:1", "taken-over:1"]
+  it("before, in and after an append, around a flush and between take-over and first flush change nothing", async () => {
+    const places = ["append-before:3", "append-written:2", "append-synced:4", "commit-before:1", "commit-before:3", "commit-after:2", "taken-over:5", "append-synced:1", "append-written:7", "taken-over:1"]
     const result = await runCampaign({
       seed: 7, kills: places.length, events: 3_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, report: () => {},
       // The last start is not killed.

@@ -17,6 +17,8 @@ export interface ServerProcess {
   /** -1 when it could not be started. */
   readonly pid: number
   readonly kill: (signal: "SIGKILL" | "SIGTERM") => void
+  /** Completes with the first line written from now on, on either output, that contains the text. */
+  readonly said: (text: string) => Promise<string>
 }
 
 const STDERR_MAX = 20_000
@@ -38,6 +40,9 @@ export const startServer = ({ entry, dataDir, environment = {}, command = [proce
   const [program = process.execPath, ...args] = command
   const child = spawn(program, [...args, entry], { env, stdio: ["ignore", "pipe", "pipe"] })
   let stderr = ""
+  const said = (text: string): Promise<string> => new Promise((resolve) => {
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", (line) => { if (line.includes(text)) resolve(line) })
+  })
   child.stderr.on("data", (chunk) => (stderr = (stderr + String(chunk)).slice(-STDERR_MAX)))
   const exit = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stderr })))
   const ready = new Promise<string>((resolve, reject) => {
@@ -48,5 +53,5 @@ export const startServer = ({ entry, dataDir, environment = {}, command = [proce
     void exit.then((ended) => reject(new Error(`the server ended before it was ready (${ended.code ?? ended.signal ?? ""}): ${ended.stderr}`)))
   })
   ready.catch(() => undefined)
-  return { ready, exit, pid: child.pid ?? -1, kill: (signal) => void child.kill(signal) }
+  return { ready, exit, pid: child.pid ?? -1, kill: (signal) => void child.kill(signal), said }
 }
