@@ -21,7 +21,7 @@ describe("the crash campaign", () => {
     expect(result).toMatchObject({ ok: true, kills: 10, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
     expect(result.acknowledged).toBeGreaterThanOrEqual(8_000)
     expect(result.answeredDuplicate).toBeGreaterThan(50)
-  }, 100_000)
+  }, 240_000)
 })
 
 describe("kills at named places", () => {
@@ -40,7 +40,7 @@ describe("kills at named places", () => {
       killAfterMs: 20_000
     })
     expect(result).toMatchObject({ ok: true, kills: places.length, ownKills: places.length, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
-  }, 100_000)
+  }, 240_000)
 })
 
 describe("the campaign's own account", () => {

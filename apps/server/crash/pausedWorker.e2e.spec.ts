@@ -49,5 +49,5 @@ describe("a projector that sleeps through the loss of its lanes", () => {
     await caughtUp(url)
     expect(balance(client.expected, await readWindows(url, startMs - 3_100 * 60_000, Date.now() + 60_000))).toMatchObject({ lost: 0, duplicated: 0, differing: 0 })
     expect(await verifyFull(url)).toMatchObject({ ok: true })
-  }, 100_000)
+  }, 240_000)
 })
