@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { Client } from "./client.ts"
 import { balance } from "./history.ts"
@@ -38,7 +39,8 @@ describe("a projector that sleeps through the loss of its lanes", () => {
     const client = new Client(new SeededRandom(41), () => url)
     const sending = client.run(() => client.totals.made >= EVENTS, () => true)
     await paused
-    const second = startServer({ entry: distOf("crash/secondProjector.js"), dataDir })
+    const configuration = readConfiguration({ flags: new Map(), environment: { TIDEMARK_DATA_DIR: dataDir }, workingDirectory: dataDir, terminal: false })
+    const second = startServer({ entry: distOf("crash/secondProjector.js"), dataDir, environment: { SECOND_PROJECTOR_CONFIGURATION: JSON.stringify(configuration) } })
     processes.push(second)
     await second.said(`"committed"`)
     expect(await fenced).toMatch(/has a newer owner than epoch/)

@@ -3,11 +3,11 @@
  * line each, and stops at SIGTERM. For tests of fencing between real processes.
  */
 import { availableParallelism } from "node:os"
-import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { makeProjectorPool, threadsOf } from "@tidemark/projector/projectorPool"
 import { Effect } from "effect"
 
-const configuration = readConfiguration({ flags: new Map(), environment: process.env, workingDirectory: process.cwd(), terminal: false })
+/** What the threads open the engines from. */
+const configuration: unknown = JSON.parse(process.env["SECOND_PROJECTOR_CONFIGURATION"] ?? "{}")
 const say = (event: string, detail: unknown): void => void process.stdout.write(`${JSON.stringify({ event, detail })}\n`)
 
 /** Lanes of a new log. */
