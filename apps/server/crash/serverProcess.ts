@@ -30,9 +30,11 @@ export interface ServerOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Program and arguments that run Node, such as a shell that sets limits first; Node itself when absent. */
   readonly command?: readonly string[]
+  /** Gets every line of stdout. */
+  readonly onLine?: (line: string) => void
 }
 
-export const startServer = ({ entry, dataDir, environment = {}, command = [process.execPath] }: ServerOptions): ServerProcess => {
+export const startServer = ({ entry, dataDir, environment = {}, command = [process.execPath], onLine }: ServerOptions): ServerProcess => {
   const env = {
     PATH: process.env["PATH"] ?? "", TIDEMARK_DATA_DIR: dataDir, TIDEMARK_PORT: "0", TIDEMARK_DEMO: "0",
     TIDEMARK_WRITE_KEY: KEYS.write, TIDEMARK_READ_KEY: KEYS.read, TIDEMARK_ADMIN_KEY: KEYS.admin, ...environment
@@ -47,6 +49,7 @@ export const startServer = ({ entry, dataDir, environment = {}, command = [proce
   const exit = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stderr })))
   const ready = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
+      onLine?.(line)
       const { event, dashboard = "" } = JSON.parse(line) as { event?: string; dashboard?: string }
       if (event === "ready") resolve(dashboard.replace(/\/$/, ""))
     })

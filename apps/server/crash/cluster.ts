@@ -1,0 +1,116 @@
+/** The roles of the distributed mode as processes of their own on real engines, to be killed, stopped and started again. */
+import { spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { startServer } from "./serverProcess.ts"
+import type { ServerProcess } from "./serverProcess.ts"
+
+export type EngineName = "kafka" | "postgres" | "elasticsearch" | "redis"
+
+export interface ClusterOptions {
+  readonly entry: string
+  /** Empty. */
+  readonly directory: string
+  readonly namespace: string
+  readonly partitions: number
+  /** Of the checkout, where engines are started again from. */
+  readonly root: string
+}
+
+interface Member {
+  readonly name: string
+  readonly roles: string
+  server: ServerProcess | undefined
+  url: string | undefined
+}
+
+/** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
+const FENCED = "another process owns a lane"
+
+export class Cluster {
+  kills = 0
+  zombies = 0
+  private fenced = 0
+  private readonly options: ClusterOptions
+  private readonly members: readonly Member[]
+
+  constructor(options: ClusterOptions) {
+    this.options = options
+    const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined })
+    this.members = [member("ingest", "ingest"), member("projector-1", "projector,replay"), member("projector-2", "projector,replay"), member("api", "api,dashboard")]
+  }
+
+  /** Where a member listens now; undefined while it is down. */
+  url(name: string): string | undefined {
+    return this.member(name).url
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.members.map((member) => this.launch(member)))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.members.map(async ({ server }) => {
+      server?.kill("SIGKILL")
+      await server?.exit
+    }))
+  }
+
+  /** Commits that were refused to owners of old, as their processes have told. */
+  fencedCommits(): number {
+    return this.fenced
+  }
+
+  /** Kills a member without warning and starts it again. */
+  async kill(name: string): Promise<void> {
+    const member = this.member(name)
+    const { server } = member
+    member.url = undefined
+    server?.kill("SIGKILL")
+    await server?.exit
+    this.kills += 1
+    await this.launch(member)
+  }
+
+  /** Stops a member's clock for `ms`, so that it wakes up as the owner it no longer is. */
+  async pause(name: string, ms: number): Promise<void> {
+    const pid = this.member(name).server?.pid ?? -1
+    process.kill(pid, "SIGSTOP")
+    await sleep(ms)
+    process.kill(pid, "SIGCONT")
+    this.zombies += 1
+  }
+
+  /** Ends an engine's process with a signal and starts the engine again on its data. */
+  async bounce(engine: EngineName, signal: "SIGKILL" | "SIGQUIT" | "SIGTERM"): Promise<void> {
+    const file = process.env["TIDEMARK_ENGINES_FILE"] ?? join(this.options.root, ".tidemark", "engines.json")
+    const { engines } = JSON.parse(readFileSync(file, "utf8")) as { engines: Readonly<Record<string, { readonly pid: number }>> }
+    const pid = engines[engine]?.pid
+    if (pid === undefined) throw new Error(`${engine} was not started from here`)
+    process.kill(pid, signal)
+    while (existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "") await sleep(50)
+    const { status, stderr } = spawnSync(process.execPath, [join(this.options.root, "infra", "dev-engines", "main.mjs"), "up", "--only", engine], { encoding: "utf8" })
+    if (status !== 0) throw new Error(`${engine} does not start again: ${stderr}`)
+  }
+
+  private member(name: string): Member {
+    const member = this.members.find((one) => one.name === name)
+    if (member === undefined) throw new RangeError(`there is no member ${name}`)
+    return member
+  }
+
+  private async launch(member: Member): Promise<void> {
+    const { entry, directory, namespace, partitions } = this.options
+    const engineVariables = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (/^TIDEMARK_(KAFKA|POSTGRES|ELASTICSEARCH|REDIS|EVENTSTORE)_/.test(name) && value !== undefined ? [[name, value]] : [])))
+    const server = startServer({
+      entry, dataDir: join(directory, member.name),
+      environment: { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_ROLES: member.roles },
+      onLine: (line) => {
+        if (line.includes(FENCED)) this.fenced += 1
+      }
+    })
+    member.server = server
+    member.url = await server.ready
+  }
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { Client } from "./client.ts"
+import { Cluster } from "./cluster.ts"
+import { balance } from "./history.ts"
+import { SeededRandom } from "./random.ts"
+import { caughtUp, countDeadLetters, readWindows, verifyFull } from "./readBack.ts"
+
+/** `TIDEMARK_CAMPAIGN=full`: the whole campaign; the bounded one otherwise. */
+const FULL = process.env["TIDEMARK_CAMPAIGN"] === "full"
+const SEED = Number(process.env["TIDEMARK_CAMPAIGN_SEED"] ?? randomBytes(3).readUIntBE(0, 3))
+const ROUNDS = FULL ? 5 : 1
+const KILLS_A_ROUND = FULL ? 6 : 4
+const EVENTS = FULL ? 200_000 : 12_000
+/** Made in a second at most, so that events come as long as faults do: whoever is stopped has something to commit. */
+const EVENTS_A_SECOND = FULL ? 400 : 120
+const CLIENTS = 3
+const HISTORY_MS = 3_100 * 60_000
+/** Longer than the group waits for a member. */
+const ZOMBIE_MS = 14_000
+/** Time for one that woke up to find out. */
+const WAKE_MS = 4_000
+const ZOMBIES_MAX = 5
+
+describe("the distributed mode under faults", () => {
+  let directory: string
+  let cluster: Cluster
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "tidemark-cluster-"))
+    cluster = new Cluster({
+      entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), directory, namespace: `crash${randomBytes(4).toString("hex")}`, partitions: 8,
+      root: fileURLToPath(new URL("../../..", import.meta.url))
+    })
+  })
+  afterEach(async () => {
+    await cluster.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  const round = async (random: SeededRandom) => {
+    for (let kill = 0; kill < KILLS_A_ROUND; kill++) {
+      await sleep(random.between(0, 2_500))
+      await cluster.kill(random.pick(["ingest", "projector-1", "projector-2"]))
+    }
+    // One that is stopped within its transaction loses the connection instead of being fenced: then another is stopped.
+    const before = cluster.fencedCommits()
+    for (let attempt = 0; attempt < ZOMBIES_MAX && cluster.fencedCommits() === before; attempt++) {
+      await cluster.pause(attempt % 2 === 0 ? "projector-1" : "projector-2", ZOMBIE_MS)
+      await sleep(WAKE_MS)
+    }
+    await cluster.bounce("postgres", "SIGQUIT")
+    await sleep(random.between(0, 1_000))
+    await cluster.bounce("redis", "SIGKILL")
+    await cluster.bounce("kafka", "SIGKILL")
+    await sleep(random.between(0, 1_000))
+    await cluster.bounce("elasticsearch", "SIGKILL")
+  }
+
+  it(`loses, doubles and changes nothing while roles and engines are killed, stopped and started again (seed ${SEED})`, async () => {
+    const random = new SeededRandom(SEED)
+    const startMs = Date.now()
+    await cluster.start()
+    let enough = false
+    const client = new Client(new SeededRandom(SEED ^ 0x5bd1e995), () => cluster.url("ingest"))
+    const sending = Promise.all(Array.from({ length: CLIENTS }, () => client.run(() => enough, () => client.totals.made < ((Date.now() - startMs) / 1_000) * EVENTS_A_SECOND)))
+    for (let done = 0; done < ROUNDS; done++) {
+      await round(random)
+      process.stdout.write(`round ${done + 1} of ${ROUNDS}: ${cluster.kills} kills, ${cluster.zombies} zombies, ${cluster.fencedCommits()} fenced commits, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged\n`)
+    }
+    while (client.totals.made < EVENTS) await sleep(50)
+    enough = true
+    await sending
+    await client.settle()
+    const url = cluster.url("api") ?? ""
+    await caughtUp(url)
+    const counted = await readWindows(url, startMs - HISTORY_MS, Date.now() + 60_000)
+    expect({ ...balance(client.expected, counted), wrong: client.wrong.slice(0, 5) }).toMatchObject({ lost: 0, duplicated: 0, differing: 0, wrong: [] })
+    expect(client.totals.acknowledged).toBe(client.totals.made)
+    expect(await countDeadLetters(url)).toBe(client.totals.poison)
+    expect(await verifyFull(url)).toMatchObject({ ok: true, conservation: [] })
+    expect(cluster.fencedCommits()).toBeGreaterThan(0)
+  }, FULL ? 3_600_000 : 600_000)
+})
