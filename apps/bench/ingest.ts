@@ -1,5 +1,6 @@
 /** Events over HTTP into the log: how many a second, and how long until each request is acknowledged as durable. */
 import autocannon from "autocannon"
+import { modeOption } from "./engineSettings.ts"
 import { conditions, known, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { atPace, makeSender } from "./openLoop.ts"
@@ -117,6 +118,7 @@ const loadOf = (text: string, seconds: number): Load => {
 
 /** `--runs`, `--seconds` each, `--loads` as events a request × connections or @ requests a second; `--profile DIR`. */
 export const ingest = async (argv: readonly string[]): Promise<Report> => {
+  const mode = modeOption(argv)
   const runs = numberOption(argv, "runs", 3)
   const seconds = numberOption(argv, "seconds", 10)
   const loads = listOption(argv, "loads", ["100@200", "1@3000", "100x8", "1x64"]).map((text) => loadOf(text, seconds))
@@ -124,7 +126,7 @@ export const ingest = async (argv: readonly string[]): Promise<Report> => {
   for (const load of loads) {
     const done: Measured[] = []
     for (let run = 0; run < runs; run++) {
-      done.push(await withServer({ profileDir: textOption(argv, "profile") }, async (server) => {
+      done.push(await withServer({ profileDir: textOption(argv, "profile"), mode }, async (server) => {
         await send(server, { ...load, seconds: Math.min(WARM_UP_SECONDS, seconds) })
         await untilFolded(server.url)
         return measureIngest(server, load)
@@ -132,5 +134,5 @@ export const ingest = async (argv: readonly string[]): Promise<Report> => {
     }
     rows.push(rowOf(load, done))
   }
-  return { name: "ingest", conditions: { ...conditions(), "body bytes": makeBodies({ seed: 7, events: loads[0]?.events ?? 1, idPrefix: "b1-" })().length, runs, seconds }, rows }
+  return { name: "ingest", conditions: { ...conditions(), mode, "body bytes": makeBodies({ seed: 7, events: loads[0]?.events ?? 1, idPrefix: "b1-" })().length, runs, seconds }, rows }
 }

@@ -1,4 +1,5 @@
 /** From an event sent to the subscription message that counts it, at steady rates of single events. */
+import { modeOption } from "./engineSettings.ts"
 import { conditions, known, listOption, numberOption, quantile, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { atPace, makeSender } from "./openLoop.ts"
@@ -55,13 +56,14 @@ const measure = async (server: ServerUnderTest, rate: number, seconds: number): 
 
 /** `--rates 100,1000`, `--seconds` at each, `--profile DIR`. */
 export const latency = async (argv: readonly string[]): Promise<Report> => {
+  const mode = modeOption(argv)
   const seconds = numberOption(argv, "seconds", 20)
   const rows: Report["rows"][number][] = []
   for (const rate of listOption(argv, "rates", ["100", "1000"]).map(Number)) {
     if (!(rate > 0)) throw new RangeError("--rates needs numbers above 0")
-    const { latenciesMs, messages, cpuShare } = await withServer({ profileDir: textOption(argv, "profile") }, (server) => measure(server, rate, seconds))
+    const { latenciesMs, messages, cpuShare } = await withServer({ profileDir: textOption(argv, "profile"), mode }, (server) => measure(server, rate, seconds))
     const rank = (q: number) => rounded(quantile(latenciesMs, q), 1)
     rows.push({ "sent/s": rate, events: latenciesMs.length, p50Ms: rank(0.5), p95Ms: rank(0.95), p99Ms: rank(0.99), maxMs: rank(1), messages, cpuPercent: known(100 * cpuShare) })
   }
-  return { name: "latency", conditions: { ...conditions(), subscribers: 1, seconds }, rows }
+  return { name: "latency", conditions: { ...conditions(), mode, subscribers: 1, seconds }, rows }
 }

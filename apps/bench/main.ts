@@ -1,3 +1,4 @@
+import { catchUp, peers } from "./catchUp.ts"
 import { growth } from "./growth.ts"
 import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
@@ -7,7 +8,7 @@ import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
 import { search } from "./search.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth, search }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth, search, "catch-up": catchUp, peers }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Worker } from "node:worker_threads"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { hashHex } from "@tidemark/domain/measures/hash"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -10,9 +9,9 @@ import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
-import type { FromWorker, WorkerStart } from "@tidemark/projector/messages"
 import { Effect } from "effect"
 import { configurationOf, writeLog } from "./benchLog.ts"
+import { foldInThreads } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 
@@ -34,41 +33,6 @@ interface Replayed {
   readonly digest: string
 }
 
-type Told = FromWorker | { readonly kind: "loaded" }
-
-/** Starts the threads, lets them begin together, and measures until everything is committed. */
-const fold = async ({ configuration, definitions, threads, records }: Replay): Promise<Omit<Replayed, "digest">> => {
-  const shares = Array.from({ length: threads }, (_, share) => Array.from({ length: LANES }, (_, lane) => lane).filter((lane) => lane % threads === share))
-  const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes } satisfies WorkerStart }))
-  try {
-    let committed = 0
-    let loaded = 0
-    let startMs = 0
-    let startCpu = process.cpuUsage()
-    return await new Promise((resolve, reject) => {
-      const onMessage = (told: Told) => {
-        if (told.kind === "loaded" && ++loaded === threads) {
-          startMs = performance.now()
-          startCpu = process.cpuUsage()
-          for (const worker of workers) worker.postMessage("begin")
-        }
-        if (told.kind === "halted") reject(new Error(`${told.halt.code}: ${told.halt.detail}`))
-        if (told.kind === "retrying") reject(new Error(told.failure.cause))
-        if (told.kind !== "committed") return
-        for (const report of told.reports) committed += report.records
-        if (committed !== records * definitions.length) return
-        const { user, system } = process.cpuUsage(startCpu)
-        resolve({ seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 })
-      }
-      for (const worker of workers) worker.on("message", onMessage).on("error", reject)
-    })
-  } finally {
-    const ended = workers.map((worker) => new Promise((resolve) => worker.on("exit", resolve)))
-    for (const worker of workers) worker.postMessage({ kind: "stop" })
-    await Promise.all(ended)
-  }
-}
-
 const digestOf = Effect.fn("digestOf")(function* (definitions: readonly ProjectionDefinition[]) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
@@ -88,7 +52,7 @@ const replay = (options: Replay): Promise<Replayed> => {
   for (const derived of ["models", "index"]) rmSync(join(dataDir, derived), { recursive: true, force: true })
   const program = Effect.gen(function* () {
     yield* ensureGenerations(options.definitions)
-    const measured = yield* Effect.promise(() => fold(options))
+    const measured = yield* Effect.promise(() => foldInThreads({ ...options, lanes: LANES, models: options.definitions.length }))
     return { ...measured, digest: yield* digestOf(options.definitions) }
   })
   return Effect.runPromise(program.pipe(Effect.provide(engines(options.configuration))))

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { KEYS, startServer } from "@tidemark/server/crash/serverProcess"
+import { engineVariables, freshNamespace } from "./engineSettings.ts"
 
 export interface ServerUnderTest {
   readonly url: string
@@ -17,16 +18,24 @@ export interface ServerOptions {
   readonly prepare?: (dataDir: string) => Promise<unknown>
   /** Directory for CPU profiles, one a thread. */
   readonly profileDir?: string | undefined
+  /** `distributed` runs on the engines that the environment or \`.tidemark/engines.json\` names, in a namespace of its own. */
+  readonly mode?: "embedded" | "distributed"
+}
+
+/** What a server needs to run in the mode. */
+const environmentOf = (mode: "embedded" | "distributed"): Readonly<Record<string, string>> => {
+  if (mode === "embedded") return {}
+  return { ...engineVariables(), TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: freshNamespace() }
 }
 
 /** Starts the server, lets `use` work with it, stops it and removes its data. Throws when it does not end well. */
-export const withServer = async <A>({ prepare, profileDir }: ServerOptions, use: (server: ServerUnderTest) => Promise<A>): Promise<A> => {
+export const withServer = async <A>({ prepare, profileDir, mode = "embedded" }: ServerOptions, use: (server: ServerUnderTest) => Promise<A>): Promise<A> => {
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
   try {
     await prepare?.(dataDir)
     const entry = fileURLToPath(import.meta.resolve("@tidemark/server/main"))
     const profiling = profileDir === undefined ? {} : { command: [process.execPath, "--cpu-prof", "--cpu-prof-dir", profileDir] }
-    const server = startServer({ entry, dataDir, ...profiling })
+    const server = startServer({ entry, dataDir, environment: environmentOf(mode), ...profiling })
     const stop = () => {
       server.kill("SIGTERM")
       return server.exit

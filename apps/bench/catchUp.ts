@@ -1,0 +1,178 @@
+/**
+ * Catch-up in the distributed mode: a topic that is there already, from Kafka into committed Postgres rows, into a new
+ * generation in every run. With `--peers` the jobs of the peers run on the same topic, one after each run of ours.
+ */
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { definitionHash } from "@tidemark/domain/definitions/definition"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { partitionsOfLane } from "@tidemark/domain/events/partitioning"
+import { hashHex } from "@tidemark/domain/measures/hash"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { Configuration } from "@tidemark/infra-wiring/configuration"
+import { readerEngines } from "@tidemark/infra-wiring/engines"
+import { targetLog } from "@tidemark/infra-wiring/logs"
+import { projections } from "@tidemark/projections/registry"
+import { Effect } from "effect"
+import { distributedConfiguration, freshNamespace } from "./engineSettings.ts"
+import { makeEventStream } from "./eventStream.ts"
+import { foldInThreads } from "./foldInThreads.ts"
+import { conditions, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
+import type { Report } from "./measuring.ts"
+
+const PARTITIONS = 12
+const LANES = 4
+const APPEND_EVENTS = 1_000
+const APPENDS_AT_ONCE = 4
+
+/** Writes the topic, the same for the same number of events. Answers the bytes of an average event. */
+const writeTopic = (configuration: Configuration, events: number): Promise<number> => {
+  const next = makeEventStream({ seed: 42, partitions: PARTITIONS, everyMs: 1 })
+  const program = Effect.gen(function* () {
+    const { append } = yield* EventLog
+    let bytes = 0
+    for (let written = 0; written < events;) {
+      const batches = []
+      for (let at = 0; at < APPENDS_AT_ONCE && written < events; at++) {
+        const batch = Array.from({ length: Math.min(APPEND_EVENTS, events - written) }, next)
+        for (const { value } of batch) bytes += value.length
+        written += batch.length
+        batches.push(append(batch))
+      }
+      yield* Effect.all(batches, { concurrency: "unbounded", discard: true })
+    }
+    return bytes / events
+  })
+  return Effect.runPromise(program.pipe(Effect.provide(targetLog(configuration, "distributed", { logId: "bench", partitions: PARTITIONS, lanes: LANES, createdAtMs: Date.UTC(2026, 0, 1) }))))
+}
+
+/** A new generation of each definition, active and empty. Answers its number and the records it will fold. */
+const newGeneration = Effect.fn("newGeneration")(function* (definitions: readonly ProjectionDefinition[], generation: number) {
+  const store = yield* ReadModelStore
+  const log = yield* EventLog
+  const { logId, partitions, lanes } = log.identity
+  const laneList = Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: [...partitionsOfLane(lane, lanes, partitions)] }))
+  for (const definition of definitions) {
+    const coverage = Array.from({ length: partitions }, (_, partition) => ({ partition, nextOffset: 0n }))
+    yield* store.createGeneration({ projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: 0, logId, coverage }, laneList)
+    yield* store.flip(definition.name, generation, generation - 1)
+  }
+  let records = 0n
+  for (let partition = 0; partition < partitions; partition++) records += (yield* log.bounds(partition)).end
+  return Number(records)
+})
+
+/** Hash of every lane's digest and counters, and the late events. */
+const outcomeOf = Effect.fn("outcomeOf")(function* (definitions: readonly ProjectionDefinition[], generation: number) {
+  const store = yield* ReadModelStore
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const snapshot = yield* store.snapshot
+    let [text, late] = ["", 0n]
+    for (const { name } of definitions) {
+      for (const { digest, partitions } of yield* snapshot.checkpoints(name, generation)) {
+        for (const { counters } of partitions) late += counters.late
+        text += hashHex(digest, 0) + partitions.map(({ counters, nextOffset }) => [nextOffset, ...Object.values(counters)].join(" ")).join(",")
+      }
+    }
+    return { digest: hashHex(text, 0).slice(0, 16), late: Number(late) }
+  }))
+})
+
+const catchUpOnce = (configuration: Configuration, definitions: readonly ProjectionDefinition[], threads: number, generation: number) => {
+  rmSync(join(configuration.dataDir.value, "index"), { recursive: true, force: true })
+  const engines = readerEngines(configuration, () => () => {})
+  const program = Effect.gen(function* () {
+    const records = yield* newGeneration(definitions, generation)
+    const folded = yield* Effect.promise(() => foldInThreads({ configuration, lanes: LANES, threads, records, models: definitions.length }))
+    return { ...folded, ...(yield* outcomeOf(definitions, generation)) }
+  })
+  return Effect.runPromise(program.pipe(Effect.provide(engines)))
+}
+
+interface PeerRun {
+  readonly job: string
+  readonly toCommit: number
+  readonly late: number
+  readonly digest: string
+}
+
+const field = (run: Readonly<Record<string, unknown>>, names: readonly string[]): unknown => names.map((name) => run[name]).find((value) => value !== undefined)
+
+/** One round of the peers' jobs on the topic, as their own runner measures it. */
+const runPeers = (folder: string, configuration: Configuration, jobs: readonly string[], scratch: string): readonly PeerRun[] => {
+  const file = join(scratch, "peers.json")
+  const topic = `${configuration.namespace.value}.raw-events`
+  const { status, stderr } = spawnSync(join(folder, "run"), ["--bootstrap", configuration.kafkaBrokers.value ?? "", "--topic", topic, "--jobs", jobs.join(","), "--repeat", "1", "--json", file], { encoding: "utf8" })
+  if (status !== 0) throw new Error(`the peers' jobs failed: ${stderr.trim().split("\n").slice(-3).join(" ")}`)
+  const answer = JSON.parse(readFileSync(file, "utf8")) as { readonly runs?: readonly Readonly<Record<string, unknown>>[] } | readonly Readonly<Record<string, unknown>>[]
+  const runs = "runs" in answer ? (answer.runs ?? []) : (answer as readonly Readonly<Record<string, unknown>>[])
+  return runs.map((run) => ({
+    job: String(run["job"]), toCommit: Number(field(run, ["eventsPerSecondToCommit", "toCommit", "to_commit"])),
+    late: Number(field(run, ["lateDropped", "late"]) ?? NaN), digest: String(run["digest"] ?? "")
+  }))
+}
+
+const rowOf = (what: string, threads: number | string, rates: readonly number[], late: readonly number[], digests: readonly string[], cpu: number | string): Report["rows"][number] => ({
+  what, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)), "cpu µs/event": cpu,
+  late: [...new Set(late)].join(" / "), digest: new Set(digests).size === 1 ? (digests[0] ?? "") : `${new Set(digests).size} different`
+})
+
+interface Options {
+  readonly events: number
+  readonly runs: number
+  readonly threads: readonly number[]
+  readonly models: string
+  /** Folder of the peers' jobs; undefined = ours alone. */
+  readonly peers: string | undefined
+  readonly jobs: readonly string[]
+}
+
+const measure = async ({ events, runs, threads, models, peers, jobs }: Options, configuration: Configuration): Promise<Report["rows"]> => {
+  const definitions = projections.filter(({ name }) => models === "all" || models === name)
+  if (definitions.length === 0) throw new RangeError(`--models: there is no ${models}`)
+  const ours = new Map(threads.map((count) => [count, [] as Awaited<ReturnType<typeof catchUpOnce>>[]]))
+  const theirs: PeerRun[] = []
+  let generation = 0
+  for (let run = 0; run < runs; run++) {
+    for (const [count, done] of ours) done.push(await catchUpOnce(configuration, definitions, count, ++generation))
+    if (peers !== undefined) theirs.push(...runPeers(peers, configuration, jobs, configuration.dataDir.value))
+  }
+  const rows = [...ours].map(([count, done]) =>
+    rowOf(`tidemark ${models}`, count, done.map(({ seconds }) => events / seconds), done.map(({ late }) => late), done.map(({ digest }) => digest), rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2)))
+  for (const job of new Set(theirs.map((run) => run.job))) {
+    const done = theirs.filter((run) => run.job === job)
+    rows.push(rowOf(job, "own", done.map(({ toCommit }) => toCommit), done.map(({ late }) => late), done.map(({ digest }) => digest), "unknown"))
+  }
+  return rows
+}
+
+const bench = async (name: string, options: Options): Promise<Report> => {
+  const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
+  try {
+    const configuration = distributedConfiguration(dataDir, freshNamespace(), { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES) })
+    const eventBytes = await writeTopic(configuration, options.events)
+    const rows = await measure(options, configuration)
+    return { name, conditions: { ...conditions(), events: options.events, "event bytes": rounded(eventBytes), partitions: PARTITIONS, lanes: LANES, runs: options.runs }, rows }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+const optionsOf = (argv: readonly string[], peers: string | undefined): Options => ({
+  events: numberOption(argv, "events", 2_000_000), runs: numberOption(argv, "runs", 3), threads: listOption(argv, "threads", ["2"]).map(Number),
+  models: textOption(argv, "models") ?? "page-views", peers, jobs: listOption(argv, "jobs", ["ks-eos", "flink-2"])
+})
+
+/** `--events`, `--runs`, `--threads 1,2`, `--models page-views|all`. Figures to the last commit. */
+export const catchUp = (argv: readonly string[]): Promise<Report> => bench("catch-up", optionsOf(argv, undefined))
+
+/** As `catch-up`, with the peers' jobs on the same topic in turn: `--jobs ks-eos,flink-2`, `--folder` where they are. */
+export const peers = (argv: readonly string[]): Promise<Report> => {
+  const folder = resolve(textOption(argv, "folder") ?? join("..", "shared", "peers"))
+  if (!existsSync(join(folder, "run"))) throw new RangeError(`The peers' jobs are not in ${folder}: name their folder with --folder, or measure Tidemark alone with catch-up.`)
+  return bench("peers", optionsOf(argv, folder))
+}

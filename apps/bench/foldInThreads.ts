@@ -1,0 +1,56 @@
+/** A whole log through every active generation by worker threads, timed from loaded threads to the last commit. */
+import { Worker } from "node:worker_threads"
+import type { Configuration } from "@tidemark/infra-wiring/configuration"
+import type { FromWorker, WorkerStart } from "@tidemark/projector/messages"
+
+export interface Fold {
+  readonly configuration: Configuration
+  readonly lanes: number
+  readonly threads: number
+  /** Records of the log. */
+  readonly records: number
+  /** Active generations. */
+  readonly models: number
+}
+
+export interface Folded {
+  readonly seconds: number
+  /** Of all threads, collector included. */
+  readonly cpuSeconds: number
+}
+
+type Told = FromWorker | { readonly kind: "loaded" }
+
+/** Starts the threads, lets them begin together, and measures until everything is committed. */
+export const foldInThreads = async ({ configuration, models, lanes: laneCount, threads, records }: Fold): Promise<Folded> => {
+  const shares = Array.from({ length: threads }, (_, share) => Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => lane % threads === share))
+  const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes } satisfies WorkerStart }))
+  try {
+    let committed = 0
+    let loaded = 0
+    let startMs = 0
+    let startCpu = process.cpuUsage()
+    return await new Promise((resolve, reject) => {
+      const onMessage = (told: Told) => {
+        if (told.kind === "loaded" && ++loaded === threads) {
+          startMs = performance.now()
+          startCpu = process.cpuUsage()
+          for (const worker of workers) worker.postMessage("begin")
+        }
+        if (told.kind === "halted") reject(new Error(`${told.halt.code}: ${told.halt.detail}`))
+        if (told.kind === "fenced") reject(new Error(told.detail))
+        if (told.kind === "retrying") reject(new Error(told.failure.cause))
+        if (told.kind !== "committed") return
+        for (const report of told.reports) committed += report.records
+        if (committed !== records * models) return
+        const { user, system } = process.cpuUsage(startCpu)
+        resolve({ seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 })
+      }
+      for (const worker of workers) worker.on("message", onMessage).on("error", reject)
+    })
+  } finally {
+    const ended = workers.map((worker) => new Promise((resolve) => worker.on("exit", resolve)))
+    for (const worker of workers) worker.postMessage({ kind: "stop" })
+    await Promise.all(ended)
+  }
+}
