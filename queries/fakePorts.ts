@@ -58,6 +58,7 @@ const snapshotOf = (world: World): ReadSnapshot => {
     lateIn: (range) => Effect.succeed(rangeOf(late, range)),
     duplicatesIn: (range) => Effect.succeed(rangeOf(duplicates, range)),
     deadLettersIn: (range) => Effect.succeed(rangeOf(dead, range)),
+    following: Effect.succeed([]),
     halts: Effect.succeed(halts)
   }
 }
@@ -75,6 +76,8 @@ const storeOf = (world: World): ReadModelStoreShape => ({
   visitRowsBelow: () => notRead,
   commit: () => notRead,
   flip: () => notRead,
+  follow: () => notRead,
+  dropGeneration: () => notRead,
   recordHalt: () => notRead,
   clearHalt: () => notRead,
   incarnation: notRead,

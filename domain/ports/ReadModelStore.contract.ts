@@ -44,10 +44,12 @@ const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 
 /** A store may give every dimension and measure a column of its own, so rows are those of their generation's definition. */
 const definitionText = canonicalJson(defineProjection({ name: "p", version: 1, handles: [{ type: "*" }], key: { page: "event.data.page" }, measures: { views: { kind: "count" } } }))
 
+const prepareRecord = (store: ReadModelStoreShape) =>
+  store.createGeneration({ projection: "p", generation: 1, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }])
+
 const prepare = (store: ReadModelStoreShape) =>
   Effect.gen(function* () {
-    const record = { projection: "p", generation: 1, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
-    yield* store.createGeneration(record, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }])
+    yield* prepareRecord(store)
     yield* store.takeOver(lane(0))
     yield* store.takeOver(lane(1))
   })
@@ -151,6 +153,65 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       const found = await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => Effect.forEach([[0n, 99n], [2n, 3n], [4n, 9n], [5n, 8n], [11n, 11n], [12n, 99n]] as const, ([min, max]) =>
         snapshot.duplicatesIn({ projection: "p", generation: 1, partition: 0, min, max })))))
       expect(found).toEqual([entries, [entries[1]], [entries[2], entries[3]], [], [entries[5]], []])
+    }))
+
+    it("refuses to move the pointer to a generation that is behind in any partition, and follows both sides of a flip", session(async (run) => {
+      const second = { projection: "p", generation: 2 }
+      const record = { ...second, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
+      const following = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.following))
+      await run((store) => store.flip("p", 1, 0))
+      expect(await run(following)).toEqual([])
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n), commitOf(1, 1n, 0n, 7n)]))
+      await run((store) => store.createGeneration(record, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }]))
+      for (const number of [0, 1]) await run((store) => store.takeOver({ ...second, lane: number }))
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 4n, { lane: { ...second, lane: 0 } }), commitOf(1, 1n, 0n, 6n, { lane: { ...second, lane: 1 } })]))
+      expect(await run((store) => Effect.flip(store.flip("p", 2, 1)))).toMatchObject({ _tag: "TargetBehindError", generation: 2, partition: 1, nextOffset: 6n, activeOffset: 7n })
+      expect(await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p"))))).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
+      await run((store) => store.commit([commitOf(1, 1n, 6n, 7n, { lane: { ...second, lane: 1 } })]))
+      expect(await run((store) => store.flip("p", 2, 1))).toEqual({ ...second, pointerVersion: 2 })
+      expect(await run(following)).toEqual([{ projection: "p", generation: 1 }, second])
+      expect(await run((store) => Effect.flip(store.flip("p", 1, 2)))).toMatchObject({ _tag: "TargetBehindError", generation: 1, partition: 0 })
+    }))
+
+    it("has a generation followed until told otherwise, and no unknown one", session(async (run) => {
+      const following = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.following))
+      const id = { projection: "p", generation: 1 }
+      await run((store) => store.follow(id, true))
+      await run((store) => store.follow(id, true))
+      expect(await run(following)).toEqual([id])
+      await run((store) => store.follow(id, false))
+      expect(await run(following)).toEqual([])
+      expect(await run((store) => Effect.flip(store.follow({ ...id, generation: 9 }, true)))).toMatchObject({ _tag: "GenerationMissingError" })
+    }))
+
+    it("drops a generation that is not in use, fences its owner, and never gives its number again", session(async (run) => {
+      const id = { projection: "p", generation: 1 }
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, {
+        rows: [row(), row({ tenantId: "tt", resolution: 2 })], late: [late(1n, "held")], duplicates: [{ partition: 0, offset: 2n, tenantId: "t" }],
+        deadLetters: [{ partition: 0, offset: 0n, tenantId: "t", code: "c", pointer: "" }], keyCounts: [{ tenantId: "t", windowStartMs: 0, partition: 0, keys: 3 }]
+      })]))
+      await run((store) => store.recordHalt({ ...lane(0), code: "LOG_GAP", detail: "d", atMs: 1 }))
+      await run((store) => store.follow(id, true))
+      expect(await run((store) => Effect.flip(store.dropGeneration(id)))).toMatchObject({ _tag: "GenerationInUseError" })
+      await run((store) => store.follow(id, false))
+      await run((store) => Effect.andThen(store.dropGeneration(id), store.dropGeneration(id)))
+      expect(await run((store) => Effect.flip(store.commit([commitOf(0, 1n, 3n, 4n)])))).toMatchObject({ _tag: "FencedError" })
+      expect(await run((store) => Effect.flip(store.takeOver(lane(0))))).toMatchObject({ _tag: "GenerationMissingError" })
+      await run((store) => prepareRecord(store))
+      const range = { ...id, partition: 0, min: 0n, max: 9n }
+      const left = await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => Effect.all({
+        record: snapshot.generation("p", 1), checkpoints: snapshot.checkpoints("p", 1), late: snapshot.lateIn(range), duplicates: snapshot.duplicatesIn(range),
+        dead: snapshot.deadLettersIn(range), halts: snapshot.halts, rows: snapshot.windows({ ...id, tenantId: "tt", resolution: 2, limit: 9 })
+      }))))
+      expect(left).toMatchObject({ record: { isDropped: true }, checkpoints: [], late: [], duplicates: [], dead: [], halts: [], rows: [] })
+      expect(await run(scan)).toEqual([])
+      expect(await run((store) => Effect.flip(store.flip("p", 1, 0)))).toMatchObject({ _tag: "PointerConflictError", pointerVersion: 0 })
+      expect(await run((store) => Effect.flip(store.follow(id, true)))).toMatchObject({ _tag: "GenerationMissingError" })
+    }))
+
+    it("does not drop the active generation", session(async (run) => {
+      await run((store) => store.flip("p", 1, 0))
+      expect(await run((store) => Effect.flip(store.dropGeneration({ projection: "p", generation: 1 })))).toMatchObject({ _tag: "GenerationInUseError" })
     }))
 
     it("pages a tenant's late ledger by position, and applying a held event replaces its entry", session(async (run) => {

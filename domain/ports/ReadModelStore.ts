@@ -174,6 +174,13 @@ export interface GenerationRecord {
   readonly logId: string
   /** First offset folded, by partition. */
   readonly coverage: readonly { readonly partition: number; readonly nextOffset: bigint }[]
+  /** Its rows, ledgers and checkpoints are gone; the record stays, so that its number is never used again. */
+  readonly isDropped?: true
+}
+
+export interface GenerationId {
+  readonly projection: string
+  readonly generation: number
 }
 
 export interface Pointer {
@@ -225,6 +232,22 @@ export class PointerConflictError extends Schema.TaggedError<PointerConflictErro
   pointerVersion: Schema.Int
 }) {}
 
+/** The generation has not folded what the active one has: let it catch up, then flip again. Nothing was changed. */
+export class TargetBehindError extends Schema.TaggedError<TargetBehindError>()("TargetBehindError", {
+  projection: Schema.String,
+  generation: Schema.Int,
+  partition: Schema.Int,
+  /** Its next offset in this partition, and that of the active generation. */
+  nextOffset: Schema.BigInt,
+  activeOffset: Schema.BigInt
+}) {}
+
+/** The generation is active or followed. Stop that first. */
+export class GenerationInUseError extends Schema.TaggedError<GenerationInUseError>()("GenerationInUseError", {
+  projection: Schema.String,
+  generation: Schema.Int
+}) {}
+
 export interface RowScan {
   readonly projection: string
   readonly generation: number
@@ -272,6 +295,8 @@ export interface ReadSnapshot {
   readonly pointers: Effect.Effect<readonly Pointer[], StoreUnavailableError>
   readonly generation: (projection: string, generation: number) => Effect.Effect<GenerationRecord | undefined, StoreUnavailableError>
   readonly generations: (projection: string) => Effect.Effect<readonly GenerationRecord[], StoreUnavailableError>
+  /** Generations besides the active ones that the owners of lanes fold; sorted by projection and number. */
+  readonly following: Effect.Effect<readonly GenerationId[], StoreUnavailableError>
   /** One per lane, sorted by lane. */
   readonly checkpoints: (projection: string, generation: number) => Effect.Effect<readonly LaneCheckpoint[], StoreUnavailableError>
   /** Visits partials in chunks, ordered by (window start, key id, lane). */
@@ -309,12 +334,20 @@ export interface ReadModelStoreShape {
   /** All of it or nothing, in one transaction; a lane whose (epoch, expected) does not match fences the whole call. */
   readonly commit: (commits: readonly LaneCommit[]) => Effect.Effect<void, FencedError | StoreUnavailableError | CommitUnknownError>
   readonly snapshot: Effect.Effect<ReadSnapshot, StoreUnavailableError, Scope.Scope>
-  /** Moves the pointer if it still has `expectedVersion` (0 = none yet); the version rises by one. */
+  /**
+   * Moves the pointer if it still has `expectedVersion` (0 = none yet); the version rises by one. In the same transaction:
+   * refuses unless the target's checkpoints have reached the active generation's in every partition, and has both of them
+   * followed from here on, so that the way back is the same flip.
+   */
   readonly flip: (
     projection: string,
     generation: number,
     expectedVersion: number
-  ) => Effect.Effect<Pointer, PointerConflictError | StoreUnavailableError>
+  ) => Effect.Effect<Pointer, PointerConflictError | TargetBehindError | StoreUnavailableError>
+  /** Whether the owners of lanes fold this generation although the pointer does not name it: a shadow that has caught up, a standby. */
+  readonly follow: (id: GenerationId, isFollowed: boolean) => Effect.Effect<void, GenerationMissingError | StoreUnavailableError>
+  /** Removes rows, ledgers, key counts, checkpoints and halts; whoever still folds it is fenced. Repeatable: an interrupted removal is finished. */
+  readonly dropGeneration: (id: GenerationId) => Effect.Effect<void, GenerationInUseError | StoreUnavailableError>
   /** Records a halt; `clearHalt` removes it after a successful take-over. */
   readonly recordHalt: (halt: Halt) => Effect.Effect<void, StoreUnavailableError>
   readonly clearHalt: (lane: LaneId) => Effect.Effect<void, StoreUnavailableError>

@@ -3,13 +3,14 @@
  *
  * Several threads and processes may open the same directory: nothing a commit depends on is kept in memory.
  */
-import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import { CommitUnknownError, FencedError, GenerationMissingError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  DeadLetter, GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, LateEntry, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+  DeadLetter, KeyCount, LaneCheckpoint, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import type { Database } from "lmdb"
+import { createGeneration, dropGeneration, flip, follow } from "./generationsLmdb.ts"
 import { fromText, toText } from "./jsonCodec.ts"
 import { readSnapshot } from "./modelSnapshot.ts"
 import { keyCountKey, laneKey, offsetText, openModelStores, renewView } from "./modelStores.ts"
@@ -23,34 +24,6 @@ import { RowKeys, decodeRow, encodeRow } from "./rowCodec.ts"
 export class StoreOpenError extends Schema.TaggedError<StoreOpenError>()("StoreOpenError", { directory: Schema.String, cause: Schema.Defect() }) {}
 
 const STORE = "lmdb"
-const DIGEST_BYTES = 4_096
-
-const emptyCheckpoint = (partition: number): PartitionCheckpoint => ({
-  partition,
-  nextOffset: 0n,
-  lastRecordHash: "",
-  counters: { records: 0n, system: 0n, events: 0n, folded: 0n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n },
-  receivedMaxMs: null,
-  heartbeatMaxMs: null,
-  tenantMaxMs: new Map()
-})
-
-const createGeneration = (stores: ModelStores, record: GenerationRecord, lanes: readonly { lane: number; partitions: readonly number[] }[]): void =>
-  stores.root.transactionSync(() => {
-    const { projection, generation } = record
-    if (stores.generations.get([projection, generation]) !== undefined) return
-    const starts = new Map(record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
-    stores.generations.putSync([projection, generation], toText(record))
-    for (const { lane, partitions } of lanes) {
-      const checkpoint: LaneCheckpoint = {
-        lane: { projection, generation, lane },
-        epoch: 0n,
-        partitions: partitions.map((partition) => ({ ...emptyCheckpoint(partition), nextOffset: starts.get(partition) ?? 0n })),
-        digest: new Uint8Array(DIGEST_BYTES)
-      }
-      stores.checkpoints.putSync(laneKey(checkpoint.lane), toText(checkpoint))
-    }
-  })
 
 const takeOver = (stores: ModelStores, lane: LaneId): LaneCheckpoint | undefined =>
   stores.root.transactionSync(() => {
@@ -120,17 +93,12 @@ const commitAll = (stores: ModelStores, commits: readonly LaneCommit[]): LaneCom
     return undefined
   })
 
-const flip = (stores: ModelStores, projection: string, generation: number, expectedVersion: number): Pointer | number =>
-  stores.root.transactionSync(() => {
-    const text = stores.pointers.get([projection])
-    const version = text === undefined ? 0 : fromText<Pointer>(text).pointerVersion
-    if (version !== expectedVersion || stores.generations.get([projection, generation]) === undefined) return version
-    const pointer: Pointer = { projection, generation, pointerVersion: version + 1 }
-    stores.pointers.putSync([projection], toText(pointer))
-    return pointer
-  })
-
 const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> => Effect.try({ try: action, catch: (cause) => new StoreUnavailableError({ store: STORE, cause }) })
+
+/** `attempt` of what answers a refusal as a value. */
+const refusing = <A>(action: () => A): Effect.Effect<Exclude<A, Error>, Extract<A, Error> | StoreUnavailableError> =>
+  Effect.flatMap(attempt(action), (outcome) =>
+    outcome instanceof Error ? Effect.fail(outcome as Extract<A, Error>) : Effect.succeed(outcome as Exclude<A, Error>))
 
 const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
   createGeneration: (record, lanes) => attempt(() => createGeneration(stores, record, lanes)),
@@ -155,9 +123,9 @@ const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
     Effect.flatMap(Effect.try({ try: () => commitAll(stores, commits), catch: (cause) => new CommitUnknownError({ store: STORE, cause }) }), (fenced) =>
       fenced === undefined ? Effect.void : Effect.fail(new FencedError({ ...fenced.lane, epoch: fenced.epoch }))),
   snapshot: readSnapshot(stores),
-  flip: (projection, generation, expectedVersion) =>
-    Effect.flatMap(attempt(() => flip(stores, projection, generation, expectedVersion)), (outcome) =>
-      typeof outcome === "number" ? Effect.fail(new PointerConflictError({ projection, pointerVersion: outcome })) : Effect.succeed(outcome)),
+  flip: (projection, generation, expectedVersion) => refusing(() => flip(stores, { projection, generation }, expectedVersion)),
+  follow: (id, isFollowed) => Effect.asVoid(refusing(() => follow(stores, id, isFollowed))),
+  dropGeneration: (id) => Effect.asVoid(refusing(() => dropGeneration(stores, id))),
   recordHalt: (halt) => attempt(() => stores.halts.putSync(laneKey(halt), toText(halt))),
   clearHalt: (lane) => attempt(() => void stores.halts.removeSync(laneKey(lane))),
   incarnation: Effect.andThen(renewView, attempt(() => incarnationOf(stores))),

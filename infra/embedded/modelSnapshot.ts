@@ -74,6 +74,10 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   pointers: attempt(() => [...stores.pointers.getRange({ transaction })].map(({ value }) => fromText<Pointer>(value))),
   generation: (projection, generation) => attempt(() => optional<GenerationRecord>(stores.generations.get([projection, generation], { transaction }))),
   generations: (projection) => attempt(() => below<GenerationRecord>(stores.generations, transaction, [projection])),
+  following: attempt(() => [...stores.following.getKeys({ transaction })].map((key) => {
+    const [projection, generation] = key
+    return { projection: String(projection), generation: Number(generation) }
+  })),
   checkpoints: (projection, generation) => attempt(() => below<LaneCheckpoint>(stores.checkpoints, transaction, [projection, generation])),
   scan: (query, visit) => attempt(() => scanRows(stores, transaction, query, visit)),
   partials: (projection, generation, keys) => attempt(() => partialsOf(stores, transaction, projection, generation, keys)),

@@ -14,6 +14,8 @@ export interface ModelStores {
   readonly checkpoints: Database<string, Key>
   readonly generations: Database<string, Key>
   readonly pointers: Database<string, Key>
+  /** Generations besides the active ones that are folded; no value. */
+  readonly following: Database<string, Key>
   readonly halts: Database<string, Key>
   readonly late: Database<string, Key>
   readonly duplicates: Database<string, Key>
@@ -46,6 +48,7 @@ export const openModelStores = (directory: string): ModelStores => {
     checkpoints: named("checkpoints"),
     generations: named("generations"),
     pointers: named("pointers"),
+    following: named("following"),
     halts: named("halts"),
     late: named("late"),
     duplicates: named("duplicates"),

@@ -1,7 +1,7 @@
 /** Rows that a lane's retention drops, across tenants: their keys begin with the tenant, so it is skipped from one to the next. */
-import type { LaneId, ResolutionCode, Row } from "@tidemark/domain/ports/ReadModelStore"
-import { keyCountKey } from "./modelStores.ts"
-import type { ModelStores } from "./modelStores.ts"
+import type { GenerationId, LaneId, ResolutionCode, Row } from "@tidemark/domain/ports/ReadModelStore"
+import { OFFSET_END, keyCountKey } from "./modelStores.ts"
+import type { Key, ModelStores } from "./modelStores.ts"
 import { decodeStoredRow, laneOf, rowRange, tenantEnd, tenantOf } from "./rowCodec.ts"
 
 const CHUNK_ROWS = 1_000
@@ -36,6 +36,21 @@ function* rowsBelow(stores: ModelStores, lane: LaneId, beforeMs: number): Genera
       }
       if (chunk.length > 0) yield chunk
     }
+  }
+}
+
+/** Keys of all rows of a generation. */
+export function* generationRowKeys(stores: ModelStores, { projection, generation }: GenerationId): Generator<Buffer> {
+  for (const tenantId of tenantsOf(stores)) {
+    for (const resolution of RESOLUTIONS) yield* stores.rows.getKeys(rowRange({ tenantId, projection, generation, resolution }, EARLIEST_MS, -EARLIEST_MS))
+  }
+}
+
+/** Keys of all key counts of a generation; of tenants that have rows, since every count stands for a row. */
+export function* keyCountKeysOf(stores: ModelStores, { projection, generation }: GenerationId): Generator<Key> {
+  for (const tenantId of tenantsOf(stores)) {
+    const start: Key = [tenantId, projection, generation]
+    yield* stores.keyCounts.getKeys({ start, end: [...start, OFFSET_END] })
   }
 }
 

@@ -5,7 +5,7 @@
  * the epoch in the checkpoint's row, never from locks or sessions.
  */
 import {
-  CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError
+  CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, LaneId, ReadModelStoreShape, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer } from "effect"
@@ -13,14 +13,14 @@ import type { Pool, PoolClient } from "pg"
 import { timeParameter } from "./arrayParameters.ts"
 import { layoutOf } from "./columns.ts"
 import { commitAll, generationsOf, packCommits, takeOver } from "./commitPostgres.ts"
-import { STORE, attempt, transact } from "./connection.ts"
+import { STORE, attempt, attemptOr, transact } from "./connection.ts"
 import type { PostgresOptions, StoreOpenError } from "./connection.ts"
 import { createGeneration, findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
 import { readKeyCounts } from "./ledgers.ts"
 import { openStore } from "./openStore.ts"
 import { ackOutbox, forgetOutbox, readOutbox, registerOutbox } from "./outboxPostgres.ts"
-import { flip } from "./pointerPostgres.ts"
+import { dropGeneration, flip, follow } from "./pointerPostgres.ts"
 import { visitRowsBelow } from "./retention.ts"
 import { partialsByKey, withoutLane } from "./rowReading.ts"
 import { readSnapshot } from "./snapshotPostgres.ts"
@@ -90,8 +90,9 @@ const makeStore = (store: Store): ReadModelStoreShape => ({
       Effect.flatMap(Effect.sync(() => packCommits(commits, generations)), (packed) => Effect.tryPromise({ try: () => commitAll(store, packed), catch: commitErrorOf }))),
   snapshot: readSnapshot(store),
   flip: (projection, generation, expectedVersion) =>
-    Effect.flatMap(attempt(() => flip(store, projection, generation, expectedVersion)), (outcome) =>
-      typeof outcome === "number" ? Effect.fail(new PointerConflictError({ projection, pointerVersion: outcome })) : Effect.succeed(outcome)),
+    attemptOr(() => flip(store, { projection, generation }, expectedVersion), (cause) => cause instanceof PointerConflictError || cause instanceof TargetBehindError),
+  follow: (id, isFollowed) => attemptOr(() => follow(store, id, isFollowed), (cause) => cause instanceof GenerationMissingError),
+  dropGeneration: (id) => attemptOr(() => dropGeneration(store, id), (cause) => cause instanceof GenerationInUseError),
   recordHalt: (halt) => attempt(() => recordHalt(store, halt)),
   clearHalt: (lane) => attempt(() => clearHalt(store, lane)),
   incarnation: attempt(() => incarnationOf(store)),

@@ -101,6 +101,7 @@ describe("the view on the active generation", () => {
       yield* Effect.promise(() => query(`CREATE VIEW @mine AS SELECT sum(views) AS views FROM @rm_p`))
       const second = commitOf("p", 0, 1n, 0n, 1n, { rows: [rowOf("acme", ["/"], 4)] })
       yield* store.commit([{ ...second, lane: { projection: "p", generation: 2, lane: 0 } }])
+      yield* store.commit([{ ...commitOf("p", 0, 1n, 0n, 1n), lane: { projection: "p", generation: 3, lane: 0 } }])
       yield* store.flip("p", 2, 1)
       expect(yield* Effect.flip(store.flip("p", 3, 2))).toMatchObject({ _tag: "StoreUnavailableError", cause: { code: "2BP01" } })
     }))

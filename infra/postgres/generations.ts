@@ -48,18 +48,20 @@ interface GenerationRow {
   readonly created_at_ms: string
   readonly log_id: string
   readonly coverage: string
+  readonly is_dropped: boolean
 }
 
 const recordOf = (row: GenerationRow): GenerationRecord => ({
   projection: row.projection, generation: row.generation, definition: row.definition, definitionHash: row.definition_hash, createdAtMs: Number(row.created_at_ms),
   logId: row.log_id,
-  coverage: (JSON.parse(row.coverage) as readonly (readonly [number, string])[]).map(([partition, nextOffset]) => ({ partition, nextOffset: BigInt(nextOffset) }))
+  coverage: (JSON.parse(row.coverage) as readonly (readonly [number, string])[]).map(([partition, nextOffset]) => ({ partition, nextOffset: BigInt(nextOffset) })),
+  ...(row.is_dropped ? { isDropped: true as const } : {})
 })
 
 /** Records of a projection by number, or the one asked for. */
 export const readGenerations = async (store: Store, client: PoolClient, projection: string, generation?: number): Promise<GenerationRecord[]> => {
   const { rows } = await client.query<GenerationRow>(
-    `SELECT projection, generation, definition, definition_hash, ${unixMs("created_at")} AS created_at_ms, log_id, coverage FROM ${store.schema}.generations
+    `SELECT projection, generation, definition, definition_hash, ${unixMs("created_at")} AS created_at_ms, log_id, coverage, is_dropped FROM ${store.schema}.generations
 WHERE projection = $1 AND ($2::int IS NULL OR generation = $2) ORDER BY generation`, [projection, generation ?? null])
   return rows.map(recordOf)
 }

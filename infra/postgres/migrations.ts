@@ -73,7 +73,8 @@ END $$;`
 
 /** In order; the version is the place, from 1. */
 const MIGRATIONS: readonly ((namespace: string) => string)[] = [
-  (namespace) => [readModels(quoted(namespace)), rejectedEvents(quoted(namespace)), sketchFunctions(quoted(namespace)), roles(namespace)].join("\n")
+  (namespace) => [readModels(quoted(namespace)), rejectedEvents(quoted(namespace)), sketchFunctions(quoted(namespace)), roles(namespace)].join("\n"),
+  (namespace) => `ALTER TABLE ${quoted(namespace)}.generations ADD COLUMN is_followed boolean NOT NULL DEFAULT false, ADD COLUMN is_dropped boolean NOT NULL DEFAULT false;`
 ]
 
 /** The version this binary works with. */

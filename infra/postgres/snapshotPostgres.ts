@@ -3,7 +3,7 @@
  * same state.
  */
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import type { Halt, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationId, Halt, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { PoolClient } from "pg"
@@ -54,6 +54,9 @@ const readHalts = async ({ schema }: Store, client: PoolClient): Promise<Halt[]>
   return rows.map(({ detail, at_ms: atMs, ...halt }) => ({ ...halt, detail: originalText(detail), atMs: Number(atMs) }))
 }
 
+const readFollowing = async ({ schema }: Store, client: PoolClient): Promise<GenerationId[]> =>
+  (await client.query<GenerationId>(`SELECT projection, generation FROM ${schema}.generations WHERE is_followed ORDER BY projection, generation`)).rows
+
 /** One operation after the other: the tenant shown must still be the same when the rows are read. */
 type Exclusive = <A>(action: () => Promise<A>) => Effect.Effect<A, StoreUnavailableError>
 
@@ -103,6 +106,7 @@ const makeSnapshot = (run: Exclusive, store: Store, client: PoolClient): ReadSna
   pointers: run(() => readPointers(store, client)),
   generation: (projection, generation) => run(async () => (await readGenerations(store, client, projection, generation))[0]),
   generations: (projection) => run(() => readGenerations(store, client, projection)),
+  following: run(() => readFollowing(store, client)),
   checkpoints: (projection, generation) => run(() => readCheckpoints(store, client, projection, generation)),
   scan: (query, visit) =>
     run(async () => {

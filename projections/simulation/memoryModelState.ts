@@ -1,6 +1,6 @@
 /** State of the read-model store in memory, and snapshots of it. */
 import type {
-  DeadLetter, DuplicateEntry, GenerationRecord, Halt, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
+  DeadLetter, DuplicateEntry, GenerationId, GenerationRecord, Halt, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
   StoredRow, WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
@@ -15,6 +15,7 @@ export interface ModelState {
   readonly checkpoints: Map<string, LaneCheckpoint>
   readonly generations: Map<string, GenerationRecord>
   readonly pointers: Map<string, Pointer>
+  readonly following: Map<string, GenerationId>
   readonly late: Map<string, Entered<LateEntry>>
   readonly duplicates: Map<string, Entered<DuplicateEntry>>
   readonly deadLetters: Map<string, Entered<DeadLetter>>
@@ -29,12 +30,12 @@ export interface ModelState {
 }
 
 export const emptyState = (): ModelState => ({
-  rows: new Map(), checkpoints: new Map(), generations: new Map(), pointers: new Map(), late: new Map(), duplicates: new Map(),
+  rows: new Map(), checkpoints: new Map(), generations: new Map(), pointers: new Map(), following: new Map(), late: new Map(), duplicates: new Map(),
   deadLetters: new Map(), keyCounts: new Map(), halts: new Map(), outbox: new Map(), outboxCursors: new Map(), sequence: 0n
 })
 
 export const copyState = (state: ModelState): ModelState => ({
-  rows: new Map(state.rows), checkpoints: new Map(state.checkpoints), generations: new Map(state.generations), pointers: new Map(state.pointers),
+  rows: new Map(state.rows), checkpoints: new Map(state.checkpoints), generations: new Map(state.generations), pointers: new Map(state.pointers), following: new Map(state.following),
   late: new Map(state.late), duplicates: new Map(state.duplicates), deadLetters: new Map(state.deadLetters), keyCounts: new Map(state.keyCounts),
   halts: new Map(state.halts), outbox: new Map(state.outbox), outboxCursors: new Map(state.outboxCursors), sequence: state.sequence
 })
@@ -86,6 +87,7 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
   pointers: Effect.succeed([...state.pointers.values()].sort((a, b) => (a.projection < b.projection ? -1 : 1))),
   generation: (projection, generation) => Effect.succeed(state.generations.get(`${projection}/${generation}`)),
   generations: (projection) => Effect.succeed([...state.generations.values()].filter((record) => record.projection === projection).sort((a, b) => a.generation - b.generation)),
+  following: Effect.succeed([...state.following.values()].sort((a, b) => (a.projection === b.projection ? a.generation - b.generation : a.projection < b.projection ? -1 : 1))),
   checkpoints: (projection, generation) => Effect.succeed(
     [...state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).sort((a, b) => a.lane.lane - b.lane.lane)
   ),

@@ -3,11 +3,12 @@
  *
  * What is stored outlives the layer. Writes replace the state by a copy only while a snapshot holds it.
  */
-import { CommitUnknownError, FencedError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import { CommitUnknownError, FencedError, GenerationMissingError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, Pointer, ReadModelStoreShape, RowKey
+  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer } from "effect"
+import { dropGeneration, flip, follow } from "./memoryGenerations.ts"
 import { copyState, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
@@ -143,14 +144,6 @@ const commit = (disk: MemoryModelDisk, commits: readonly LaneCommit[]): Effect.E
   return Effect.andThen(effect, Effect.fail(new CommitUnknownError(named)))
 }
 
-const flip = (disk: MemoryModelDisk, projection: string, generation: number, expectedVersion: number): Effect.Effect<Pointer, PointerConflictError> => {
-  const pointerVersion = disk.state.pointers.get(projection)?.pointerVersion ?? 0
-  if (pointerVersion !== expectedVersion || !disk.state.generations.has(`${projection}/${generation}`)) return Effect.fail(new PointerConflictError({ projection, pointerVersion }))
-  const pointer = { projection, generation, pointerVersion: pointerVersion + 1 }
-  writable(disk).pointers.set(projection, pointer)
-  return Effect.succeed(pointer)
-}
-
 const registerOutbox = (state: ModelState, consumer: string): { readonly cursor: bigint; readonly created: boolean } => {
   const known = state.outboxCursors.get(consumer)
   if (known !== undefined) return { cursor: known, created: false }
@@ -191,7 +184,9 @@ const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
       disk.shared = true
       return makeSnapshot(disk.state)
     }),
-    flip: (projection, generation, expectedVersion) => up(() => flip(disk, projection, generation, expectedVersion)),
+    flip: (projection, generation, expectedVersion) => up(() => flip(disk.state, () => writable(disk), { projection, generation }, expectedVersion)),
+    follow: (id, isFollowed) => up(() => follow(disk.state, () => writable(disk), id, isFollowed)),
+    dropGeneration: (id) => up(() => dropGeneration(disk.state, () => writable(disk), id)),
     recordHalt: (halt) => upSync(() => void writable(disk).halts.set(laneKey(halt), halt)),
     clearHalt: (lane) => upSync(() => void writable(disk).halts.delete(laneKey(lane))),
     incarnation: upSync(() => disk.incarnation),

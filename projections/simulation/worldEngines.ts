@@ -70,6 +70,8 @@ const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListe
   }))),
   snapshot: seam(store.snapshot),
   flip: (projection, generation, expectedVersion) => seam(store.flip(projection, generation, expectedVersion)),
+  follow: (id, isFollowed) => seam(store.follow(id, isFollowed)),
+  dropGeneration: (id) => seam(store.dropGeneration(id)),
   recordHalt: (halt) => seam(store.recordHalt(halt)),
   clearHalt: (lane) => seam(store.clearHalt(lane)),
   incarnation: seam(store.incarnation),
