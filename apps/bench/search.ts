@@ -55,6 +55,8 @@ const fold = Effect.gen(function* () {
 interface Published {
   readonly documents: number
   readonly seconds: number
+  /** Of this process, all its threads. */
+  readonly cpuSeconds: number
 }
 
 /** Runs a publisher until the outbox is empty. */
@@ -62,19 +64,24 @@ const publish: Effect.Effect<Published, unknown, Ports> = Effect.gen(function* (
   const store = yield* ReadModelStore
   const publisher = makeSearchPublisher({ tenants: Effect.succeed([]) })
   const startedMs = performance.now()
-  let seconds = 0
+  const startedCpu = process.cpuUsage()
+  let [seconds, cpuSeconds] = [0, 0]
   const drained = Effect.gen(function* () {
     // The cursor is there and nothing is behind it: the last acknowledgement was made.
     for (let looks = 0; looks < 2;) {
       yield* Effect.sleep(20)
       const age = publisher.ageMs(Date.now())
       const isDone = publisher.status().documents > 0 && age === 0 && (yield* store.readOutbox(SEARCH_CONSUMER, 0n, 1)).length === 0
-      if (isDone && looks === 0) seconds = (performance.now() - startedMs) / 1_000
+      if (isDone && looks === 0) {
+        const { user, system } = process.cpuUsage(startedCpu)
+        cpuSeconds = (user + system) / 1e6
+        seconds = (performance.now() - startedMs) / 1_000
+      }
       looks = isDone ? looks + 1 : 0
     }
   })
   yield* Effect.raceFirst(publisher.run, drained)
-  return { documents: publisher.status().documents, seconds }
+  return { documents: publisher.status().documents, seconds, cpuSeconds }
 })
 
 /** A whole copy into an empty index, again and again. */
@@ -95,6 +102,7 @@ const row = (what: string, figures: readonly Published[]) => ({
   documents: figures[0]?.documents ?? 0,
   documentsPerSecond: rounded(median(figures.map(({ documents, seconds }) => documents / seconds))),
   slowest: rounded(Math.min(...figures.map(({ documents, seconds }) => documents / seconds))),
+  cpuMicrosPerDocument: rounded(median(figures.map(({ documents, cpuSeconds }) => (cpuSeconds * 1e6) / documents)), 1),
   runs: figures.length
 })
 

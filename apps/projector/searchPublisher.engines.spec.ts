@@ -155,7 +155,7 @@ describe("the search publisher into Elasticsearch", () => {
 
   it("keeps a document aside that the engine refuses, goes on with its neighbours and calls the view degraded", async () => {
     const world = makeWorld()
-    const poison = (document: WindowDocument): WindowDocument => (document.key[0] === "/bad" ? { ...document, figures: ["no number"] as unknown as number[] } : document)
+    const poison = (document: WindowDocument): WindowDocument => (document.key[0] === "/bad" ? { ...document, figures: ["\"no number\""] as unknown as number[] } : document)
     await publishing(world, (store, index, status) => Effect.gen(function* () {
       yield* world.growing.commit(store, 0, ["/a", "/bad", "/c"])
       yield* resolved(world)

@@ -15,7 +15,7 @@ import type { BulkItem } from "./bulk.ts"
 import type { Elasticsearch, ElasticsearchSettings, ElasticsearchUnreachableError } from "./elasticsearchClient.ts"
 import { connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
 import { Indices, writeAlias } from "./indices.ts"
-import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, toSource, windowShape } from "./windowDocuments.ts"
+import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, sourceWriter, windowShape } from "./windowDocuments.ts"
 import type { WindowSource } from "./windowDocuments.ts"
 
 const COMPLETE_ID = "complete"
@@ -60,10 +60,11 @@ class Windows {
     if (documents.length === 0) return []
     const names = await this.ensure(model, documents)
     const lines: string[] = []
+    const write = sourceWriter(model)
     for (const [at, document] of documents.entries()) {
       // Written as text: the version is a 64-bit number.
       lines.push(`{"index":{"_index":"${writeAlias(names[at] ?? "")}","_id":"${documentId(document)}","version":${document.revision},"version_type":"external","require_alias":true}}`)
-      lines.push(JSON.stringify(toSource(model, document)))
+      lines.push(write(document))
     }
     const items = await sendBulk(this.engine, lines)
     const refusedByVersion = documents.filter((_, at) => items[at]?.status === 409)
@@ -134,8 +135,9 @@ class Windows {
   }
 
   async keepRefused(model: WindowModel, refused: readonly { readonly document: WindowDocument; readonly reason: string }[]): Promise<void> {
+    const write = sourceWriter(model)
     await this.writeState(model, refused.flatMap(({ document, reason }) => [
-      this.stateAction(model, documentId(document)), JSON.stringify({ kind: "refused", reason, document: toSource(model, document) })
+      this.stateAction(model, documentId(document)), JSON.stringify({ kind: "refused", reason, document: write(document) })
     ]))
   }
 

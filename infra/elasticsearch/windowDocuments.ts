@@ -79,15 +79,20 @@ export const windowShape = ({ dimensions, figures }: WindowModel): IndexShape =>
 })
 
 /** Mappings of an image's state index. */
-export const STATE_SHAPE: IndexShape = { properties: { kind: KEYWORD } }
+export const STATE_SHAPE: IndexShape = { properties: { kind: KEYWORD, document: STORED, reason: STORED } }
 
-export const toSource = (model: WindowModel, document: WindowDocument): WindowSource => {
-  const { tenantId, resolution, windowStartMs, keyId, key, figures, events, lateEvents, backfillEvents, fingerprint, revision, contentHash } = document
-  return {
-    tenantId, resolution, windowStart: windowStartMs, keyId,
-    key: Object.fromEntries(model.dimensions.map((name, index) => [name, key[index] ?? ""])),
-    figures: Object.fromEntries(model.figures.map((name, index) => [name, figures[index] ?? null])),
-    events: String(events), lateEvents: String(lateEvents), backfillEvents: String(backfillEvents), fingerprint: String(fingerprint), revision: String(revision), contentHash
+/** Writes the sources of a model's documents as JSON: names are quoted once. */
+export const sourceWriter = ({ dimensions, figures }: WindowModel): ((document: WindowDocument) => string) => {
+  const keys = dimensions.map((name, at) => `${at === 0 ? "" : ","}${JSON.stringify(name)}:`)
+  const numbers = figures.map((name, at) => `${at === 0 ? "" : ","}${JSON.stringify(name)}:`)
+  return (document) => {
+    let key = ""
+    for (let at = 0; at < keys.length; at++) key += keys[at] + JSON.stringify(document.key[at] ?? "")
+    let values = ""
+    for (let at = 0; at < numbers.length; at++) values += numbers[at] + String(document.figures[at] ?? null)
+    const { tenantId, resolution, windowStartMs, keyId, events, lateEvents, backfillEvents, fingerprint, revision, contentHash } = document
+    return `{"tenantId":${JSON.stringify(tenantId)},"resolution":${resolution},"windowStart":${windowStartMs},"keyId":"${keyId}","key":{${key}},"figures":{${values}},"events":"${events}",`
+      + `"lateEvents":"${lateEvents}","backfillEvents":"${backfillEvents}","fingerprint":"${fingerprint}","revision":"${revision}","contentHash":"${contentHash}"}`
   }
 }
 

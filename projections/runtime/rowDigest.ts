@@ -26,9 +26,6 @@ export const rowHash = (row: Row): RowHash => {
   return hash
 }
 
-/** `rowHash` as 32 hex characters. */
-export const rowHashHex = (row: Row): string => Array.from(rowHash(row), (word) => word.toString(16).padStart(8, "0")).join("")
-
 /** 256 sums of row hashes. */
 export class RowDigest {
   private readonly sums: Uint32Array

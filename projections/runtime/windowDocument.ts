@@ -1,10 +1,10 @@
 /** The search document of a window and key: its partials merged over all lanes. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
+import { hashHex } from "@tidemark/domain/measures/hash"
 import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, readMeasure } from "@tidemark/domain/measures/measure"
 import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
-import type { GenerationRecord, OffsetRange, Row, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationRecord, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowDocument, WindowModel } from "@tidemark/domain/ports/WindowIndex"
-import { rowHashHex } from "./rowDigest.ts"
 
 interface Measure {
   readonly name: string
@@ -25,41 +25,61 @@ export const documentModel = ({ projection, generation, definition }: Generation
   return { projection, generation, incarnation, dimensions: Object.keys(key), figures: named.flatMap(({ parts }) => parts), measures: named }
 }
 
-const byPartition = (a: OffsetRange, b: OffsetRange): number => a.partition - b.partition
+const encoder = new TextEncoder()
 
-const merged = (rows: readonly StoredRow[], index: number, spec: MeasureSpec): Accumulator => {
-  const accumulator = createAccumulator(spec)
-  for (const { measures } of rows) {
+/** All partials of the measure in one accumulator. */
+const merged = (partials: readonly StoredRow[], index: number, spec: MeasureSpec): Accumulator => {
+  let whole: Accumulator | undefined
+  for (const { measures } of partials) {
     const bytes = measures[index]
-    if (bytes !== undefined) mergeAccumulators(accumulator, decodeAccumulator(spec, bytes))
+    if (bytes === undefined) continue
+    const part = decodeAccumulator(spec, bytes)
+    if (whole === undefined) whole = part
+    else mergeAccumulators(whole, part)
   }
-  return accumulator
+  return whole ?? createAccumulator(spec)
 }
 
 /**
- * Merges the partials of one window and key, all read in one snapshot; at least one. Throws `MeasureBytesError` when
- * bytes are not canonical. The revision is no part of the content hash, and neither is how many lanes there are.
+ * Of what the partials hold, in the order of their lanes. Revisions never fall in any lane, so the sum of them stands for
+ * one state of each: equal sums with different hashes are two histories.
+ */
+const contentHash = (partials: readonly StoredRow[], numbers: readonly bigint[]): string => {
+  const head = encoder.encode(numbers.join(" "))
+  let length = head.length
+  for (const { measures } of partials) for (const bytes of measures) length += bytes.length
+  const content = new Uint8Array(length)
+  content.set(head)
+  let at = head.length
+  for (const { measures } of partials) {
+    for (const bytes of measures) {
+      content.set(bytes, at)
+      at += bytes.length
+    }
+  }
+  return hashHex(content, 0)
+}
+
+/**
+ * Merges the partials of one window and key, all read in one snapshot, in the order of their lanes; at least one. Throws `MeasureBytesError` when
+ * bytes are not canonical. The revision is no part of the content hash.
  */
 export const windowDocument = (model: DocumentModel, partials: readonly [StoredRow, ...StoredRow[]]): WindowDocument => {
-  const [first] = partials
-  const { tenantId, resolution, windowStartMs, keyId, key } = first
-  const sums = { events: 0n, lateEvents: 0n, backfillEvents: 0n, fingerprint: 0n, revision: 0n }
-  const offsets: OffsetRange[] = []
+  const [{ tenantId, resolution, windowStartMs, keyId, key }] = partials
+  let [events, lateEvents, backfillEvents, fingerprint, revision] = [0n, 0n, 0n, 0n, 0n]
   for (const row of partials) {
-    sums.events += row.events
-    sums.lateEvents += row.lateEvents
-    sums.backfillEvents += row.backfillEvents
-    sums.fingerprint += row.fingerprint
-    sums.revision += row.revision
-    offsets.push(...row.offsets)
+    events += row.events
+    lateEvents += row.lateEvents
+    backfillEvents += row.backfillEvents
+    fingerprint += row.fingerprint
+    revision += row.revision
   }
-  sums.fingerprint = BigInt.asUintN(64, sums.fingerprint)
+  fingerprint = BigInt.asUintN(64, fingerprint)
   const figures: (number | null)[] = []
-  const measures = model.measures.map(({ name, spec, parts }, index) => {
+  for (const [index, { name, spec, parts }] of model.measures.entries()) {
     const accumulator = merged(partials, index, spec)
     for (const part of parts) figures.push(readMeasure(part, name, spec, accumulator).value)
-    return accumulator.encode()
-  })
-  const content: Row = { tenantId, resolution, windowStartMs, keyId, key, measures, ...sums, offsets: offsets.sort(byPartition) }
-  return { tenantId, resolution, windowStartMs, keyId, key, figures, ...sums, contentHash: rowHashHex(content) }
+  }
+  const hash = contentHash(partials, [events, lateEvents, backfillEvents, fingerprint])
+  return { tenantId, resolution, windowStartMs, keyId, key, figures, events, lateEvents, backfillEvents, fingerprint, revision, contentHash: hash }
 }

@@ -70,5 +70,5 @@ export const owedDocuments = ({ state, incarnation }: MemoryModelDisk): readonly
     if (others === undefined) windows.set(documentName(row), [row])
     else others.push(row)
   }
-  return [...windows.values()].map((partials) => windowDocument(model, partials))
+  return [...windows.values()].map((partials) => windowDocument(model, partials.sort((a, b) => a.lane - b.lane)))
 }
