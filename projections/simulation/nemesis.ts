@@ -94,7 +94,7 @@ export const unleash = (world: World): void => {
   for (let slot = 0; slot < scenario.ingests; slot++) world.startIngest(slot)
   for (const deed of scenario.deeds) {
     time.after(deed.atMs, () => {
-      if (world.clients.isDone) return
+      if (world.isSent) return
       world.say(deed.name)
       world.struck.push(deed)
       ACTS[deed.name](world, new SeededRandom(deed.draw))

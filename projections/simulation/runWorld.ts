@@ -5,10 +5,11 @@ import { scenarioOf } from "./scenario.ts"
 import type { Scenario } from "./scenario.ts"
 import { World } from "./world.ts"
 import type { WorldResult } from "./world.ts"
+import type { MakeIngest } from "./worldRequests.ts"
 
-/** The same scenario and bug give the same result, to the last line of the trace. */
-export const runScenario = (scenario: Scenario, bug?: PlantedBug): WorldResult => {
-  const world = new World(scenario, bug)
+/** The same scenario, bug and ingest give the same result, to the last line of the trace. */
+export const runScenario = (scenario: Scenario, bug?: PlantedBug, makeIngest?: MakeIngest): WorldResult => {
+  const world = new World(scenario, bug, makeIngest)
   const restore = bug?.plant?.(() => world.time.nowMs)
   try {
     unleash(world)

@@ -30,6 +30,8 @@ import { WorldChecker } from "./worldChecker.ts"
 import { calm, processEngines } from "./worldEngines.ts"
 import type { EngineWeather, Engines } from "./worldEngines.ts"
 import { IngestClients } from "./worldIngest.ts"
+import { RequestClients } from "./worldRequests.ts"
+import type { MakeIngest } from "./worldRequests.ts"
 import { WorldTrace } from "./worldTrace.ts"
 
 const START_MS = 1_700_000_000_000
@@ -83,6 +85,8 @@ export class World {
   readonly indexDisk = createMemoryIndexDisk()
   readonly checker: WorldChecker
   readonly clients: IngestClients
+  /** Clients of the product's own ingest, when this run has it. */
+  readonly requests: RequestClients | undefined
   readonly published = new PublishedHints()
   /** How many of the projections the projectors know: more are added as the run goes on. */
   knownProjections: number
@@ -95,12 +99,14 @@ export class World {
   /** Halt codes that are right just now. */
   expectedHalts: ReadonlySet<string> = new Set()
   private readonly engines: Engines
+  private readonly makeIngest: MakeIngest | undefined
   private nodes = 0
   private commitsSinceKill = 0
   /** No projector is started again. */
   private isClosing = false
 
-  constructor(scenario: Scenario, bug: PlantedBug | undefined) {
+  /** `makeIngest`: the product's ingest, which then takes requests in every ingest process. */
+  constructor(scenario: Scenario, bug: PlantedBug | undefined, makeIngest?: MakeIngest) {
     const { seed, partitions, lanes, projections, records } = scenario
     this.scenario = scenario
     this.random = new SeededRandom(seed ^ 0x5bd1e995)
@@ -112,7 +118,14 @@ export class World {
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
     const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
     this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], records)
+    this.makeIngest = makeIngest
+    this.requests = makeIngest === undefined ? undefined : new RequestClients(this.random.fork(), (partition) => this.checker.log[partition] ?? [], records)
     this.connectDisks()
+  }
+
+  /** Was everything sent and answered, or given up? */
+  get isSent(): boolean {
+    return this.clients.isDone && this.requests?.isDone !== false
   }
 
   say(line: string): void {
@@ -229,9 +242,18 @@ export class World {
 
   startIngest(slot: number): void {
     if (this.isClosing) return
-    this.ingests[slot] = this.start(`ingest${slot}`, () => this.clients.send(`client${slot}`), (failure) => {
+    this.ingests[slot] = this.start(`ingest${slot}`, () => this.runIngest(slot), (failure) => {
       if (failure !== undefined) this.checker.violate(`ingest died: ${failure.text}`)
     })
+  }
+
+  /** Records sent as they are, and requests to the product's ingest beside them. */
+  private runIngest(slot: number): Effect.Effect<void, never, EventLog | PartitionIndex> {
+    const records = this.clients.send(`client${slot}`)
+    const { makeIngest, requests } = this
+    if (makeIngest === undefined || requests === undefined) return records
+    const answered = Effect.flatMap(makeIngest, (ingest) => requests.send(ingest))
+    return Effect.all([records, answered], { concurrency: "unbounded", discard: true })
   }
 
   /** As kill -9. */
@@ -261,8 +283,8 @@ export class World {
 
   /** Until everything is sent and the storm is over. */
   weatherTheStorm(): void {
-    this.time.runUntil(START_MS + STORM_MS_MAX, () => this.isBroken() || this.clients.isDone)
-    if (!this.isBroken() && !this.clients.isDone) this.checker.violate("the clients could not send everything")
+    this.time.runUntil(START_MS + STORM_MS_MAX, () => this.isBroken() || this.isSent)
+    if (!this.isBroken() && !this.isSent) this.checker.violate("the clients could not send everything")
   }
 
   /** Faults are over and everybody wakes; then one projector remains and catches up. Answers it, unless something is wrong. */
@@ -279,7 +301,7 @@ export class World {
     this.wait(REST_MS)
     this.checker.atRest(false)
     for (const owed of this.published.owed(this.modelDisk.state)) this.checker.violate(owed)
-    for (const contradiction of this.clients.contradictions()) this.checker.violate(contradiction)
+    for (const contradiction of [...this.clients.contradictions(), ...(this.requests?.contradictions() ?? [])]) this.checker.violate(contradiction)
     return this.isBroken() ? undefined : last
   }
 

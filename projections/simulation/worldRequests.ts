@@ -1,0 +1,161 @@
+/**
+ * Clients that send requests to the product's own ingest, over every process that runs it: what has no answer, or a
+ * failed one, is sent again, to whichever process comes first. Rules: docs/semantics.md §4, §7 and invariant 4.
+ */
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import { Clock, Effect } from "effect"
+import type { SeededRandom } from "./random.ts"
+import type { StoredRecords } from "./workload.ts"
+
+export interface IngestRequest {
+  readonly tenantId: string
+  /** JSON text of the body. */
+  readonly body: string
+  readonly sentAtMs?: number
+  readonly backfill?: string
+}
+
+export interface IngestAnswer {
+  readonly received: number
+  readonly accepted: number
+  readonly duplicate: number
+  readonly rejected: number
+  readonly failed: number
+  /** In the order of the body. */
+  readonly results: readonly { readonly status: string; readonly id: string | null; readonly partition?: number; readonly offset?: string | undefined }[]
+}
+
+export type Ingest = (request: IngestRequest) => Effect.Effect<IngestAnswer, unknown>
+
+/** The ingest of one process, made over the engines it sees. */
+export type MakeIngest = Effect.Effect<Ingest, never, EventLog | PartitionIndex>
+
+/** Is the record an event that was sent as a request? */
+export const isRequested = (text: string): boolean => /^\{"specversion":"1\.0","id":"[^"]*","source":"urn:request"/.test(text)
+
+interface Request extends IngestRequest {
+  readonly ids: readonly string[]
+  attempts: number
+}
+
+const ATTEMPTS_MAX = 6
+const EVENTS_MAX = 5
+const TENANTS = ["acme", "birch"]
+const USERS = ["u1", "u2", "u3"]
+const MINUTE_MS = 60_000
+
+/** Name of what was stored: tenant and id. Ids of refused events are told by their first letters. */
+const nameOf = (tenantId: string, id: string): string => `${tenantId} ${id}`
+const isRefusedId = (id: string): boolean => id.startsWith("bad")
+
+export class RequestClients {
+  private readonly random: SeededRandom
+  private readonly stored: StoredRecords
+  private readonly open: Request[] = []
+  private readonly sent = new Set<string>()
+  private readonly places = new Map<string, string>()
+  /** Known to be stored, by what was answered. */
+  private readonly acknowledged = new Set<string>()
+  private readonly found: string[] = []
+  private made = 0
+  private left: number
+
+  /** `events`: how many to make in all, repeated ones aside. */
+  constructor(random: SeededRandom, stored: StoredRecords, events: number) {
+    this.random = random
+    this.stored = stored
+    this.left = events
+  }
+
+  get isDone(): boolean {
+    return this.left <= 0 && this.open.length === 0
+  }
+
+  /** Sends to this process until everything is answered. */
+  send(ingest: Ingest): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (!this.isDone) {
+        yield* Effect.sleep(this.random.between(20, 700))
+        const request = this.next(yield* Clock.currentTimeMillis)
+        if (request === undefined) continue
+        request.attempts += 1
+        const answer = yield* Effect.orElseSucceed(ingest(request), () => undefined)
+        if (this.take(request, answer) || request.attempts >= ATTEMPTS_MAX) this.close(request)
+      }
+    })
+  }
+
+  /** What the log, and what the clients were told, contradict each other in. */
+  contradictions(): readonly string[] {
+    const found = [...this.found]
+    const stored = new Set<string>()
+    for (let partition = 0, records = this.stored(0); records.length > 0; records = this.stored(++partition)) {
+      for (const [offset, value] of records.entries()) {
+        const text = new TextDecoder().decode(value)
+        if (!isRequested(text)) continue
+        const { id, tenantid, time, receivedat } = JSON.parse(text) as { readonly id: string; readonly tenantid: string; readonly time: string; readonly receivedat: string }
+        const name = nameOf(tenantid, id)
+        stored.add(name)
+        stored.add(`${name} at ${partition}:${offset}`)
+        if (isRefusedId(id)) found.push(`refused and in the log: ${name}`)
+        if (!this.sent.has(name)) found.push(`nobody sent ${name}, at offset ${offset} of partition ${partition}`)
+        if (time > receivedat) found.push(`${name} happened after it was received`)
+      }
+    }
+    for (const name of this.acknowledged) if (!stored.has(name)) found.push(`acknowledged and not in the log: ${name}`)
+    for (const [place, name] of this.places) if (!stored.has(`${name} at ${place}`)) found.push(`${name} was said to be at ${place}, where something else is`)
+    return found
+  }
+
+  private close(request: Request): void {
+    const at = this.open.indexOf(request)
+    if (at >= 0) this.open.splice(at, 1)
+  }
+
+  /** One that waits for its answer, or a new one. */
+  private next(nowMs: number): Request | undefined {
+    if (this.open.length > 0 && (this.left <= 0 || this.random.chance(0.4))) return this.random.pick(this.open)
+    if (this.left <= 0) return undefined
+    const request = this.make(nowMs)
+    this.open.push(request)
+    return request
+  }
+
+  private make(nowMs: number): Request {
+    const { random } = this
+    const tenantId = random.pick(TENANTS)
+    const ids: string[] = []
+    const events: object[] = []
+    while (events.length < random.between(1, EVENTS_MAX)) {
+      const isRepeated = this.made > 0 && random.chance(0.2)
+      const number = isRepeated ? random.between(1, this.made) : ++this.made
+      const isBad = number % 7 === 0
+      const id = isBad ? `bad${number}` : `r${number}`
+      ids.push(id)
+      this.sent.add(nameOf(tenantId, id))
+      events.push({
+        id, source: "urn:request", ...(isBad ? {} : { type: number % 2 === 0 ? "signed.up" : "page.viewed" }), userId: USERS[number % USERS.length],
+        time: new Date(nowMs - random.pick([0, 500, -2_000, MINUTE_MS, 15 * MINUTE_MS])).toISOString(), data: { page: `/${number % 4}`, durationMs: number }
+      })
+    }
+    this.left -= events.length
+    return { tenantId, body: JSON.stringify({ events }), ids, attempts: 0, ...(random.chance(0.3) ? { sentAtMs: nowMs + random.between(-3_000, 3_000) } : {}) }
+  }
+
+  /** True when nothing of the request is open any more. */
+  private take({ tenantId, ids }: Request, answer: IngestAnswer | undefined): boolean {
+    if (answer === undefined) return false
+    const { received, accepted, duplicate, rejected, failed, results } = answer
+    if (received !== ids.length || results.length !== ids.length || received !== accepted + duplicate + rejected + failed) this.found.push(`ingest lost count: ${received} of ${ids.length} received`)
+    for (const [at, { status, id, partition, offset }] of results.entries()) {
+      const sentId = ids[at] ?? ""
+      const name = nameOf(tenantId, sentId)
+      if (id !== sentId) this.found.push(`${name} was answered as ${id}`)
+      if ((status === "rejected") !== isRefusedId(sentId)) this.found.push(`${name} was ${status}`)
+      if (status === "accepted") this.places.set(`${partition}:${offset}`, name)
+      if (status === "accepted" || status === "duplicate") this.acknowledged.add(name)
+    }
+    return failed === 0
+  }
+}
