@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -10,6 +11,8 @@ import type { ServerProcess } from "./serverProcess.ts"
 /** Files of this process may not grow beyond this, in units of 512 or 1,024 bytes, by shell. */
 const FILE_BLOCKS_MAX = 20_000
 const BATCH = 200
+/** Changes the limits of a running process. */
+const PRLIMIT = "/usr/bin/prlimit"
 const PAD = "x".repeat(1_500)
 
 /** A full disk as any user can make one: a limit on the size of files. */
@@ -39,7 +42,7 @@ describe("the server on a full disk", () => {
   }
 
   it("answers 503 with Retry-After, acknowledges nothing it did not store, and goes on when there is room", async () => {
-    const limited = start(["/bin/sh", "-c", `trap '' XFSZ; ulimit -f ${FILE_BLOCKS_MAX}; exec "$0" "$1"`, process.execPath])
+    const limited = start(["/bin/sh", "-c", `trap '' XFSZ; ulimit -S -f ${FILE_BLOCKS_MAX}; exec "$0" "$1"`, process.execPath])
     const url = await limited.ready
     let acknowledged = 0
     let refused: Awaited<ReturnType<typeof send>> | undefined
@@ -51,6 +54,13 @@ describe("the server on a full disk", () => {
     expect(refused).toMatchObject({ status: 503, retryAfter: expect.stringMatching(/^\d+$/) as string, body: { accepted: 0 } })
     expect(acknowledged).toBeGreaterThan(1_000)
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    if (existsSync(PRLIMIT)) {
+      // Room comes back under the running process.
+      execFileSync(PRLIMIT, ["--pid", String(limited.pid), "--fsize=unlimited"])
+      await expect.poll(async () => (await send(url, acknowledged)).status, { timeout: 30_000 }).toBe(200)
+      await caughtUp(url)
+      expect(await verifyFull(url)).toMatchObject({ ok: true })
+    }
     limited.kill("SIGTERM")
     await limited.exit
 
@@ -59,5 +69,5 @@ describe("the server on a full disk", () => {
     expect(await send(again, acknowledged)).toMatchObject({ status: 200 })
     await caughtUp(again)
     expect(await verifyFull(again)).toMatchObject({ ok: true })
-  })
+  }, 240_000)
 })
