@@ -5,6 +5,7 @@ import { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import type { WindowDocument, WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import { Clock, Effect } from "effect"
+import { retainedFromMs } from "./retention.ts"
 import type { ChangedWindows } from "./searchChanges.ts"
 import { putUntilResolved } from "./searchPut.ts"
 import type { SearchConflictError } from "./searchPut.ts"
@@ -15,7 +16,7 @@ import type { DocumentModel } from "./windowDocument.ts"
 const BATCH_DOCUMENTS = 2_000
 /** Requests under way at once: the next batch is merged while the index works. */
 const BATCHES_AT_ONCE = 2
-/** What is known of the images is asked for anew this often, ms: the index may have been emptied. */
+/** What is known of the images is asked for anew this often, ms: the index may have been emptied, and windows expire. */
 const LOOK_AGAIN_MS = 30_000
 const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
 
@@ -136,10 +137,20 @@ class Images implements SearchImages {
     known.complete = true
   })
 
+  /** Drops what reads hide: windows below the highest `retainedFrom` of the partitions. */
+  private readonly expire = Effect.fn("expireWindows")({ self: this }, function* (model: DocumentModel) {
+    if (model.retentionDays === undefined) return
+    const checkpoints = yield* Effect.scoped(Effect.flatMap((yield* ReadModelStore).snapshot, (snapshot) => snapshot.checkpoints(model.projection, model.generation)))
+    let receivedMaxMs = -Infinity
+    for (const { partitions } of checkpoints) for (const partition of partitions) receivedMaxMs = Math.max(receivedMaxMs, partition.receivedMaxMs ?? -Infinity)
+    if (receivedMaxMs > -Infinity) yield* (yield* WindowIndex).drop(model, retainedFromMs(model.retentionDays, receivedMaxMs))
+  })
+
   readonly catchUp = Effect.gen({ self: this }, function* () {
     yield* this.followHistory
     const nowMs = yield* Clock.currentTimeMillis
-    if (nowMs >= this.lookedAtMs + LOOK_AGAIN_MS) {
+    const isDue = nowMs >= this.lookedAtMs + LOOK_AGAIN_MS
+    if (isDue) {
       this.known.clear()
       this.lookedAtMs = nowMs
     }
@@ -147,6 +158,7 @@ class Images implements SearchImages {
     for (const record of records) {
       const known = yield* this.look(record)
       if (!known.complete) yield* this.copy(known)
+      if (isDue) yield* this.expire(known.model)
     }
   })
 

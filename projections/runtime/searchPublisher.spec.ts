@@ -12,6 +12,7 @@ import { SEARCH_CONSUMER, makeSearchPublisher } from "./searchPublisher.ts"
 import { documentModel, windowDocument } from "./windowDocument.ts"
 
 const LANES = [0, 1]
+const DAY_MS = 86_400_000
 const record = growingRecord
 
 const makeWorld = () => {
@@ -177,6 +178,26 @@ describe("the search publisher", () => {
       world.index.images.clear()
       yield* TestClock.adjust(60_000)
       expect(differences(world)).toEqual([])
+      yield* stop
+    }))
+  })
+
+  it("drops what is out of retention and keeps what is not", async () => {
+    const world = makeWorld()
+    const { state } = world.models
+    await inWorld(world, Effect.gen(function* () {
+      const { store, index } = yield* world.begin
+      for (const day of [0, 37, 38, 39]) yield* world.growing.commit(store, 0, ["/a"], day * 1_440)
+      const definition = JSON.stringify({ ...(JSON.parse(record.definition) as object), retentionDays: 2 })
+      state.generations.set("clicks/1", { ...record, definition })
+      for (const [name, checkpoint] of state.checkpoints) {
+        state.checkpoints.set(name, { ...checkpoint, partitions: checkpoint.partitions.map((partition) => ({ ...partition, receivedMaxMs: 40 * DAY_MS + 5 })) })
+      }
+      const { stop } = yield* start()
+      // The first look comes before the outbox, which still names the old ones; the next look is half a minute later.
+      yield* TestClock.adjust(40_000)
+      const kept = yield* index.read(documentModel(record, world.models.incarnation), owedDocuments(world.models))
+      expect(kept.map((document) => (document === undefined ? undefined : document.windowStartMs / DAY_MS))).toEqual([undefined, undefined, 38, 39])
       yield* stop
     }))
   })

@@ -14,15 +14,16 @@ interface Measure {
 
 /** A generation as its documents need it. */
 export interface DocumentModel extends WindowModel {
+  readonly retentionDays: number | undefined
   readonly measures: readonly Measure[]
 }
 
 
 /** Reads the pinned definition. Throws `RangeError` or `SyntaxError` when this binary cannot. */
 export const documentModel = ({ projection, generation, definition }: GenerationRecord, incarnation: string): DocumentModel => {
-  const { key, measures } = parseDefinition(definition)
+  const { key, measures, retentionDays } = parseDefinition(definition)
   const named = Object.entries(measures).map(([name, spec]) => ({ name, spec, parts: measureParts(name, spec) }))
-  return { projection, generation, incarnation, dimensions: Object.keys(key), figures: named.flatMap(({ parts }) => parts), measures: named }
+  return { projection, generation, incarnation, retentionDays, dimensions: Object.keys(key), figures: named.flatMap(({ parts }) => parts), measures: named }
 }
 
 const encoder = new TextEncoder()
