@@ -1,4 +1,4 @@
-/** Taking a lane over: every active generation from its checkpoint, and one reader per partition from the lowest of them. */
+/** Taking a lane over: every generation it is to fold from its checkpoint, and one reader per partition from the lowest of them. */
 import { PartitionState } from "@tidemark/domain/events/partitionState"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
@@ -9,6 +9,8 @@ import type { PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
+import { choiceText, chosenGenerations } from "./chosenGenerations.ts"
+import type { Choice } from "./chosenGenerations.ts"
 import { createGenerationLane } from "./generationLane.ts"
 import type { GenerationLane } from "./generationLane.ts"
 import { checkContinuity, checkIdentity, compilePinned, lanePartitions } from "./generationCheck.ts"
@@ -24,7 +26,7 @@ export interface PartitionReader {
   readonly state: PartitionState
   /** Bytes of the last record read; undefined before the first. */
   lastRecord: Uint8Array | undefined
-  /** Whether what is observed can be saved: false when the index ends below what the log still holds. */
+  /** Whether what is observed is saved: not by a rebuild, and not when the index ends below what the log still holds. */
   readonly isIndexed: boolean
   /** Taken from the state and not yet saved, oldest first. */
   unsaved: PartitionSegment[]
@@ -41,25 +43,14 @@ export interface OpenLane {
   readonly readers: ReadonlyMap<number, PartitionReader>
   readonly generations: readonly GenerationLane[]
   readonly halted: readonly HaltedGeneration[]
+  /** What was to be folded, as `currentChoice` says it. */
+  readonly choice: string
 }
 
 interface Taken {
   readonly record: GenerationRecord
   readonly generation: GenerationLane
 }
-
-/** Active generations, by projection. */
-const activeGenerations = Effect.scoped(
-  Effect.gen(function* () {
-    const snapshot = yield* (yield* ReadModelStore).snapshot
-    const records: GenerationRecord[] = []
-    for (const { projection, generation } of yield* snapshot.pointers) {
-      const record = yield* snapshot.generation(projection, generation)
-      if (record !== undefined) records.push(record)
-    }
-    return records
-  })
-)
 
 const takeOver = Effect.fn("takeOver")(function* (record: GenerationRecord, lane: number, log: EventLogShape, seed: number) {
   const store = yield* ReadModelStore
@@ -95,7 +86,7 @@ const lowestOffset = (generations: readonly Taken[], partition: number): bigint 
  * The reader of a partition, and the generations it cannot serve: they have folded records that neither the log nor the
  * index knows any more, so duplicates of these would count. Those that began at or above the log's start need none.
  */
-const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly Taken[]) {
+const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly Taken[], isSaved: boolean) {
   const index = yield* PartitionIndex
   const prefix = yield* index.load(partition, lowestOffset(generations, partition))
   const { start } = yield* log.bounds(partition)
@@ -103,21 +94,22 @@ const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partit
   const lost = isKnown ? [] : generations.filter(({ generation: { coverage } }) => (coverage.get(partition) ?? 0n) < start)
   const state = isKnown ? PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports) : PartitionState.startingAt(partition, seed, start)
   yield* catchUp(log, partition, state, lowestOffset(generations.filter((one) => !lost.includes(one)), partition))
-  const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isKnown || prefix.nextOffset === 0n, unsaved: [] }
+  const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isSaved && (isKnown || prefix.nextOffset === 0n), unsaved: [] }
   const detail = `partition ${partition}: the log now starts at ${start}, and the partition index knows the records before it up to ${prefix.nextOffset} only`
   return { reader, lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
 })
 
 /**
- * Takes over every active generation in the lane. One that may not go on is answered as halted; the others do. Fails with
+ * Takes over every chosen generation in the lane. One that may not go on is answered as halted; the others do. Fails with
  * `HaltError` when no reader can be opened for a partition.
  */
-export const openLane = Effect.fn("openLane")(function* (lane: number) {
+export const openLane = Effect.fn("openLane")(function* (lane: number, choice: Choice) {
   const log = yield* EventLog
   const seed = hashSeedOf(log.identity.logId)
   const taken: Taken[] = []
   const halted: HaltedGeneration[] = []
-  for (const record of yield* activeGenerations) {
+  const chosen = yield* chosenGenerations(choice)
+  for (const record of chosen) {
     yield* takeOver(record, lane, log, seed).pipe(
       Effect.match({
         onSuccess: (generation) => ({ generation }),
@@ -136,11 +128,11 @@ export const openLane = Effect.fn("openLane")(function* (lane: number) {
   const readers = new Map<number, PartitionReader>()
   const { partitions, lanes } = log.identity
   for (const partition of lanePartitions(lane, partitions, lanes)) {
-    const { reader, lost } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)))
+    const { reader, lost } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)), choice === "served")
     readers.set(partition, reader)
     halted.push(...lost)
   }
   const generations = taken.filter(({ record }) => !halted.some((one) => one.record === record)).map(({ generation }) => generation)
-  const opened: OpenLane = { lane, readers, generations, halted }
+  const opened: OpenLane = { lane, readers, generations, halted, choice: choiceText(chosen) }
   return opened
 })

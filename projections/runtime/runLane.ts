@@ -7,8 +7,10 @@
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
+import type { FencedError, GenerationMissingError, Halt } from "@tidemark/domain/ports/ReadModelStore"
 import { Clock, Effect } from "effect"
+import { choiceText, chosenGenerations, currentChoice } from "./chosenGenerations.ts"
+import type { Choice } from "./chosenGenerations.ts"
 import { flushLane } from "./flushLane.ts"
 import { foldBatch } from "./foldBatch.ts"
 import type { FoldFailure } from "./foldBatch.ts"
@@ -34,14 +36,20 @@ const FLUSH_REPLAY_MS = 4_000
 const FLUSH_BYTES_MAX = 64 << 20
 /** Nor more base rows than this, over all generations. */
 const FLUSH_ROWS_MAX = 50_000
-const IDLE_WAIT_MS = 1_000
+const IDLE_WAIT_MS = 500
 const INDEX_EVERY_MS = 10_000
+/** What is to be folded may change: looked at this often, ms. */
+const CHOICE_EVERY_MS = 500
 
 export interface RunLaneOptions {
   readonly lane: number
   /** Once it completes, the lane flushes what it holds, saves its index and returns. */
   readonly stop: Effect.Effect<void>
   readonly observer: RuntimeObserver
+  /** What is folded; the active and followed generations unless a rebuild says which one it builds. */
+  readonly choice?: Choice
+  /** Waited for after each read that brought records: how a rebuild is slowed. */
+  readonly pace?: (records: number) => Effect.Effect<void>
 }
 
 /** A lane between taking over and losing its memory. */
@@ -53,7 +61,10 @@ interface Session {
   backlogMs: number
   lastIndexMs: number
   bytes: number
+  chosenMs: number
   stopped: boolean
+  /** Something else is to be folded now: take over again. */
+  changed: boolean
 }
 
 const recordHalt = Effect.fn("recordHalt")(function* (options: RunLaneOptions, projection: string, generation: number, { code, detail }: HaltError) {
@@ -83,6 +94,19 @@ const flush = Effect.fn("flush")(function* (options: RunLaneOptions, session: Se
   }
 })
 
+const choiceOf = ({ choice = "served" }: RunLaneOptions): Choice => choice
+
+/** Ends the session, with everything flushed, once something else is to be folded. */
+const watchChoice = Effect.fn("watchChoice")(function* (options: RunLaneOptions, session: Session) {
+  const nowMs = yield* Clock.currentTimeMillis
+  if (nowMs < session.chosenMs + CHOICE_EVERY_MS) return
+  session.chosenMs = nowMs
+  if ((yield* currentChoice(choiceOf(options))) === session.open.choice) return
+  session.changed = true
+  if (totals(session).records > 0) yield* flush(options, session)
+  yield* saveIndex(session.open.readers)
+})
+
 const totals = ({ generations }: Session): { readonly records: number; readonly rows: number } => {
   let [records, rows] = [0, 0]
   for (const generation of generations) {
@@ -105,11 +129,13 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const { batches, stopped } = yield* Effect.raceFirst(read, Effect.as(options.stop, { batches: [], stopped: true }))
   session.stopped = stopped
   let bytes = 0
+  let arrived = 0
   for (const batch of batches) {
     const reader = readers.get(batch.partition)
     if (reader === undefined) continue
     yield* drop(options, session, yield* foldBatch(store, reader, session.generations, batch, seed))
     bytes += batch.bytes.length
+    arrived += batch.ends.length
   }
   session.bytes += bytes
   const { records, rows } = totals(session)
@@ -119,29 +145,52 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   if (drained) session.backlogMs = FLUSH_BACKLOG_MS
   const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
   if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)
+  if (arrived > 0 && options.pace !== undefined && !stopped) yield* Effect.raceFirst(options.pace(arrived), options.stop)
   if (stopped || overdue || session.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX) yield* flush(options, session)
 })
 
-/** Runs from the checkpoint until it is stopped or every generation has halted. */
-const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions) {
-  const open = yield* openLane(options.lane)
-  for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
-  const startMs = yield* Clock.currentTimeMillis
-  const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, stopped: false }
-  const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
-  while (!session.stopped && session.generations.length > 0) {
-    yield* Effect.catchTag(step(options, session), "HaltError", halting)
+/** Nothing can be folded: waits until something else is to be. */
+const awaitChange = Effect.fn("awaitChange")(function* (options: RunLaneOptions, before: string) {
+  const choice = choiceOf(options)
+  if (choice !== "served") return yield* Effect.as(options.stop, "stopped" as const)
+  for (;;) {
+    const stopped = yield* Effect.raceFirst(Effect.as(Effect.sleep(CHOICE_EVERY_MS), false), Effect.as(options.stop, true))
+    if (stopped) return "stopped" as const
+    if ((yield* currentChoice(choice)) !== before) return "changed" as const
   }
-  if (session.stopped) yield* saveIndex(open.readers)
 })
 
-/** No partition can be read: every active generation stands still. */
+/** Runs from the checkpoint until it is stopped, something else is to be folded, or every generation has halted and something else is. */
+const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions) {
+  const open = yield* openLane(options.lane, choiceOf(options))
+  for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
+  const startMs = yield* Clock.currentTimeMillis
+  const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, chosenMs: startMs, stopped: false, changed: false }
+  const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
+  while (!session.stopped && !session.changed && session.generations.length > 0) {
+    yield* Effect.catchTag(step(options, session), "HaltError", halting)
+    if (!session.stopped) yield* watchChoice(options, session)
+  }
+  if (session.stopped) yield* saveIndex(open.readers)
+  return session.stopped ? "stopped" : session.changed ? "changed" : yield* awaitChange(options, open.choice)
+})
+
+/** No partition can be read: every generation stands still until something else is to be folded. */
 const haltAll = Effect.fn("haltAll")(function* (options: RunLaneOptions, error: HaltError) {
-  const pointers = yield* Effect.scoped(Effect.gen(function* () {
-    const snapshot = yield* (yield* ReadModelStore).snapshot
-    return yield* snapshot.pointers
-  }))
-  for (const { projection, generation } of pointers) yield* recordHalt(options, projection, generation, error)
+  const chosen = yield* chosenGenerations(choiceOf(options))
+  for (const { projection, generation } of chosen) yield* recordHalt(options, projection, generation, error)
+  return yield* awaitChange(options, choiceText(chosen))
+})
+
+/** One session. A fence that comes with something else to be folded is answered like any such change. */
+const takeOverAndRun = Effect.fn("takeOverAndRun")(function* (options: RunLaneOptions) {
+  const choice = currentChoice(choiceOf(options))
+  const before = yield* choice
+  const reopen = Effect.fn("reopen")(function* (error: FencedError | GenerationMissingError) {
+    if ((yield* choice) === before) return yield* Effect.fail(error)
+    return "changed" as const
+  })
+  return yield* runSession(options).pipe(Effect.catchTags({ HaltError: (error) => haltAll(options, error), FencedError: reopen, GenerationMissingError: reopen }))
 })
 
 const RETRY_FIRST_MS = 100
@@ -149,23 +198,23 @@ const RETRY_MAX_MS = 5_000
 
 /**
  * Runs one lane until `stop`. Fails with `FencedError` when a newer owner exists; everything else is retried from the
- * checkpoint or halts what it concerns.
+ * checkpoint or halts what it concerns. A generation that was dropped, or given to others, fences its owner too: where
+ * something else is to be folded meanwhile, the lane is taken over again, which is always safe.
  */
 export const runLane = Effect.fn("runLane")(function* (options: RunLaneOptions) {
   let retryInMs = RETRY_FIRST_MS
   for (;;) {
     const startMs = yield* Clock.currentTimeMillis
-    const outcome = yield* runSession(options).pipe(
-      Effect.as("ended" as const),
+    const outcome = yield* takeOverAndRun(options).pipe(
       Effect.catchTags({
-        HaltError: (error) => Effect.as(Effect.orDie(haltAll(options, error)), "ended" as const),
         CommitUnknownError: (error) => Effect.succeed(`commit outcome unknown: ${String(error.cause)}`),
         StoreUnavailableError: (error) => Effect.succeed(`read models unavailable: ${String(error.cause)}`),
         LogUnavailableError: (error) => Effect.succeed(`log unavailable: ${String(error.cause)}`),
         PartitionIndexError: (error) => Effect.succeed(`partition index unavailable: ${String(error.cause)}`)
       })
     )
-    if (outcome === "ended") return yield* options.stop
+    if (outcome === "stopped") return
+    if (outcome === "changed") continue
     if ((yield* Clock.currentTimeMillis) - startMs > RETRY_MAX_MS) retryInMs = RETRY_FIRST_MS
     yield* Effect.sync(() => options.observer.retrying({ lane: options.lane, cause: outcome, retryInMs }))
     const stopped = yield* Effect.raceFirst(Effect.as(Effect.sleep(retryInMs), false), Effect.as(options.stop, true))

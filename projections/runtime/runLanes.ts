@@ -3,6 +3,7 @@ import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { FencedError, GenerationMissingError, ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
+import type { Choice } from "./chosenGenerations.ts"
 import type { RuntimeObserver } from "./observer.ts"
 import { runLane } from "./runLane.ts"
 
@@ -11,8 +12,10 @@ export interface RunLanesOptions {
   /** Once it completes, every lane flushes what it holds, saves its index, and the run ends. */
   readonly stop: Effect.Effect<void>
   readonly observer: RuntimeObserver
+  readonly choice?: Choice
+  readonly pace?: (records: number) => Effect.Effect<void>
 }
 
-/** Folds the lanes into every active generation until stopped. Fails when another owner has taken one of them. */
-export const runLanes = ({ lanes, stop, observer }: RunLanesOptions): Effect.Effect<void, FencedError | GenerationMissingError, EventLog | PartitionIndex | ReadModelStore> =>
-  Effect.forEach(lanes, (lane) => runLane({ lane, stop, observer }), { concurrency: "unbounded", discard: true })
+/** Folds the lanes into every active and followed generation, or the one being built, until stopped. Fails when another owner has taken one of them. */
+export const runLanes = ({ lanes, ...rest }: RunLanesOptions): Effect.Effect<void, FencedError | GenerationMissingError, EventLog | PartitionIndex | ReadModelStore> =>
+  Effect.forEach(lanes, (lane) => runLane({ lane, ...rest }), { concurrency: "unbounded", discard: true })

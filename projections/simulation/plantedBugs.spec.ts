@@ -15,7 +15,7 @@ const SYMPTOMS: Readonly<Record<string, RegExp>> = {
   "no-epoch-fence": /went back|was written and nothing of it has changed|owned at|has revision/,
   "deltas-reapplied": /was written and nothing of it has changed/,
   "checkpoint-outside": /was written and nothing of it has changed/,
-  "dedupe-off": /duplicate=/,
+  "dedupe-off": /duplicate=|was written and nothing of it has changed/,
   "early-ack": /acknowledged and not in the log/,
   "reset-to-latest": /halted with LOG_DIVERGED|did not halt|checkpoint of partition|stands at/,
   "wall-clock-lateness": /late=|the late ledger was given/,
