@@ -1,8 +1,9 @@
 /** One request for `/v1/events` to one answer: key, limits, body, events, in this order. Rules: docs/security.md §2, §4. */
 import type { IncomingMessage } from "node:http"
-import type { RateState } from "@tidemark/domain/ports/RateLimiter"
-import { TokenBuckets } from "@tidemark/domain/ports/tokenBuckets"
-import { Clock, Effect } from "effect"
+import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
+import type { RateLimit, RateState } from "@tidemark/domain/ports/RateLimiter"
+import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
+import { Clock, Effect, Option } from "effect"
 import type { AcceptAnswer, AcceptError, AcceptRequest, EventResult } from "@tidemark/commands/accept-events/acceptEvents"
 import { EVENTS_MAX, splitBody } from "@tidemark/commands/accept-events/splitBody"
 import type { Item, SplitItems } from "@tidemark/commands/accept-events/splitBody"
@@ -34,11 +35,12 @@ interface Ingest {
   readonly types: ReadonlySet<string>
   readonly limits: IngestLimits
   readonly metrics: IngestMetrics
-  readonly nowMs: () => number
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
-  readonly requests: TokenBuckets
-  readonly events: TokenBuckets
-  readonly wrongKeys: TokenBuckets
+  /** Shared with other processes where there is a service for it, else of this process alone and at once. */
+  readonly take: (limit: RateLimit, id: string, count: number) => RateState | Promise<RateState>
+  readonly requests: RateLimit
+  readonly events: RateLimit
+  readonly wrongKeys: RateLimit
 }
 
 const overLimit = (state: RateState, what: string): Problem => ({
@@ -139,11 +141,11 @@ const unreadable: Problem = {
 const admitted = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest): Promise<IngestKey | Problem> => {
   const admission = await admit(req, query, ingest.resolveKey)
   if (!admission.admitted) {
-    const state = admission.wrongKey ? ingest.wrongKeys.take(req.socket.remoteAddress ?? "", 1, ingest.nowMs()) : undefined
+    const state = admission.wrongKey ? await ingest.take(ingest.wrongKeys, req.socket.remoteAddress ?? "", 1) : undefined
     return state?.retryAfterSeconds === undefined ? admission.problem : overLimit(state, "wrong keys a minute from this address")
   }
   const { tenantId, keyPrefix } = admission.key
-  const state = ingest.requests.take(`${tenantId}/${keyPrefix}`, 1, ingest.nowMs())
+  const state = await ingest.take(ingest.requests, `${tenantId}/${keyPrefix}`, 1)
   return state.retryAfterSeconds === undefined ? admission.key : overLimit(state, "requests a second with this key")
 }
 
@@ -157,7 +159,7 @@ interface Judged {
 const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest, startedMs: number): Promise<Answer> => {
   const { items, sentAtMs, single } = split
   const { tenantId, keyPrefix, strict = false } = key
-  const state = ingest.events.take(`${tenantId}/${keyPrefix}`, items.length, ingest.nowMs())
+  const state = await ingest.take(ingest.events, `${tenantId}/${keyPrefix}`, items.length)
   if (state.retryAfterSeconds !== undefined) return problemAnswer(overLimit(state, "events a second with this key"))
   const request: AcceptRequest = { tenantId, defaultSource: `urn:tidemark:key:${keyPrefix}`, items, sentAtMs, ...mark, strict, dryRun }
   const accepted = await ingest.run(
@@ -204,16 +206,19 @@ const answer = async (req: IncomingMessage, ingest: Ingest): Promise<Outcome | "
 export const makeAnswerEvents = Effect.fn(function* (accept: Accept, { resolveKey, schemas, metrics = {}, limits }: IngestOptions) {
   const clock = yield* Clock.Clock
   const services = yield* Effect.context<never>()
+  const run = Effect.runPromiseWith(services)
+  const shared = yield* Effect.serviceOption(RateLimiter)
+  const takeHere = makeLocalLimiter()
   const merged: IngestLimits = { ...DEFAULT_LIMITS, ...limits }
   const ingest: Ingest = {
     accept, resolveKey, metrics,
     limits: merged,
     types: new Set(schemas.map(({ type }) => type)),
-    nowMs: () => clock.currentTimeMillisUnsafe(),
-    run: Effect.runPromiseWith(services),
-    requests: new TokenBuckets(merged.requestsPerSecond, merged.requestsPerSecond),
-    events: new TokenBuckets(merged.eventsPerSecond, merged.eventsPerSecond),
-    wrongKeys: new TokenBuckets(merged.wrongKeysPerMinute, merged.wrongKeysPerMinute / 60)
+    run,
+    take: Option.isSome(shared) ? (limit, id, count) => run(shared.value.take(limit, id, count)) : (limit, id, count) => takeHere(limit, id, count, clock.currentTimeMillisUnsafe()),
+    requests: { name: "ingest-requests", capacity: merged.requestsPerSecond, perSecond: merged.requestsPerSecond },
+    events: { name: "ingest-events", capacity: merged.eventsPerSecond, perSecond: merged.eventsPerSecond },
+    wrongKeys: { name: "ingest-wrong-keys", capacity: merged.wrongKeysPerMinute, perSecond: merged.wrongKeysPerMinute / 60 }
   }
   return async (req: IncomingMessage): Promise<Outcome | "gone"> => {
     const outcome = await answer(req, ingest)

@@ -6,6 +6,8 @@ import { emptyIndex, makeFakeLog, makeFakeRejectedLog } from "@tidemark/commands
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
+import type { RateLimiterShape } from "@tidemark/domain/ports/RateLimiter"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { EventCount, IngestKey, IngestOptions } from "./context.ts"
 import { makeIngestHandlers } from "./makeIngestHandlers.ts"
@@ -23,7 +25,7 @@ const KEYS: Readonly<Record<string, IngestKey>> = {
 }
 
 /** Ends with `close`. `events` decodes what the log holds, partition by partition. */
-export const startIngest = async (more: Partial<IngestOptions> = {}, partitions = 1) => {
+export const startIngest = async (more: Partial<IngestOptions> = {}, partitions = 1, limiter?: RateLimiterShape) => {
   const log = makeFakeLog(partitions)
   const rejected = makeFakeRejectedLog()
   const counted: EventCount[] = []
@@ -35,8 +37,9 @@ export const startIngest = async (more: Partial<IngestOptions> = {}, partitions 
     metrics: { eventsAnswered: (counts) => counted.push(...counts), requestAnswered: (status) => statuses.push(status), failed: (error) => failures.push(error) },
     ...more
   }
+  const making = makeIngestHandlers(options)
   const handlers = await Effect.runPromise(
-    makeIngestHandlers(options).pipe(
+    (limiter === undefined ? making : Effect.provideService(making, RateLimiter, limiter)).pipe(
       Effect.provideService(EventLog, log.shape), Effect.provideService(PartitionIndex, emptyIndex), Effect.provideService(RejectedLog, rejected.shape)
     )
   )

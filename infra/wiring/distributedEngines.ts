@@ -17,6 +17,7 @@ import { KafkaLogError, eventLogKafka } from "@tidemark/infra-kafka/EventLogKafk
 import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStorePostgres"
 import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
+import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
 import { Effect, Layer } from "effect"
 import { ConfigurationError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
@@ -89,6 +90,7 @@ const readModels = (configuration: Configuration) => named(configuration, "postg
 /** Opens all engines; they close with the scope. */
 export const distributedEngines = (configuration: Configuration) => {
   const namespace = configuration.namespace.value
+  const redis = { url: addressOf(configuration, "redisUrl"), namespace }
   const elasticsearch = { url: addressOf(configuration, "elasticsearchUrl"), namespace }
   return Layer.mergeAll(
     partitionIndex(configuration),
@@ -98,7 +100,8 @@ export const distributedEngines = (configuration: Configuration) => {
     readModels(configuration),
     named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
-    named(configuration, "redisUrl", pubSubRedis({ url: addressOf(configuration, "redisUrl"), namespace }))
+    named(configuration, "redisUrl", pubSubRedis(redis)),
+    named(configuration, "redisUrl", rateLimiterRedis(redis))
   ).pipe(Layer.provideMerge(kafkaLog(configuration, "writer")))
 }
 
