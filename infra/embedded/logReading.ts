@@ -6,6 +6,14 @@ import { keyOf, offsetOfKey } from "./logKeys.ts"
 import { blockAt, boundsOf, lastKey } from "./logPlaces.ts"
 import type { BlockStore } from "./logPlaces.ts"
 
+/** Whether the offset lies between the first and the last block's first offset: told by keys alone, without a block's value. */
+const isWithin = (blocks: BlockStore, partition: number, offset: bigint): boolean => {
+  const [first] = blocks.getKeys({ start: keyOf(partition, 0n), end: lastKey(partition), limit: 1 })
+  if (first === undefined || offset < offsetOfKey(first)) return false
+  const [last] = blocks.getKeys({ start: keyOf(partition, offset), end: lastKey(partition), limit: 1 })
+  return last !== undefined
+}
+
 /** Batches of one partition from `nextOffset`, about `bytesMax` bytes, at least one block. */
 const readPartition = (blocks: BlockStore, { partition, nextOffset }: PartitionPosition, bytesMax: number): LogBatch[] => {
   const batches: LogBatch[] = []
@@ -33,6 +41,7 @@ export const readBlocks = (blocks: BlockStore, from: readonly PartitionPosition[
   const share = Math.max(1, Math.floor(bytesMax / Math.max(1, from.length)))
   return from.flatMap((position) => {
     const { partition, nextOffset } = position
+    if (isWithin(blocks, partition, nextOffset)) return readPartition(blocks, position, share)
     const { start, end } = boundsOf(blocks, partition)
     if (nextOffset < start || nextOffset > end) throw new OffsetOutOfRangeError({ partition, wanted: nextOffset, start, end })
     return nextOffset === end ? [] : readPartition(blocks, position, share)

@@ -116,9 +116,20 @@ export const windowRange = (scope: Scope, after?: { readonly windowStartMs: numb
   return { start, end: Buffer.concat([prefix, Buffer.alloc(8, 0xff), LANE_END]) }
 }
 
+/** Rows of one key share its texts, window after window, and so their bytes. */
+const keyBytes = new WeakMap<readonly string[], Buffer>()
+
+const keyBytesOf = (key: readonly string[]): Buffer => {
+  const known = keyBytes.get(key)
+  if (known !== undefined) return known
+  const made = Buffer.from(JSON.stringify(key), "utf8")
+  keyBytes.set(key, made)
+  return made
+}
+
 /** Value of a row. */
 export const encodeRow = (row: Row): Buffer => {
-  const key = Buffer.from(JSON.stringify(row.key), "utf8")
+  const key = keyBytesOf(row.key)
   let length = HEAD_BYTES + RANGE_BYTES * row.offsets.length + 4 + key.length + 2
   for (const measure of row.measures) length += 4 + measure.length
   const out = Buffer.allocUnsafe(length)
