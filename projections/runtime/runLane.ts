@@ -36,6 +36,8 @@ const FLUSH_REPLAY_MS = 4_000
 const FLUSH_BYTES_MAX = 64 << 20
 /** Nor more base rows than this, over all generations. */
 const FLUSH_ROWS_MAX = 50_000
+/** A lane that is slowed reads in small steps, or it would run and stand by turns. */
+const PACED_READ_BYTES_MAX = 64 << 10
 const IDLE_WAIT_MS = 500
 const INDEX_EVERY_MS = 10_000
 /** What is to be folded may change: looked at this often, ms. */
@@ -122,11 +124,13 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const store = yield* ReadModelStore
   const { readers } = session.open
   const seed = hashSeedOf(log.identity.logId)
+  const bytesMax = options.pace === undefined ? READ_BYTES_MAX : PACED_READ_BYTES_MAX
   const from = [...readers.values()].map(({ partition, state }) => ({ partition, nextOffset: state.nextOffset }))
   const pending = totals(session).records > 0
   const waitMaxMs = pending ? Math.max(0, session.lastFlushMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
-  const read = Effect.map(readLog(log, from, { bytesMax: READ_BYTES_MAX, waitMaxMs }), (batches) => ({ batches, stopped: false }))
-  const { batches, stopped } = yield* Effect.raceFirst(read, Effect.as(options.stop, { batches: [], stopped: true }))
+  const read = Effect.map(readLog(log, from, { bytesMax, waitMaxMs }), (batches) => ({ batches, stopped: false }))
+  // The stop comes first: under backlog every read is ready at once.
+  const { batches, stopped } = yield* Effect.raceFirst(Effect.as(options.stop, { batches: [], stopped: true }), read)
   session.stopped = stopped
   let bytes = 0
   let arrived = 0
@@ -141,7 +145,7 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const { records, rows } = totals(session)
   if (records === 0) return
   const sinceMs = (yield* Clock.currentTimeMillis) - session.lastFlushMs
-  const drained = bytes < READ_BYTES_MAX
+  const drained = bytes < bytesMax
   if (drained) session.backlogMs = FLUSH_BACKLOG_MS
   const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
   if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)

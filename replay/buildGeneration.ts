@@ -1,0 +1,134 @@
+/**
+ * Builds a generation beside the served ones: made with a number of its own, folded from its checkpoints by readers of
+ * its own, and handed to the owners of the lanes once it has caught up. From then on it and the active generation are
+ * folded from one reader and committed in one transaction, so neither is ever ahead. Rules: docs/semantics.md §4, §8.
+ */
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { definitionHash } from "@tidemark/domain/definitions/definition"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationId, GenerationRecord, Halt, LaneCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
+import { lanePartitions } from "@tidemark/projections/runtime/generationCheck"
+import { runLanes } from "@tidemark/projections/runtime/runLanes"
+import { Clock, Deferred, Effect, Fiber, Schema } from "effect"
+
+/** The generation cannot be folded further; `code` and `detail` as the runtime says them. */
+export class BuildHaltedError extends Schema.TaggedError<BuildHaltedError>()("BuildHaltedError", { code: Schema.String, detail: Schema.String }) {}
+
+/** Records the generation has folded, and records the log holds for it. */
+export interface BuildProgress {
+  readonly processed: bigint
+  readonly total: bigint
+}
+
+export interface BuildOptions {
+  readonly id: GenerationId
+  readonly lanes: readonly number[]
+  /** Completes: the build flushes what it holds and ends; it goes on from there another time. */
+  readonly stop: Effect.Effect<void>
+  /** Built up to this many records behind the log's end. */
+  readonly lagMax: bigint
+  /** Records a second over all lanes; undefined: as fast as it goes. */
+  readonly recordsPerSecondMax?: () => number | undefined
+  readonly progress?: (progress: BuildProgress) => void
+}
+
+const WATCH_EVERY_MS = 50
+
+/** The number a new generation of the projection gets. Numbers are never used again. */
+export const nextGeneration = (existing: readonly GenerationRecord[]): number => existing.reduce((highest, { generation }) => Math.max(highest, generation), 0) + 1
+
+/** Stores a generation that covers the log from its start. Repeatable: one that is there is left as it is. */
+export const createShadow = Effect.fn("createShadow")(function* (definition: ProjectionDefinition, generation: number) {
+  const log = yield* EventLog
+  const { logId, partitions, lanes } = log.identity
+  const coverage: { partition: number; nextOffset: bigint }[] = []
+  for (let partition = 0; partition < partitions; partition++) coverage.push({ partition, nextOffset: (yield* log.bounds(partition)).start })
+  const record: GenerationRecord = {
+    projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: yield* Clock.currentTimeMillis, logId, coverage
+  }
+  const laneList = Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: lanePartitions(lane, partitions, lanes) }))
+  yield* (yield* ReadModelStore).createGeneration(record, laneList)
+})
+
+/** How far the lanes' checkpoints are. */
+export const buildProgress = Effect.fn("buildProgress")(function* (id: GenerationId, lanes: readonly number[]) {
+  const log = yield* EventLog
+  const store = yield* ReadModelStore
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const snapshot = yield* store.snapshot
+    const record = yield* snapshot.generation(id.projection, id.generation)
+    const starts = new Map(record?.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+    let [processed, total] = [0n, 0n]
+    for (const { lane, partitions } of yield* snapshot.checkpoints(id.projection, id.generation)) {
+      if (!lanes.includes(lane.lane)) continue
+      for (const { partition, nextOffset } of partitions) {
+        const start = starts.get(partition) ?? 0n
+        processed += nextOffset - start
+        total += (yield* log.bounds(partition)).end - start
+      }
+    }
+    const progress: BuildProgress = { processed, total }
+    return progress
+  }))
+})
+
+/** Waits so that no more records a second are read than allowed, over all lanes that share it. */
+const makePace = (recordsPerSecondMax: () => number | undefined) => {
+  let freeMs = 0
+  return Effect.fn("pace")(function* (records: number) {
+    const allowed = recordsPerSecondMax()
+    if (allowed === undefined) return
+    const nowMs = yield* Clock.currentTimeMillis
+    freeMs = Math.max(freeMs, nowMs) + (records / allowed) * 1_000
+    yield* Effect.sleep(freeMs - nowMs)
+  })
+}
+
+/**
+ * Folds the lanes from their checkpoints until at most `lagMax` records are missing ("caught up") or `stop` completes.
+ * Fails with `BuildHaltedError` when the generation halts, with `FencedError` when somebody else builds it.
+ */
+export const buildGeneration = Effect.fn("buildGeneration")(function* ({ id, lanes, stop, lagMax, recordsPerSecondMax, progress }: BuildOptions) {
+  const end = yield* Deferred.make<void>()
+  const halted = yield* Deferred.make<never, BuildHaltedError>()
+  const watch = Effect.gen(function* () {
+    for (;;) {
+      const reached = yield* buildProgress(id, lanes)
+      yield* Effect.sync(() => progress?.(reached))
+      if (reached.total - reached.processed <= lagMax) return "caught up" as const
+      yield* Effect.sleep(WATCH_EVERY_MS)
+    }
+  })
+  const observer = { committed: () => {}, halted: ({ code, detail }: Halt) => void Deferred.doneUnsafe(halted, Effect.fail(new BuildHaltedError({ code, detail }))), retrying: () => {} }
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const folding = yield* Effect.forkScoped(runLanes({ lanes, stop: Deferred.await(end), observer, choice: id, ...(recordsPerSecondMax === undefined ? {} : { pace: makePace(recordsPerSecondMax) }) }))
+    const outcome = yield* Effect.raceAllFirst([watch, Effect.as(stop, "stopped" as const), Deferred.await(halted), Effect.andThen(Fiber.join(folding), Effect.never)])
+    yield* Deferred.succeed(end, undefined)
+    yield* Fiber.join(folding)
+    return outcome
+  }))
+})
+
+/** Next offsets, by partition. */
+export const positionsOf = (checkpoints: readonly LaneCheckpoint[]): ReadonlyMap<number, bigint> =>
+  new Map(checkpoints.flatMap(({ partitions }) => partitions.map(({ partition, nextOffset }) => [partition, nextOffset] as const)))
+
+/**
+ * Has the owners of the lanes fold the generation, and waits until it stands where the active one stands, in one
+ * snapshot. Whoever built it is fenced by that, so the build must have ended.
+ */
+export const joinServed = Effect.fn("joinServed")(function* (id: GenerationId) {
+  const store = yield* ReadModelStore
+  yield* store.follow(id, true)
+  const isLevel = Effect.scoped(Effect.gen(function* () {
+    const snapshot = yield* store.snapshot
+    const pointer = yield* snapshot.pointer(id.projection)
+    if (pointer === undefined) return true
+    const active = positionsOf(yield* snapshot.checkpoints(id.projection, pointer.generation))
+    const own = positionsOf(yield* snapshot.checkpoints(id.projection, id.generation))
+    return [...active].every(([partition, nextOffset]) => (own.get(partition) ?? -1n) === nextOffset)
+  }))
+  while (!(yield* isLevel)) yield* Effect.sleep(WATCH_EVERY_MS)
+})

@@ -1,0 +1,174 @@
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { Deferred, Effect, Fiber } from "effect"
+import { describe, expect, it } from "vitest"
+import { buildGeneration, buildProgress, createShadow, joinServed } from "./buildGeneration.ts"
+import type { BuildOptions } from "./buildGeneration.ts"
+import { isEqual, parity } from "./parity.ts"
+import { LANES, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
+
+const EVENTS = 3_000
+const SHADOW = { projection: "orders", generation: 2 }
+const compare = (differencesMax = 100, tenants: readonly string[] = []) => parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants, differencesMax })
+
+const build = (over: Partial<BuildOptions> = {}) => buildGeneration({ id: SHADOW, lanes: [0, 1], stop: Effect.never, lagMax: 20n, ...over })
+
+/** Generation 1 served and up to date, generation 2 built by `how` while events come, joined and level. */
+const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Effect.Services<ReturnType<typeof build>>> = build()) =>
+  Effect.gen(function* () {
+    yield* appendOrders(0, EVENTS)
+    yield* ensureGenerations([orders()])
+    yield* whileServed(Effect.gen(function* () {
+      yield* folded(1)
+      yield* createShadow(definition, 2)
+      const coming = yield* Effect.forkChild(Effect.forEach(Array.from({ length: 10 }, (_, at) => at), (at) => Effect.andThen(appendOrders(EVENTS + at * 50, 50), Effect.sleep(5)), { discard: true }))
+      yield* how
+      yield* joinServed(SHADOW)
+      yield* Fiber.join(coming)
+      yield* Effect.all([folded(1), folded(2)])
+    }))
+  })
+
+type Rows = ReturnType<typeof makeMemory>["modelDisk"]["state"]["rows"]
+
+const ownRows = (rows: Rows, resolution = 0) => [...rows].filter(([, { lane, row }]) => lane.generation === 2 && row.resolution === resolution)
+const change = (rows: Rows, at: number, over: (row: StoredRow) => Partial<StoredRow>): void => {
+  const found = ownRows(rows)[at]
+  if (found === undefined) throw new RangeError(`no row ${at}`)
+  rows.set(found[0], { ...found[1], row: { ...found[1].row, ...over(found[1].row) } })
+}
+
+describe("a rebuild of the same definition", () => {
+  const ways: readonly (readonly [string, Parameters<typeof rebuilt>[1]])[] = [
+    ["by one worker", build()],
+    ["by two workers, a lane each", Effect.all([build({ lanes: [0] }), build({ lanes: [1] })], { concurrency: 2 })],
+    ["throttled", build({ recordsPerSecondMax: () => 20_000 })],
+    ["stopped and begun again", Effect.gen(function* () {
+      const stop = yield* Deferred.make<void>()
+      expect(yield* build({ stop: Deferred.await(stop), recordsPerSecondMax: () => 1_000, progress: ({ processed }) => { if (processed > 0n) Deferred.doneUnsafe(stop, Effect.void) } })).toBe("stopped")
+      const { processed, total } = yield* buildProgress(SHADOW, [0, 1])
+      expect(processed).toBeGreaterThan(0n)
+      expect(processed).toBeLessThan(total)
+      expect(yield* build()).toBe("caught up")
+    })]
+  ]
+  for (const [name, how] of ways) {
+    it(`equals the live one in every row, counter and digest, built ${name} while events come`, async () => {
+      const { run } = makeMemory()
+      const found = await run(Effect.andThen(rebuilt(orders(), how), compare()))
+      expect(found).toMatchObject({ sameDefinition: true, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], differences: [] })
+      expect(found.compared).toBeGreaterThan(100)
+      expect(isEqual(found)).toBe(true)
+    })
+  }
+
+  it("names one row that is another one, in a window of whichever tenant", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt())
+    const at = ownRows(modelDisk.state.rows).findIndex(([, { row }]) => row.tenantId === "other")
+    change(modelDisk.state.rows, at, ({ events }) => ({ events: events + 1n }))
+    const found = await run(compare())
+    expect(found).toMatchObject({ differ: 1, onlyOld: 0, onlyNew: 0, differences: [{ tenantId: "other", cause: "LOGIC" }] })
+    expect(Number(found.differences[0]?.new?.["events"])).toBe(Number(found.differences[0]?.old?.["events"]) + 1)
+    expect(found.faults).toEqual([expect.stringMatching(/^stored rows of lane \d are not what its digest says$/)])
+  })
+
+  it("names a row that is missing and a row that is there twice", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt())
+    const [name, entry] = ownRows(modelDisk.state.rows)[3] ?? []
+    if (name === undefined || entry === undefined) throw new RangeError("no rows")
+    modelDisk.state.rows.delete(name)
+    expect(await run(compare())).toMatchObject({ onlyOld: expect.any(Number), onlyNew: 0 })
+    expect(isEqual(await run(compare()))).toBe(false)
+    modelDisk.state.rows.set(name, entry)
+    expect(isEqual(await run(compare()))).toBe(true)
+    const twin = { ...entry.row, lane: (entry.row.lane + 1) % LANES }
+    modelDisk.state.rows.set("twin", { lane: { ...entry.lane, lane: twin.lane }, row: twin })
+    expect(await run(compare())).toMatchObject({ differ: 1, differences: [{ startMs: entry.row.windowStartMs, key: entry.row.key }] })
+  })
+
+  it("names two rows whose values were swapped", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt())
+    const rows = modelDisk.state.rows
+    const [first, second] = [ownRows(rows)[0]?.[1].row, ownRows(rows)[1]?.[1].row]
+    if (first === undefined || second === undefined) throw new RangeError("no rows")
+    change(rows, 0, () => ({ measures: second.measures }))
+    change(rows, 1, () => ({ measures: first.measures }))
+    expect(await run(compare())).toMatchObject({ differ: 2, differences: [{ cause: "LOGIC" }, { cause: "LOGIC" }] })
+  })
+
+  it("is not compared while it stands at another position", async () => {
+    const { run } = makeMemory()
+    const error = await run(Effect.gen(function* () {
+      yield* appendOrders(0, 100)
+      yield* ensureGenerations([orders()])
+      yield* createShadow(orders(), 2)
+      yield* whileServed(folded(1))
+      return yield* Effect.flip(compare())
+    }))
+    expect(error).toMatchObject({ _tag: "NotAtBarrierError", newOffset: 0n })
+  })
+})
+
+describe("a rebuild of another definition", () => {
+  it("lists exactly the windows in which the mended filter counts other events, cause INPUT", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt(orders({ version: 2, filter: "!event.data.test" })))
+    const found = await run(compare(10_000))
+    const counted = (generation: number) => new Map([...modelDisk.state.rows.values()].filter(({ lane }) => lane.generation === generation).map(({ row }) => row)
+      .reduce((sums, row) => sums.set(`${row.tenantId} ${row.resolution} ${row.windowStartMs} ${row.key[0]}`, (sums.get(`${row.tenantId} ${row.resolution} ${row.windowStartMs} ${row.key[0]}`) ?? 0n) + row.events), new Map<string, bigint>()))
+    const [old, now] = [counted(1), counted(2)]
+    const expected = [...old].filter(([name, events]) => now.get(name) !== events).map(([name]) => name).sort()
+    expect(found.differences.map(({ tenantId, resolution, startMs, key }) => `${tenantId} ${resolution} ${startMs} ${key[0]}`).sort()).toEqual(expected)
+    expect(expected.length).toBeGreaterThan(10)
+    expect(found.differences.every(({ cause }) => cause === "INPUT")).toBe(true)
+    expect(found).toMatchObject({ sameDefinition: false, faults: [], differ: expected.length - found.onlyOld })
+  })
+
+  it("says LOGIC where the same events give another value, and which measures only one of them has", async () => {
+    const { run } = makeMemory()
+    await run(rebuilt(orders({ version: 2, measures: { count: { kind: "count" }, amount: { kind: "max", of: "event.data.amount" }, orders: { kind: "count" } } })))
+    const found = await run(compare(10_000))
+    expect(found).toMatchObject({ addedMeasures: ["orders"], removedMeasures: ["buyers"], onlyOld: 0, onlyNew: 0, faults: [] })
+    expect(found.differ).toBeGreaterThan(0)
+    expect(found.differences.every(({ cause }) => cause === "LOGIC")).toBe(true)
+  })
+})
+
+describe("a cut-over", () => {
+  it("is refused while the new generation is behind, and moves the pointer and back once it follows", async () => {
+    const { run } = makeMemory()
+    const seen = await run(Effect.gen(function* () {
+      const store = yield* ReadModelStore
+      yield* appendOrders(0, 400)
+      yield* ensureGenerations([orders()])
+      return yield* whileServed(Effect.gen(function* () {
+        yield* folded(1)
+        yield* createShadow(orders(), 2)
+        const behind = yield* Effect.flip(store.flip("orders", 2, 1))
+        yield* build()
+        yield* joinServed(SHADOW)
+        const there = yield* store.flip("orders", 2, 1)
+        yield* appendOrders(400, 200)
+        yield* Effect.all([folded(1), folded(2)])
+        const back = yield* store.flip("orders", 1, 2)
+        return { behind, there, back, equal: isEqual(yield* compare()) }
+      }))
+    }))
+    expect(seen).toMatchObject({ behind: { _tag: "TargetBehindError" }, there: { generation: 2, pointerVersion: 2 }, back: { generation: 1, pointerVersion: 3 }, equal: true })
+  })
+
+  it("finds the generation halted that cannot be built, and says why", async () => {
+    const { run } = makeMemory()
+    const error = await run(Effect.gen(function* () {
+      yield* appendOrders(0, 10)
+      const store = yield* ReadModelStore
+      yield* store.createGeneration({ ...SHADOW, definition: "{}", definitionHash: "h", createdAtMs: 1, logId: "log-1", coverage: [] }, [{ lane: 0, partitions: [0, 2] }, { lane: 1, partitions: [1, 3] }])
+      return yield* Effect.flip(build({ lagMax: 0n }))
+    }))
+    expect(error).toMatchObject({ _tag: "BuildHaltedError", code: "DEFINITION_CHANGED" })
+  })
+})
