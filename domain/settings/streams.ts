@@ -15,6 +15,9 @@ export const tenantStream = (tenantId: string): string => streamName(tenantId, "
 /** `keyId` is hexadecimal. */
 export const keyStream = (tenantId: string, keyId: string): string => streamName(tenantId, "key", keyId)
 
+/** Rebuilds of one projection, of all tenants; no tenant id has a tilde. */
+export const rebuildStream = (projection: string): string => `rebuild~${projection}`
+
 /** A field of a command is not as it must be. Send it again only when corrected. */
 export class InvalidSettingError extends Schema.TaggedError<InvalidSettingError>()("InvalidSettingError", {
   /** JSON pointer into the command. */

@@ -1,0 +1,112 @@
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { EventStore } from "@tidemark/domain/ports/EventStore"
+import { ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
+import type { Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import { decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
+import { makeFakeEventStore } from "../settings/fakes.ts"
+import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
+import { cutOver, followPointer, rollBack } from "./cutOver.ts"
+import { startRebuild } from "./startRebuild.ts"
+import { abortRebuild, pauseRebuild, resumeRebuild } from "./steerRebuild.ts"
+
+const act = { actor: "sha256_0a1b2c3d", reason: "the filter was wrong" }
+const place = { projection: "page-views", rebuildId: "r1" }
+const command = {
+  ...place, generation: 2, fromGeneration: 1, definition: "{}", definitionHash: "h", reason: act.reason, plan: { events: "10", bytes: "1000", seconds: 1 }
+}
+
+/** A pointer and nothing else; `next` is how the next flips end. */
+const makeStore = () => {
+  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, refusal: undefined as TargetBehindError | StoreUnavailableError | undefined }
+  const snapshot = { pointer: () => Effect.sync(() => control.pointer) } as unknown as ReadSnapshot
+  const shape = {
+    snapshot: Effect.succeed(snapshot),
+    flip: (projection: string, generation: number, expected: number) => Effect.suspend(() => {
+      if (control.refusal !== undefined) return Effect.fail(control.refusal)
+      control.flips += 1
+      control.pointer = { projection, generation, pointerVersion: expected + 1 }
+      return Effect.succeed(control.pointer)
+    })
+  } as unknown as ReadModelStoreShape
+  return { control, shape }
+}
+
+const open = () => {
+  const events = makeFakeEventStore()
+  const store = makeStore()
+  const run = <A, E>(effect: Effect.Effect<A, E, EventStore | ReadModelStore>): Promise<A> =>
+    Effect.runPromise(effect.pipe(Effect.provideService(EventStore, events.shape), Effect.provideService(ReadModelStore, store.shape)))
+  return { events, control: store.control, run, status: () => run(Effect.map(loadRebuilds("page-views"), (all) => all.at(-1)?.status)) }
+}
+
+/** A rebuild that was compared: `differ` windows, of another definition. */
+const ready = (differ: number) => Effect.gen(function* () {
+  yield* startRebuild(command, act)
+  for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("page-views", act, (state, nowMs) => decideMove(state, "r1", to, nowMs))
+  const parity = { sameDefinition: false, compared: 9, equal: 9 - differ, differ, onlyOld: 0, onlyNew: 0, faults: [], position: [] }
+  yield* changeRebuilds("page-views", act, (state, nowMs) => decideVerified(state, "r1", parity, nowMs))
+})
+
+describe("commands of a rebuild", () => {
+  it("record who did what and why, and refuse a second one at the same time", async () => {
+    const { run, events, status } = open()
+    await run(startRebuild(command, act))
+    expect(events.stored).toMatchObject([{ stream: "rebuild~page-views", type: "rebuild.planned", metadata: act }])
+    expect(await run(Effect.flip(startRebuild({ ...command, rebuildId: "r2" }, act)))).toMatchObject({ _tag: "RebuildRunningError", rebuildId: "r1" })
+    await run(pauseRebuild(place, act))
+    expect(await status()).toBe("paused")
+    await run(resumeRebuild(place, act))
+    expect(await status()).toBe("planned")
+    await run(abortRebuild(place, act))
+    expect(await status()).toBe("aborted")
+  })
+
+  it("lets only one of two win that start at the same moment", async () => {
+    const { run, events } = open()
+    events.control.beforeAppend = Effect.provideService(Effect.orDie(startRebuild({ ...command, rebuildId: "r2" }, act)), EventStore, events.shape).pipe(Effect.asVoid)
+    expect(await run(Effect.flip(startRebuild(command, act)))).toMatchObject({ _tag: "RebuildRunningError", rebuildId: "r2" })
+  })
+})
+
+describe("cut-over and rollback", () => {
+  it("move the pointer there and back and there again, each once", async () => {
+    const { run, control, status } = open()
+    await run(ready(0))
+    expect(await run(cutOver(place, undefined, act))).toEqual({ projection: "page-views", generation: 2, pointerVersion: 2 })
+    expect(await run(cutOver(place, undefined, act))).toEqual(control.pointer)
+    expect(await status()).toBe("active")
+    expect(await run(rollBack("page-views", act))).toEqual({ projection: "page-views", generation: 1, pointerVersion: 3 })
+    expect(await status()).toBe("standby")
+    await run(cutOver(place, undefined, act))
+    expect(control).toMatchObject({ pointer: { generation: 2, pointerVersion: 4 }, flips: 3 })
+    await run(rollBack("page-views", act))
+    expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
+  })
+
+  it("leave the pointer alone while differences are not accepted or the target is behind; the note stands from then on", async () => {
+    const { run, control, status } = open()
+    await run(ready(6))
+    expect(await run(Effect.flip(cutOver(place, undefined, act)))).toMatchObject({ _tag: "ParityDiffersError", differences: 6, isAcceptable: true })
+    control.refusal = new TargetBehindError({ projection: "page-views", generation: 2, partition: 0, nextOffset: 1n, activeOffset: 2n })
+    expect(await run(Effect.flip(cutOver(place, "test traffic is gone", act)))).toMatchObject({ _tag: "TargetBehindError" })
+    expect(control.flips).toBe(0)
+    expect(await status()).toBe("ready")
+    control.refusal = undefined
+    await run(cutOver(place, undefined, act))
+    expect(await run(loadRebuilds("page-views"))).toMatchObject([{ status: "active", accepted: "test traffic is gone" }])
+  })
+
+  it("are put right in the event stream when the process ended after the pointer moved", async () => {
+    const { run, control, status } = open()
+    await run(ready(0))
+    control.pointer = { projection: "page-views", generation: 2, pointerVersion: 2 }
+    await run(followPointer("page-views", act))
+    expect(await status()).toBe("active")
+    control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 }
+    await run(followPointer("page-views", act))
+    expect(await status()).toBe("standby")
+    await run(followPointer("page-views", act))
+    expect(await status()).toBe("standby")
+  })
+})

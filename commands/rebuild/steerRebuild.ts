@@ -1,0 +1,17 @@
+/** Pauses, resumes and aborts a rebuild. The executor notices and acts on it. */
+import { Effect } from "effect"
+import { decideAbort, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
+import type { Act } from "../settings/decideAndAppend.ts"
+import { changeRebuilds } from "./aggregate.ts"
+
+/** Which rebuild of which projection. */
+export interface RebuildPlace {
+  readonly projection: string
+  readonly rebuildId: string
+}
+
+export const pauseRebuild = Effect.fn("pauseRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decidePause(state, rebuildId, nowMs)))
+
+export const resumeRebuild = Effect.fn("resumeRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideResume(state, rebuildId, nowMs)))
+
+export const abortRebuild = Effect.fn("abortRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideAbort(state, rebuildId, nowMs)))

@@ -1,0 +1,112 @@
+/** Decisions about rebuilds. Pure: the same state and command give the same events. Rules: docs/semantics.md §8. */
+import { Schema } from "effect"
+import { InvalidSettingError } from "../streams.ts"
+import type { ParitySummary, RebuildEvent, RebuildPlan } from "./events.ts"
+import { isRunning } from "./evolve.ts"
+import type { Rebuild, RebuildStatus, Rebuilds } from "./evolve.ts"
+
+const TEXT_LENGTH_MAX = 500
+
+/** Wait for the running one, or abort it. */
+export class RebuildRunningError extends Schema.TaggedError<RebuildRunningError>()("RebuildRunningError", { projection: Schema.String, rebuildId: Schema.String }) {}
+
+/** There is no such rebuild. */
+export class RebuildMissingError extends Schema.TaggedError<RebuildMissingError>()("RebuildMissingError", { rebuildId: Schema.String }) {}
+
+/** The rebuild is not where this can be done. */
+export class RebuildStatusError extends Schema.TaggedError<RebuildStatusError>()("RebuildStatusError", { rebuildId: Schema.String, status: Schema.String, wanted: Schema.String }) {}
+
+/**
+ * The old and the new generation differ. `isAcceptable`: another definition, whose differences may be accepted with a
+ * note; those of the same definition never are.
+ */
+export class ParityDiffersError extends Schema.TaggedError<ParityDiffersError>()("ParityDiffersError", { rebuildId: Schema.String, differences: Schema.Int, isAcceptable: Schema.Boolean }) {}
+
+export interface PlanRebuild {
+  readonly rebuildId: string
+  readonly projection: string
+  readonly generation: number
+  readonly fromGeneration: number
+  readonly definition: string
+  readonly definitionHash: string
+  readonly reason: string
+  readonly plan: RebuildPlan
+}
+
+const textFault = (pointer: string, text: string): InvalidSettingError | undefined =>
+  text.trim() === "" || text.length > TEXT_LENGTH_MAX ? new InvalidSettingError({ pointer, detail: `expected 1 to ${TEXT_LENGTH_MAX} characters` }) : undefined
+
+/** A reason is required, and one rebuild per projection runs at a time. */
+export const decidePlan = (state: Rebuilds | undefined, command: PlanRebuild, nowMs: number): readonly RebuildEvent[] | InvalidSettingError | RebuildRunningError => {
+  const fault = textFault("/reason", command.reason)
+  if (fault !== undefined) return fault
+  const running = state?.rebuilds.find(isRunning)
+  if (running !== undefined) return new RebuildRunningError({ projection: command.projection, rebuildId: running.rebuildId })
+  return [{ type: "rebuild.planned", data: { ...command, atMs: nowMs } }]
+}
+
+type Refusal = RebuildMissingError | RebuildStatusError
+
+/** Decides on the rebuild of this id where it has one of the statuses; nothing to do where it is as wanted already. */
+const within = <Answer>(
+  state: Rebuilds | undefined, rebuildId: string, wanted: readonly RebuildStatus[], done: readonly RebuildStatus[], decide: (rebuild: Rebuild) => Answer
+): readonly RebuildEvent[] | Refusal | Answer => {
+  const rebuild = state?.rebuilds.find((one) => one.rebuildId === rebuildId)
+  if (rebuild === undefined) return new RebuildMissingError({ rebuildId })
+  if (done.includes(rebuild.status)) return []
+  if (!wanted.includes(rebuild.status)) return new RebuildStatusError({ rebuildId, status: rebuild.status, wanted: wanted.join(", ") })
+  return decide(rebuild)
+}
+
+const WORKING: readonly RebuildStatus[] = ["planned", "preparing", "building", "catching_up", "verifying"]
+
+export const decidePause = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, WORKING, ["paused"], () => [{ type: "rebuild.paused", data: { rebuildId, atMs: nowMs } }])
+
+/** Goes on with the phase it was in; so does one that failed. */
+export const decideResume = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["paused", "failed"], WORKING, () => [{ type: "rebuild.resumed", data: { rebuildId, atMs: nowMs } }])
+
+/** At any moment before the cut-over. */
+export const decideAbort = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, [...WORKING, "ready", "paused", "failed"], ["aborted"], () => [{ type: "rebuild.aborted", data: { rebuildId, atMs: nowMs } }])
+
+/** The executor's next phase; refused once somebody has paused or aborted the rebuild. */
+export const decideMove = (state: Rebuilds | undefined, rebuildId: string, to: "preparing" | "building" | "catching_up" | "verifying", nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, WORKING.filter((status) => status !== to), [to], () => [{ type: "rebuild.moved", data: { rebuildId, to, atMs: nowMs } }])
+
+/** A comparison may be made again, with newer numbers, until the cut-over. */
+export const decideVerified = (state: Rebuilds | undefined, rebuildId: string, parity: ParitySummary, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["verifying", "ready"], [], () => [{ type: "rebuild.verified", data: { rebuildId, parity, atMs: nowMs } }])
+
+export const decideFail = (state: Rebuilds | undefined, rebuildId: string, error: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, [...WORKING, "ready"], ["failed", "aborted", "paused"], () => [{ type: "rebuild.failed", data: { rebuildId, error, atMs: nowMs } }])
+
+/** Windows and whole-model faults that differ. */
+export const differencesIn = ({ differ, onlyOld, onlyNew, faults }: ParitySummary): number => differ + onlyOld + onlyNew + faults.length
+
+/**
+ * Whether the pointer may move to the rebuilt generation: proved equal, or its differences accepted with a note, which
+ * is what is to be stored before the pointer moves. Faults of the build itself are never accepted.
+ */
+export const decideCutOver = (state: Rebuilds | undefined, rebuildId: string, acceptNote: string | undefined, nowMs: number): readonly RebuildEvent[] | Refusal | ParityDiffersError | InvalidSettingError =>
+  within(state, rebuildId, ["ready", "standby"], ["active"], ({ parity, accepted }): readonly RebuildEvent[] | ParityDiffersError | InvalidSettingError => {
+    const differences = parity === null ? 0 : differencesIn(parity)
+    if (parity === null) return new ParityDiffersError({ rebuildId, differences: 0, isAcceptable: false })
+    if (differences === 0 || accepted !== null) return []
+    const isAcceptable = !parity.sameDefinition && parity.faults.length === 0
+    if (!isAcceptable || acceptNote === undefined) return new ParityDiffersError({ rebuildId, differences, isAcceptable })
+    return textFault("/acceptDifferences", acceptNote) ?? [{ type: "rebuild.accepted", data: { rebuildId, note: acceptNote, atMs: nowMs } }]
+  })
+
+/** The pointer has moved to the rebuilt generation, by whoever's hand: the read models say so. */
+export const decideMoved = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["ready", "standby"], ["active"], () => [{ type: "rebuild.cut_over", data: { rebuildId, pointerVersion, atMs: nowMs } }])
+
+/** The pointer has moved back. */
+export const decideMovedBack = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["active"], ["standby"], () => [{ type: "rebuild.rolled_back", data: { rebuildId, pointerVersion, atMs: nowMs } }])
+
+/** The generation that is not served any more is dropped. */
+export const decideRetire = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["active", "standby"], ["retired"], () => [{ type: "rebuild.retired", data: { rebuildId, atMs: nowMs } }])

@@ -1,0 +1,56 @@
+/** What can happen to the rebuilds of a projection. Rules: docs/semantics.md §8. */
+import { Option, Schema } from "effect"
+
+/** What a rebuild will read and write, estimated before it begins. Counts are decimal text. */
+const Plan = Schema.Struct({ events: Schema.String, bytes: Schema.String, seconds: Schema.NullOr(Schema.Finite) })
+
+/** What the comparison found; windows of minute, hour and day. `position`: next offsets, decimal text. */
+const ParitySummary = Schema.Struct({
+  sameDefinition: Schema.Boolean,
+  compared: Schema.Finite,
+  equal: Schema.Finite,
+  differ: Schema.Finite,
+  onlyOld: Schema.Finite,
+  onlyNew: Schema.Finite,
+  faults: Schema.Array(Schema.String),
+  position: Schema.Array(Schema.Struct({ partition: Schema.Finite, nextOffset: Schema.String }))
+})
+
+const Of = { rebuildId: Schema.String, atMs: Schema.Finite }
+
+const EVENTS = {
+  "rebuild.planned": Schema.Struct({
+    ...Of, projection: Schema.String, generation: Schema.Finite, fromGeneration: Schema.Finite,
+    /** Canonical JSON, and its hash. */
+    definition: Schema.String, definitionHash: Schema.String, reason: Schema.String, plan: Plan
+  }),
+  /** The executor has come to the next phase. */
+  "rebuild.moved": Schema.Struct({ ...Of, to: Schema.Literals(["preparing", "building", "catching_up", "verifying"]) }),
+  "rebuild.verified": Schema.Struct({ ...Of, parity: ParitySummary }),
+  "rebuild.paused": Schema.Struct(Of),
+  "rebuild.resumed": Schema.Struct(Of),
+  "rebuild.failed": Schema.Struct({ ...Of, error: Schema.String }),
+  "rebuild.aborted": Schema.Struct(Of),
+  /** Somebody has looked at the differences; stored before the pointer moves. */
+  "rebuild.accepted": Schema.Struct({ ...Of, note: Schema.String }),
+  "rebuild.cut_over": Schema.Struct({ ...Of, pointerVersion: Schema.Finite }),
+  "rebuild.rolled_back": Schema.Struct({ ...Of, pointerVersion: Schema.Finite }),
+  /** The generation that was replaced is gone: the way back ends. */
+  "rebuild.retired": Schema.Struct(Of)
+} as const
+
+type Events = typeof EVENTS
+type Type = keyof Events
+
+export type RebuildPlan = typeof Plan.Type
+export type ParitySummary = typeof ParitySummary.Type
+export type RebuildEvent = { readonly [Name in Type]: { readonly type: Name; readonly data: Events[Name]["Type"] } }[Type]
+
+const isType = (type: string): type is Type => Object.hasOwn(EVENTS, type)
+
+/** The event, "other" for another type, "corrupt" for content that cannot be read. */
+export const readRebuildEvent = (type: string, data: unknown): RebuildEvent | "other" | "corrupt" => {
+  if (!isType(type)) return "other"
+  const schema: Schema.Codec<unknown, unknown> = EVENTS[type]
+  return Option.match(Schema.decodeUnknownOption(schema)(data), { onNone: () => "corrupt" as const, onSome: (read) => ({ type, data: read }) as RebuildEvent })
+}

@@ -1,0 +1,75 @@
+/** Rebuilds of a projection as their events left them. */
+import type { ParitySummary, RebuildEvent, RebuildPlan } from "./events.ts"
+
+export type RebuildStatus =
+  | "planned" | "preparing" | "building" | "catching_up" | "verifying" | "ready" | "active" | "standby" | "retired" | "paused" | "failed" | "aborted"
+
+export interface Rebuild {
+  readonly rebuildId: string
+  readonly projection: string
+  /** The generation that is built, and the one it is to replace. */
+  readonly generation: number
+  readonly fromGeneration: number
+  readonly definition: string
+  readonly definitionHash: string
+  readonly reason: string
+  readonly plan: RebuildPlan
+  readonly status: RebuildStatus
+  /** What it goes on with when it is resumed. */
+  readonly resumeAs: RebuildStatus
+  /** Of the last comparison. */
+  readonly parity: ParitySummary | null
+  /** Note with which the differences were accepted. */
+  readonly accepted: string | null
+  readonly error: string | null
+  readonly startedAtMs: number
+  /** When it was cut over, aborted or retired last. */
+  readonly finishedAtMs: number | null
+}
+
+/** Of one projection, oldest first. */
+export interface Rebuilds {
+  readonly rebuilds: readonly Rebuild[]
+}
+
+const RUNNING: readonly RebuildStatus[] = ["planned", "preparing", "building", "catching_up", "verifying", "ready", "paused", "failed"]
+
+/** Not yet cut over and not given up: no other rebuild of the projection may begin. */
+export const isRunning = ({ status }: Rebuild): boolean => RUNNING.includes(status)
+
+/** What the event makes of the rebuild it names. */
+const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: "rebuild.planned" }>): Rebuild => {
+  switch (event.type) {
+    case "rebuild.moved":
+      return { ...rebuild, status: event.data.to, resumeAs: event.data.to, error: null }
+    case "rebuild.verified":
+      return { ...rebuild, status: "ready", resumeAs: "ready", parity: event.data.parity, accepted: null }
+    case "rebuild.paused":
+      return { ...rebuild, status: "paused" }
+    case "rebuild.resumed":
+      return { ...rebuild, status: rebuild.resumeAs, error: null }
+    case "rebuild.failed":
+      return { ...rebuild, status: "failed", error: event.data.error }
+    case "rebuild.aborted":
+      return { ...rebuild, status: "aborted", finishedAtMs: event.data.atMs }
+    case "rebuild.accepted":
+      return { ...rebuild, accepted: event.data.note }
+    case "rebuild.cut_over":
+      return { ...rebuild, status: "active", finishedAtMs: event.data.atMs }
+    case "rebuild.rolled_back":
+      return { ...rebuild, status: "standby", finishedAtMs: event.data.atMs }
+    case "rebuild.retired":
+      return { ...rebuild, status: "retired", finishedAtMs: event.data.atMs }
+  }
+}
+
+/** The rebuilds after `event`; an event of a rebuild that was never planned changes nothing. */
+export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent): Rebuilds => {
+  const rebuilds = state?.rebuilds ?? []
+  if (event.type === "rebuild.planned") {
+    const { atMs, ...planned } = event.data
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, startedAtMs: atMs, finishedAtMs: null }
+    return { rebuilds: [...rebuilds, rebuild] }
+  }
+  return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? change(rebuild, event) : rebuild)) }
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest"
+import {
+  decideAbort, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
+} from "./decide.ts"
+import { readRebuildEvent } from "./events.ts"
+import type { ParitySummary, RebuildEvent } from "./events.ts"
+import { evolveRebuilds } from "./evolve.ts"
+import type { Rebuilds } from "./evolve.ts"
+
+const NOW = 1_700_000_000_000
+const ID = "r1"
+const command = {
+  rebuildId: ID, projection: "orders", generation: 2, fromGeneration: 1, definition: "{}", definitionHash: "h", reason: "test orders were counted",
+  plan: { events: "10", bytes: "1000", seconds: null }
+}
+const equal: ParitySummary = { sameDefinition: true, compared: 3, equal: 3, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], position: [{ partition: 0, nextOffset: "10" }] }
+
+/** Takes the decisions one after the other, each stored and read again; a refusal ends the test. */
+const after = (...decisions: readonly ((state: Rebuilds | undefined) => readonly RebuildEvent[] | Error)[]): Rebuilds | undefined => {
+  let state: Rebuilds | undefined
+  for (const decide of decisions) {
+    const decided = decide(state)
+    if (decided instanceof Error) throw decided
+    for (const { type, data } of decided) {
+      const read = readRebuildEvent(type, JSON.parse(JSON.stringify(data)))
+      if (typeof read === "string") throw new RangeError(`${type} is ${read}`)
+      state = evolveRebuilds(state, read)
+    }
+  }
+  return state
+}
+
+const plan = (state: Rebuilds | undefined) => decidePlan(state, command, NOW)
+const move = (to: Parameters<typeof decideMove>[2]) => (state: Rebuilds | undefined) => decideMove(state, ID, to, NOW)
+const verified = (over: Partial<ParitySummary> = {}) => (state: Rebuilds | undefined) => decideVerified(state, ID, { ...equal, ...over }, NOW)
+const built = [plan, move("preparing"), move("building"), move("catching_up"), move("verifying")]
+const ready = (over: Partial<ParitySummary> = {}) => [...built, verified(over)]
+const cutOver = (note?: string) => (state: Rebuilds | undefined) => decideCutOver(state, ID, note, NOW)
+const moved = (state: Rebuilds | undefined) => decideMoved(state, ID, 2, NOW)
+const only = (state: Rebuilds | undefined) => state?.rebuilds[0]
+
+describe("a rebuild", () => {
+  it("goes from planned through its phases to active, standby and active again, and is retired", () => {
+    const back = (state: Rebuilds | undefined) => decideMovedBack(state, ID, 3, NOW)
+    expect(only(after(plan))).toMatchObject({ status: "planned", reason: command.reason, startedAtMs: NOW, finishedAtMs: null })
+    expect(only(after(...built))).toMatchObject({ status: "verifying" })
+    expect(only(after(...ready()))).toMatchObject({ status: "ready", parity: equal })
+    expect(only(after(...ready(), cutOver(), moved))).toMatchObject({ status: "active" })
+    expect(only(after(...ready(), cutOver(), moved, back))).toMatchObject({ status: "standby" })
+    expect(only(after(...ready(), cutOver(), moved, back, cutOver(), moved))).toMatchObject({ status: "active" })
+    expect(only(after(...ready(), cutOver(), moved, (state) => decideRetire(state, ID, NOW)))).toMatchObject({ status: "retired" })
+  })
+
+  it("needs a reason, and waits for the running one of its projection", () => {
+    expect(decidePlan(undefined, { ...command, reason: " " }, NOW)).toMatchObject({ _tag: "InvalidSettingError", pointer: "/reason" })
+    for (const state of [after(plan), after(...ready()), after(plan, (now) => decidePause(now, ID, NOW)), after(plan, (now) => decideFail(now, ID, "disk full", NOW))]) {
+      expect(decidePlan(state, { ...command, rebuildId: "r2" }, NOW)).toMatchObject({ _tag: "RebuildRunningError", rebuildId: ID })
+    }
+    expect(decidePlan(after(plan, (state) => decideAbort(state, ID, NOW)), { ...command, rebuildId: "r2" }, NOW)).toHaveLength(1)
+    expect(decidePlan(after(...ready(), cutOver(), moved), { ...command, rebuildId: "r2" }, NOW)).toHaveLength(1)
+  })
+
+  it("pauses in any phase and goes on with that phase, and so does one that failed", () => {
+    for (let length = 1; length <= built.length; length++) {
+      const before = built.slice(0, length)
+      const status = only(after(...before))?.status
+      const paused = [...before, (state: Rebuilds | undefined) => decidePause(state, ID, NOW)]
+      expect(only(after(...paused))).toMatchObject({ status: "paused" })
+      expect(decideMove(after(...paused), ID, "building", NOW)).toMatchObject({ _tag: "RebuildStatusError", status: "paused" })
+      expect(only(after(...paused, (state) => decideResume(state, ID, NOW)))).toMatchObject({ status })
+      const failed = [...before, (state: Rebuilds | undefined) => decideFail(state, ID, "disk full", NOW)]
+      expect(only(after(...failed))).toMatchObject({ status: "failed", error: "disk full" })
+      expect(only(after(...failed, (state) => decideResume(state, ID, NOW)))).toMatchObject({ status, error: null })
+    }
+  })
+
+  it("is aborted at any moment before the cut-over, for good, and not after it", () => {
+    const aborted = [...ready(), (state: Rebuilds | undefined) => decideAbort(state, ID, NOW)]
+    expect(only(after(...aborted))).toMatchObject({ status: "aborted", finishedAtMs: NOW })
+    expect(decideAbort(after(...aborted), ID, NOW)).toEqual([])
+    expect(decideResume(after(...aborted), ID, NOW)).toMatchObject({ _tag: "RebuildStatusError" })
+    expect(decideAbort(after(...ready(), cutOver(), moved), ID, NOW)).toMatchObject({ _tag: "RebuildStatusError", status: "active" })
+    expect(decideAbort(undefined, ID, NOW)).toMatchObject({ _tag: "RebuildMissingError" })
+  })
+})
+
+describe("the gate before a cut-over", () => {
+  it("stays shut before the comparison", () => {
+    expect(cutOver()(after(...built))).toMatchObject({ _tag: "RebuildStatusError", status: "verifying" })
+    expect(cutOver("I know")(after(plan))).toMatchObject({ _tag: "RebuildStatusError" })
+  })
+
+  it("never opens for differences of the same definition, whatever the note", () => {
+    for (const found of [{ differ: 1 }, { onlyOld: 1 }, { onlyNew: 1 }, { faults: ["digests of lane 0 differ"] }]) {
+      expect(cutOver("I know")(after(...ready(found)))).toMatchObject({ _tag: "ParityDiffersError", differences: 1, isAcceptable: false })
+    }
+  })
+
+  it("opens for differences of another definition with a note, which is stored first", () => {
+    const state = after(...ready({ sameDefinition: false, differ: 6, onlyOld: 2 }))
+    expect(cutOver()(state)).toMatchObject({ _tag: "ParityDiffersError", differences: 8, isAcceptable: true })
+    expect(cutOver(" ")(state)).toMatchObject({ _tag: "InvalidSettingError", pointer: "/acceptDifferences" })
+    expect(cutOver("test orders no longer count")(state)).toEqual([{ type: "rebuild.accepted", data: { rebuildId: ID, note: "test orders no longer count", atMs: NOW } }])
+    expect(cutOver("rows are not what their digest says")(after(...ready({ sameDefinition: false, faults: ["x"] })))).toMatchObject({ isAcceptable: false })
+  })
+
+  it("asks for another note after another comparison", () => {
+    const accepted = [...ready({ sameDefinition: false, differ: 6 }), cutOver("six")]
+    expect(cutOver()(after(...accepted))).toEqual([])
+    expect(cutOver()(after(...accepted, verified({ sameDefinition: false, differ: 7 })))).toMatchObject({ _tag: "ParityDiffersError", differences: 7 })
+  })
+})
