@@ -117,13 +117,15 @@ export const positionsOf = (checkpoints: readonly LaneCheckpoint[]): ReadonlyMap
 
 /**
  * Has the owners of the lanes fold the generation, and waits until it stands where the active one stands, in one
- * snapshot. Whoever built it is fenced by that, so the build must have ended.
+ * snapshot. Whoever built it is fenced by that, so the build must have ended. Fails with `BuildHaltedError` when it halts.
  */
 export const joinServed = Effect.fn("joinServed")(function* (id: GenerationId) {
   const store = yield* ReadModelStore
   yield* store.follow(id, true)
   const isLevel = Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
+    const halt = (yield* snapshot.halts).find((one) => one.projection === id.projection && one.generation === id.generation)
+    if (halt !== undefined) return yield* new BuildHaltedError({ code: halt.code, detail: halt.detail })
     const pointer = yield* snapshot.pointer(id.projection)
     if (pointer === undefined) return true
     const active = positionsOf(yield* snapshot.checkpoints(id.projection, pointer.generation))

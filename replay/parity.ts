@@ -193,6 +193,15 @@ const laneFaults = (old: Side, now: Side): readonly string[] => {
   return faults
 }
 
+/** A log that has lost its head since gives a new generation less than the old one has. */
+const coverageFaults = (old: Side, now: Side): readonly string[] => {
+  const starts = new Map(old.record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+  return now.record.coverage.flatMap(({ partition, nextOffset }) => {
+    const start = starts.get(partition) ?? 0n
+    return nextOffset > start ? [`partition ${partition} is covered from offset ${nextOffset}, by the old generation from ${start}`] : []
+  })
+}
+
 /** The stored rows of the new generation must be what its digests say: these are kept from delta to delta. */
 const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: Side, tenants: readonly string[]) {
   const sums = new Map(checkpoints.map(({ lane, digest }) => [lane.lane, RowDigest.decode(new Uint8Array(digest.length))]))
@@ -239,7 +248,7 @@ export const parity = Effect.fn("parity")(function* ({ projection, oldGeneration
     const tenants = tenantsOf(named, [old, now])
     for (const tenantId of tenants) for (const resolution of RESOLUTIONS) yield* compareWindows(comparing, tenantId, resolution, tally)
     const sameDefinition = old.record.definitionHash === now.record.definitionHash
-    const faults = [...(sameDefinition ? laneFaults(old, now) : []), ...(yield* digestFaults(snapshot, now, tenants))]
+    const faults = [...coverageFaults(old, now), ...(sameDefinition ? laneFaults(old, now) : []), ...(yield* digestFaults(snapshot, now, tenants))]
     const found: Parity = {
       projection, oldGeneration, newGeneration, sameDefinition, position, ...tally, faults,
       addedMeasures: after.filter((name) => !before.includes(name)), removedMeasures: before.filter((name) => !after.includes(name))

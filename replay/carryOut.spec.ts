@@ -1,0 +1,125 @@
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { definitionHash } from "@tidemark/domain/definitions/definition"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { Effect, Fiber } from "effect"
+import { describe, expect, it } from "vitest"
+import { carryOut } from "./carryOut.ts"
+import type { CarryOutOptions, Journal } from "./carryOut.ts"
+import { isEqual } from "./parity.ts"
+import type { Parity } from "./parity.ts"
+import { appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
+
+/** A rebuild kept in memory, with every status it had; `onMoved` runs after each step. */
+const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => {
+  const kept = { statuses: ["planned"] as string[], found: undefined as Parity | undefined, onMoved: (_status: string): void => {} }
+  let rebuild: Rebuild = {
+    rebuildId: "r", projection: "orders", generation: 2, fromGeneration: 1, definition: canonicalJson(definition), definitionHash: definitionHash(definition), reason: "why",
+    plan: { events: "0", bytes: "0", seconds: null }, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, startedAtMs: 0, finishedAtMs: null, ...over
+  }
+  const set = (change: Partial<Rebuild>, isSteering = false): void => {
+    if (!isSteering && ["paused", "aborted"].includes(rebuild.status)) return
+    rebuild = { ...rebuild, ...change }
+    kept.statuses.push(rebuild.status)
+    if (!isSteering) kept.onMoved(rebuild.status)
+  }
+  const journal: Journal = {
+    load: Effect.sync(() => rebuild),
+    moved: (to) => Effect.sync(() => set({ status: to, resumeAs: to })),
+    verified: (found) => Effect.sync(() => {
+      kept.found = found
+      set({ status: "ready" })
+    }),
+    failed: (error) => Effect.sync(() => set({ status: "failed", error }))
+  }
+  return { kept, journal, set, rebuild: () => rebuild }
+}
+
+const run = (journal: Journal, over: Partial<CarryOutOptions> = {}) =>
+  carryOut({ journal, lanes: [0, 1], lagMax: 20n, tenants: [], differencesMax: 100, ...over })
+
+/** Events, generation 1 that has folded them, and lanes that go on. */
+const served = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    yield* appendOrders(0, 2_000)
+    yield* ensureGenerations([orders()])
+    return yield* whileServed(Effect.andThen(folded(1), body))
+  })
+
+const seen = Effect.scoped(Effect.gen(function* () {
+  const snapshot = yield* (yield* ReadModelStore).snapshot
+  return { pointer: yield* snapshot.pointer("orders"), following: yield* snapshot.following, shadow: yield* snapshot.generation("orders", 2), checkpoints: yield* snapshot.checkpoints("orders", 2) }
+}))
+
+describe("carrying a rebuild out", () => {
+  it("goes through every phase to ready while events come, and the served generation stays the served one", async () => {
+    const { kept, journal } = keep(orders())
+    const { pointer, following } = await makeMemory().run(served(Effect.gen(function* () {
+      const coming = yield* Effect.forkChild(Effect.forEach([0, 1, 2, 3, 4, 5], (at) => Effect.andThen(appendOrders(2_000 + at * 50, 50), Effect.sleep(20)), { discard: true }))
+      expect(yield* run(journal)).toBe("ready")
+      yield* Fiber.join(coming)
+      return yield* seen
+    })))
+    expect(kept.statuses).toEqual(["planned", "preparing", "building", "catching_up", "verifying", "ready"])
+    expect(kept.found !== undefined && isEqual(kept.found)).toBe(true)
+    expect(pointer).toMatchObject({ generation: 1, pointerVersion: 1 })
+    expect(following).toEqual([{ projection: "orders", generation: 2 }])
+  })
+
+  it("goes on after an end in any phase with the phase it was in", async () => {
+    for (const at of ["preparing", "building", "catching_up", "verifying"]) {
+      const { kept, journal } = keep(orders())
+      await makeMemory().run(served(Effect.gen(function* () {
+        kept.onMoved = (status) => {
+          if (status !== at) return
+          kept.onMoved = () => {}
+          throw new Error("killed")
+        }
+        yield* Effect.exit(run(journal))
+        expect(kept.statuses.at(-1)).toBe(at)
+        expect(yield* run(journal)).toBe("ready")
+      })))
+      expect(kept.found, at).toMatchObject({ differ: 0, onlyOld: 0, onlyNew: 0, faults: [] })
+    }
+  })
+
+  it("stops where it is paused, within a build too, and ends with the same result once it is resumed", async () => {
+    const { kept, journal, set } = keep(orders())
+    await makeMemory().run(served(Effect.gen(function* () {
+      const pausing = { recordsPerSecondMax: () => 1_000, progress: ({ processed }: { readonly processed: bigint }) => { if (processed > 0n && kept.statuses.at(-1) === "building") set({ status: "paused" }, true) } }
+      expect(yield* run(journal, pausing)).toBe("paused")
+      expect((yield* seen).checkpoints.flatMap(({ partitions }) => partitions).some(({ nextOffset }) => nextOffset > 0n)).toBe(true)
+      set({ status: "building" }, true)
+      expect(yield* run(journal)).toBe("ready")
+    })))
+    expect(kept.found !== undefined && isEqual(kept.found)).toBe(true)
+  })
+
+  it("leaves nothing of an aborted rebuild but its number, and the served generation goes on", async () => {
+    for (const at of ["building", "catching_up", "verifying", "ready"]) {
+      const { kept, journal, set } = keep(orders())
+      kept.onMoved = (status) => { if (status === at) set({ status: "aborted" }, true) }
+      const left = await makeMemory().run(served(Effect.gen(function* () {
+        yield* run(journal)
+        if (at === "ready") yield* run(journal)
+        yield* appendOrders(5_000, 100)
+        yield* folded(1)
+        return yield* seen
+      })))
+      expect(left, at).toMatchObject({ pointer: { generation: 1 }, following: [], checkpoints: [] })
+      if (at !== "building") expect(left.shadow, at).toMatchObject({ isDropped: true })
+    }
+  })
+
+  it("fails, to be resumed, where the generation halts, and says why", async () => {
+    const { journal, rebuild } = keep(orders())
+    await makeMemory().run(served(Effect.gen(function* () {
+      const store = yield* ReadModelStore
+      yield* store.createGeneration({ projection: "orders", generation: 2, definition: "{}", definitionHash: "h", createdAtMs: 0, logId: "log-1", coverage: [] }, [{ lane: 0, partitions: [0, 2] }, { lane: 1, partitions: [1, 3] }])
+      expect(yield* run(journal)).toBe("failed")
+    })))
+    expect(rebuild().error).toMatch(/^DEFINITION_CHANGED: /)
+  })
+})

@@ -1,0 +1,108 @@
+/**
+ * Carries a rebuild out, from wherever it stands to where a person has to decide: planned → preparing → building →
+ * catching up → verifying → ready. Each phase may be begun again, so whoever takes over after a crash goes on with the
+ * phase the journal names, and the build itself with its checkpoints. Rules: docs/semantics.md §8.
+ */
+import { parseDefinition } from "@tidemark/domain/definitions/definition"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
+import type { Rebuild, RebuildStatus } from "@tidemark/domain/settings/rebuild/evolve"
+import { Deferred, Effect, Schema } from "effect"
+import { buildGeneration, createShadow, joinServed } from "./buildGeneration.ts"
+import type { BuildOptions } from "./buildGeneration.ts"
+import { parity } from "./parity.ts"
+import type { Parity } from "./parity.ts"
+
+/** The journal cannot be read or written. Begin again later: what was done is found again. */
+export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", { cause: Schema.Defect() }) {}
+
+/** Where the rebuild is kept. A step that is refused because somebody has paused or aborted it changes nothing and succeeds. */
+export interface Journal {
+  readonly load: Effect.Effect<Rebuild, JournalError>
+  readonly moved: (to: "preparing" | "building" | "catching_up" | "verifying") => Effect.Effect<void, JournalError>
+  readonly verified: (found: Parity) => Effect.Effect<void, JournalError>
+  readonly failed: (error: string) => Effect.Effect<void, JournalError>
+}
+
+export interface CarryOutOptions extends Pick<BuildOptions, "lanes" | "lagMax" | "recordsPerSecondMax" | "progress"> {
+  readonly journal: Journal
+  /** Tenants that may have rows. */
+  readonly tenants: readonly string[]
+  readonly differencesMax: number
+}
+
+const STEERED_EVERY_MS = 100
+
+/** Somebody else's decision is waited for. */
+const AT_REST: readonly RebuildStatus[] = ["ready", "active", "standby", "retired", "paused", "failed"]
+
+/** What is left of an aborted rebuild goes; its number is never used again. */
+const discard = Effect.fn("discard")(function* (id: GenerationId) {
+  const store = yield* ReadModelStore
+  yield* Effect.catchTag(store.follow(id, false), "GenerationMissingError", () => Effect.void)
+  yield* store.dropGeneration(id)
+})
+
+/** Completes once the journal says that the phase was left by somebody else. */
+const steered = Effect.fn("steered")(function* ({ load }: Journal) {
+  while (!["paused", "aborted", "failed"].includes((yield* load).status)) yield* Effect.sleep(STEERED_EVERY_MS)
+})
+
+/** Builds unless the owners of the lanes fold it already; answers whether it was left to itself. */
+const build = Effect.fn("build")(function* (options: CarryOutOptions, id: GenerationId) {
+  const store = yield* ReadModelStore
+  const following = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.following))
+  if (following.some((one) => one.projection === id.projection && one.generation === id.generation)) return
+  const stop = yield* Deferred.make<void>()
+  const watch = Effect.andThen(steered(options.journal), Deferred.succeed(stop, undefined))
+  yield* Effect.raceFirst(buildGeneration({ ...options, id, stop: Deferred.await(stop) }), Effect.andThen(watch, Effect.never))
+})
+
+const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: Rebuild) {
+  const { journal, tenants, differencesMax } = options
+  const { projection, generation, fromGeneration } = rebuild
+  const id = { projection, generation }
+  switch (rebuild.status) {
+    case "planned":
+      return yield* journal.moved("preparing")
+    case "preparing":
+      yield* createShadow(parseDefinition(rebuild.definition), generation)
+      return yield* journal.moved("building")
+    case "building":
+      yield* build(options, id)
+      return yield* journal.moved("catching_up")
+    case "catching_up":
+      yield* Effect.raceFirst(joinServed(id), steered(journal))
+      return yield* journal.moved("verifying")
+    case "verifying": {
+      const input = { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax }
+      // It may stand behind for the length of a take-over.
+      const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
+      return yield* journal.verified(found)
+    }
+    default:
+      return undefined
+  }
+})
+
+/**
+ * Goes on until the rebuild waits for a person's decision, or is aborted and its generation gone; answers its status. A
+ * generation that halts fails the rebuild, which can be resumed. Fails as the engines do; begin again then.
+ */
+export const carryOut = Effect.fn("carryOut")(function* (options: CarryOutOptions) {
+  for (;;) {
+    const rebuild = yield* options.journal.load
+    if (rebuild.status === "aborted") {
+      yield* discard(rebuild)
+      return rebuild.status
+    }
+    if (AT_REST.includes(rebuild.status)) return rebuild.status
+    yield* phase(options, rebuild).pipe(
+      Effect.catchTags({
+        BuildHaltedError: ({ code, detail }) => options.journal.failed(`${code}: ${detail}`),
+        ComparisonGoneError: ({ generation }) => options.journal.failed(`generation ${generation} is gone`),
+        NotAtBarrierError: ({ partition, newOffset, oldOffset }) => options.journal.failed(`partition ${partition} stands at ${newOffset}, of the served generation at ${oldOffset}`)
+      })
+    )
+  }
+})
