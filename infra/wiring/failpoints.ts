@@ -12,8 +12,11 @@ import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect, Layer } from "effect"
 
-/** Before an append, in it before the sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over. */
-export const FAILPOINTS = ["append-before", "append-written", "append-synced", "commit-before", "commit-after", "taken-over"] as const
+/** Before an append, in it before the sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over; before and after a generation is created, followed or not any more, made active, dropped. */
+export const FAILPOINTS = [
+  "append-before", "append-written", "append-synced", "commit-before", "commit-after", "taken-over",
+  "create-before", "create-after", "follow-before", "follow-after", "flip-before", "flip-after", "drop-before", "drop-after"
+] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 
 /** Comes to a place; never returns when the process dies there. */
@@ -48,7 +51,11 @@ const wrapLog = (log: EventLogShape, hit: Hit): EventLogShape => ({
 const wrapStore = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape => ({
   ...store,
   takeOver: (lane) => Effect.tap(store.takeOver(lane), () => hit("taken-over")),
-  commit: (commits) => hit("commit-before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => hit("commit-after")))
+  commit: (commits) => hit("commit-before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => hit("commit-after"))),
+  createGeneration: (record, lanes) => hit("create-before").pipe(Effect.andThen(store.createGeneration(record, lanes)), Effect.tap(() => hit("create-after"))),
+  follow: (id, isFollowed) => hit("follow-before").pipe(Effect.andThen(store.follow(id, isFollowed)), Effect.tap(() => hit("follow-after"))),
+  flip: (projection, generation, expectedVersion) => hit("flip-before").pipe(Effect.andThen(store.flip(projection, generation, expectedVersion)), Effect.tap(() => hit("flip-after"))),
+  dropGeneration: (id) => hit("drop-before").pipe(Effect.andThen(store.dropGeneration(id)), Effect.tap(() => hit("drop-after")))
 })
 
 /** `setting`: the variable's text. Throws `RangeError` when it names no failpoint. */
