@@ -1,0 +1,82 @@
+/**
+ * What a rebuild would read, before anything is written, and which projections have a shipped definition that is not the
+ * served one: such a rebuild is offered, never started by itself. Rules: docs/semantics.md §8.
+ */
+import { definitionHash } from "@tidemark/domain/definitions/definition"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { Effect } from "effect"
+import { nextGeneration } from "./buildGeneration.ts"
+
+/** Bytes read of each partition, at its start, its middle and its last quarter, to know how large a record is. */
+const SAMPLE_BYTES = 64 << 10
+
+export interface RebuildEstimate {
+  readonly projection: string
+  /** The number the new generation would get, and the served one. */
+  readonly generation: number
+  readonly fromGeneration: number
+  /** False: the definition is the served one, so parity must be exact. */
+  readonly isChanged: boolean
+  /** Records the log holds now. */
+  readonly events: bigint
+  /** Of these records, from a sample. */
+  readonly bytes: bigint
+  /** At `recordsPerSecond`; null while no rate is known. */
+  readonly seconds: number | null
+}
+
+/** The served generation, undefined when there is none, and the next number. */
+const activeOf = Effect.fn("activeOf")(function* (projection: string) {
+  const store = yield* ReadModelStore
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const snapshot = yield* store.snapshot
+    const pointer = yield* snapshot.pointer(projection)
+    const generations = yield* snapshot.generations(projection)
+    return { record: generations.find(({ generation }) => generation === pointer?.generation), next: nextGeneration(generations) }
+  }))
+})
+
+/** Mean bytes of a record, by reading a little at three places; 0 for an empty partition. */
+const meanBytes = Effect.fn("meanBytes")(function* (partition: number, start: bigint, end: bigint) {
+  const log = yield* EventLog
+  const length = end - start
+  let [bytes, records] = [0, 0]
+  for (const nextOffset of new Set([start, start + length / 2n, start + (length * 3n) / 4n])) {
+    if (nextOffset >= end) continue
+    for (const batch of yield* log.read([{ partition, nextOffset }], { bytesMax: SAMPLE_BYTES, waitMaxMs: 0 })) {
+      bytes += batch.bytes.length
+      records += batch.ends.length
+    }
+  }
+  return records === 0 ? 0 : bytes / records
+})
+
+/** Answers undefined for a projection that is not served. `recordsPerSecond`: of the last rebuild, when one is known. */
+export const planRebuild = Effect.fn("planRebuild")(function* (definition: ProjectionDefinition, recordsPerSecond: number | undefined) {
+  const log = yield* EventLog
+  const { record, next } = yield* activeOf(definition.name)
+  if (record === undefined) return undefined
+  let [events, bytes] = [0n, 0n]
+  for (let partition = 0; partition < log.identity.partitions; partition++) {
+    const { start, end } = yield* log.bounds(partition)
+    events += end - start
+    bytes += BigInt(Math.round(Number(end - start) * (yield* meanBytes(partition, start, end))))
+  }
+  const estimate: RebuildEstimate = {
+    projection: definition.name, generation: next, fromGeneration: record.generation, isChanged: record.definitionHash !== definitionHash(definition), events, bytes,
+    seconds: recordsPerSecond === undefined ? null : Number(events) / recordsPerSecond
+  }
+  return estimate
+})
+
+/** Of the definitions, those that are not what their projection serves. */
+export const offeredRebuilds = Effect.fn("offeredRebuilds")(function* (definitions: readonly ProjectionDefinition[]) {
+  const offered: ProjectionDefinition[] = []
+  for (const definition of definitions) {
+    const { record } = yield* activeOf(definition.name)
+    if (record !== undefined && record.definitionHash !== definitionHash(definition)) offered.push(definition)
+  }
+  return offered
+})
