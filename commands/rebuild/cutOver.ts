@@ -39,7 +39,9 @@ export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }
 
 /** Moves the pointer back to the generation that the active rebuild replaced. */
 export const rollBack = Effect.fn("rollBack")(function* (projection: string, act: Act) {
-  const rebuild = (yield* loadRebuilds(projection)).findLast(({ status }) => status === "active")
+  const served = yield* pointerOf(projection)
+  // An earlier rebuild, whose generation was replaced in turn, is no way back.
+  const rebuild = (yield* loadRebuilds(projection)).findLast(({ status, generation }) => status === "active" && generation === served?.generation)
   if (rebuild === undefined) return yield* new RebuildStatusError({ rebuildId: "", status: "none is active", wanted: "active" })
   const pointer = yield* moveTo(projection, rebuild.fromGeneration)
   yield* changeRebuilds(projection, act, (state, nowMs) => decideMovedBack(state, rebuild.rebuildId, pointer.pointerVersion, nowMs))

@@ -7,6 +7,7 @@ import { decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/de
 import { makeFakeEventStore } from "../settings/fakes.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { cutOver, followPointer, rollBack } from "./cutOver.ts"
+import { retireStandby } from "./retire.ts"
 import { startRebuild } from "./startRebuild.ts"
 import { abortRebuild, pauseRebuild, resumeRebuild } from "./steerRebuild.ts"
 
@@ -18,7 +19,7 @@ const command = {
 
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
-  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, refusal: undefined as TargetBehindError | StoreUnavailableError | undefined }
+  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined }
   const snapshot = { pointer: () => Effect.sync(() => control.pointer) } as unknown as ReadSnapshot
   const shape = {
     snapshot: Effect.succeed(snapshot),
@@ -27,7 +28,9 @@ const makeStore = () => {
       control.flips += 1
       control.pointer = { projection, generation, pointerVersion: expected + 1 }
       return Effect.succeed(control.pointer)
-    })
+    }),
+    follow: ({ generation }: { readonly generation: number }, isFollowed: boolean) => Effect.sync(() => void control.dropped.push(`${generation} followed ${isFollowed}`)),
+    dropGeneration: ({ generation }: { readonly generation: number }) => Effect.sync(() => void control.dropped.push(`${generation} dropped`))
   } as unknown as ReadModelStoreShape
   return { control, shape }
 }
@@ -69,6 +72,27 @@ describe("commands of a rebuild", () => {
   })
 })
 
+describe("a generation on standby", () => {
+  it("is dropped once its time is over, the replaced one after a cut-over and the rebuilt one after a rollback, and never the served one", async () => {
+    for (const isBack of [false, true]) {
+      const { run, control, status } = open()
+      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+      await run(ready(0))
+      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+      await run(cutOver(place, undefined, act))
+      if (isBack) await run(rollBack("page-views", act))
+      expect(await run(retireStandby("page-views", 60_000, act))).toBeUndefined()
+      expect(control.dropped).toEqual([])
+      const standby = isBack ? 2 : 1
+      expect(await run(retireStandby("page-views", 0, act))).toBe(standby)
+      expect(control.dropped).toEqual([`${standby} followed false`, `${standby} dropped`])
+      expect(await status()).toBe("retired")
+      expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
+      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+    }
+  })
+})
+
 describe("cut-over and rollback", () => {
   it("move the pointer there and back and there again, each once", async () => {
     const { run, control, status } = open()
@@ -82,6 +106,15 @@ describe("cut-over and rollback", () => {
     expect(control).toMatchObject({ pointer: { generation: 2, pointerVersion: 4 }, flips: 3 })
     await run(rollBack("page-views", act))
     expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
+  })
+
+  it("never go back past the last cut-over", async () => {
+    const { run, control } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    control.pointer = { projection: "page-views", generation: 3, pointerVersion: 3 }
+    expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
+    expect(control.pointer).toMatchObject({ generation: 3 })
   })
 
   it("leave the pointer alone while differences are not accepted or the target is behind; the note stands from then on", async () => {
