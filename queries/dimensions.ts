@@ -1,5 +1,7 @@
 /** Dimensions of a projection's key: filters, break-downs, labels. */
 import { OTHER, shorten } from "@tidemark/domain/definitions/dimensionText"
+import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
+import type { RowScan } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
 import { UnknownDimensionError } from "./errors.ts"
 
@@ -31,16 +33,50 @@ export interface KeyModel {
 /** The text a row holds for a value asked for: long ones are stored shortened, and are found by their whole text too. */
 export const storedText = ({ definition, seed }: KeyModel, text: string): string => shorten(text, definition.textBytesMax, seed)
 
-/** A test of a row's key: every filter must hold. */
-export const keyTest = (
-  model: KeyModel, where: readonly DimensionFilter[]
-): Effect.Effect<(key: readonly string[]) => boolean, UnknownDimensionError> =>
+/** Keys that are looked up one by one, each with a scan of its own; more are found in one pass over all rows of the range. */
+const NAMED_KEYS_MAX = 4
+
+/** What the filters of a question ask of a row. */
+export interface KeyChoice {
+  /** Every filter holds. */
+  readonly keep: (key: readonly string[]) => boolean
+  /**
+   * Ids of the only keys that matter, the one that took the keys beyond the cap among them; undefined when the filters
+   * leave a dimension open or name too many keys to look each up.
+   */
+  readonly keyIds: readonly string[] | undefined
+}
+
+const namedKeys = (tenantId: string, values: readonly (ReadonlySet<string> | undefined)[]): readonly string[] | undefined => {
+  let keys: readonly (readonly string[])[] = [[]]
+  for (const texts of values) {
+    if (texts === undefined || keys.length * texts.size > NAMED_KEYS_MAX) return undefined
+    keys = keys.flatMap((key) => [...texts].map((text) => [...key, text]))
+  }
+  return [...new Set([...keys, values.map(() => OTHER)].map((key) => keyIdOf(tenantId, key)))]
+}
+
+/** What `where` asks of a tenant's rows: every filter must hold. */
+export const chooseKeys = (
+  model: KeyModel & { readonly tenantId: string }, where: readonly DimensionFilter[]
+): Effect.Effect<KeyChoice, UnknownDimensionError> =>
   Effect.gen(function* () {
-    const { projection, dimensions } = model
-    const filters: { readonly index: number; readonly values: ReadonlySet<string> }[] = []
-    for (const filter of where) filters.push({ index: yield* dimensionIndex(projection, dimensions, filter.name), values: new Set(filter.in.map((text) => storedText(model, text))) })
-    return (key: readonly string[]) => filters.every(({ index, values }) => values.has(key[index] ?? ""))
+    const { projection, dimensions, tenantId } = model
+    const values: (ReadonlySet<string> | undefined)[] = dimensions.map(() => undefined)
+    for (const filter of where) {
+      const index = yield* dimensionIndex(projection, dimensions, filter.name)
+      const texts = new Set(filter.in.map((text) => storedText(model, text)))
+      const known = values[index]
+      values[index] = known === undefined ? texts : new Set([...known].filter((text) => texts.has(text)))
+    }
+    return {
+      keep: (key: readonly string[]) => values.every((texts, index) => texts === undefined || texts.has(key[index] ?? "")),
+      keyIds: dimensions.length === 0 ? undefined : namedKeys(tenantId, values)
+    }
   })
+
+/** The scans that visit every row of the chosen keys. */
+export const scansOf = (scan: RowScan, { keyIds }: KeyChoice): readonly RowScan[] => (keyIds === undefined ? [scan] : keyIds.map((keyId) => ({ ...scan, keyId })))
 
 /** The row that took the keys beyond the cap. A client's own text is escaped, so this is never one. */
 export const isOther = (key: readonly string[]): boolean => key.length > 0 && key.every((text) => text === OTHER)

@@ -48,6 +48,7 @@ const snapshotOf = (world: World): ReadSnapshot => {
     checkpoints: (_projection, wanted) => Effect.succeed(lanes.get(wanted) ?? []),
     scan: ({ tenantId, resolution, fromMs, toMs, keyId }, visit) =>
       Effect.sync(() => {
+        world.scannedKeys.push(keyId)
         const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId))
         for (const row of found) visit([row])
       }),

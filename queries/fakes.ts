@@ -101,6 +101,8 @@ export class World {
   readonly appendListeners = new Set<() => void>()
   /** Snapshots opened so far. */
   snapshots = 0
+  /** Key ids that scans of rows were bound to so far; undefined for a scan of all keys. */
+  readonly scannedKeys: (string | undefined)[] = []
 
   tell(topic: string, notifications: readonly Notification[]): void {
     for (const listener of this.listeners.get(topic) ?? []) listener(notifications)

@@ -92,6 +92,30 @@ describe("series", () => {
     expect((await ask.series(world, { where })).groups[0]?.points[0]?.events).toBe(2n)
   })
 
+  it("reads only the keys that filters on every dimension name, and the one that took those beyond the cap", async () => {
+    const world = worldOf(
+      [0, { id: "1", timeMs: at(0), page: "/a", country: "FR" }],
+      [0, { id: "2", timeMs: at(0), page: "/a", country: "DE" }],
+      [1, { id: "3", timeMs: at(1), page: "/b", country: "DE" }],
+      [1, { id: "4", timeMs: at(1), page: "/a", country: "AT" }]
+    )
+    const other = keyIdOf("acme", [OTHER, OTHER])
+    const [overflow] = world.rows.filter(({ resolution, windowStartMs, key }) => resolution === 0 && windowStartMs === at(1) && key[1] === "/b")
+    if (overflow !== undefined) world.put({ ...overflow, key: [OTHER, OTHER], keyId: other })
+    const where = [{ name: "page", in: ["/a"] }, { name: "country", in: ["DE", "AT", "XX"] }, { name: "country", in: ["AT", "DE"] }]
+    const named = [keyIdOf("acme", ["DE", "/a"]), keyIdOf("acme", ["AT", "/a"]), other]
+    const points = (await ask.series(world, { where })).groups[0]?.points ?? []
+    expect(points.map(({ startMs, events, measures }) => [startMs, events, measures.every(({ exact }) => exact)])).toEqual([[at(0), 1n, true], [at(1), 1n, false]])
+    expect(world.scannedKeys.splice(0)).toEqual(named)
+    const { rows } = await ask.top(world, { by: "country", where, fromMs: at(0), toMs: at(2) })
+    expect(rows.map(({ value, measure }) => [value, measure.text, measure.exact])).toEqual([["AT", "1", false], ["DE", "1", false]])
+    expect(world.scannedKeys.splice(0)).toEqual(named)
+    const many = [{ name: "page", in: ["/a"] }, { name: "country", in: Array.from({ length: 5 }, (_, index) => (index === 0 ? "DE" : `x${index}`)) }]
+    expect((await ask.series(world, { where: many })).groups[0]?.points.map(({ events }) => events)).toEqual([1n])
+    await ask.series(world, { where: where.slice(0, 1) })
+    expect(world.scannedKeys).toEqual([undefined, undefined])
+  })
+
   it("shows a tenant nothing of another one", async () => {
     const world = worldOf([0, { id: "1", timeMs: at(0), page: "/" }], [0, { id: "2", timeMs: at(0), page: "/", tenantId: "other" }])
     expect((await ask.series(world, {}, "other")).groups[0]?.points[0]?.events).toBe(1n)

@@ -4,8 +4,8 @@ import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { ResolutionName } from "@tidemark/domain/time/window"
 import { Effect } from "effect"
-import { dimensionIndex, isOther, keyTest } from "./dimensions.ts"
-import type { Dimension, DimensionFilter } from "./dimensions.ts"
+import { chooseKeys, dimensionIndex, isOther, scansOf } from "./dimensions.ts"
+import type { Dimension, DimensionFilter, KeyChoice } from "./dimensions.ts"
 import { LimitError, ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { BUCKETS_MAX, pageSize } from "./limits.ts"
@@ -62,7 +62,7 @@ export interface SeriesPlan {
   readonly resolution: Resolution
   readonly fromMs: number
   readonly toMs: number
-  readonly keep: (key: readonly string[]) => boolean
+  readonly keys: KeyChoice
   readonly groupName: string | undefined
   readonly groupIndex: number
   readonly groupsMax: number
@@ -90,7 +90,7 @@ export const planSeries = Effect.fn("planSeries")(function* (model: OpenModel, i
     wanted,
     resolution,
     ...range,
-    keep: yield* keyTest(model, input.where ?? []),
+    keys: yield* chooseKeys(model, input.where ?? []),
     groupName: broken,
     groupIndex: broken === undefined ? -1 : yield* dimensionIndex(projection, dimensions, broken),
     groupsMax,
@@ -114,7 +114,7 @@ const touchedSince = (row: StoredRow, since: ReadonlyMap<number, bigint>): boole
 const gather = (plan: SeriesPlan, into: Gathered, since: ReadonlyMap<number, bigint> | undefined) => (rows: readonly StoredRow[]): void => {
   for (const row of rows) {
     if (isOther(row.key)) into.incomplete.add(row.windowStartMs)
-    if (!plan.keep(row.key)) continue
+    if (!plan.keys.keep(row.key)) continue
     const group = plan.groupIndex < 0 ? "" : (row.key[plan.groupIndex] ?? "")
     let windows = into.groups.get(group)
     if (windows === undefined) into.groups.set(group, (windows = new Map<number, MergedPartials>()))
@@ -172,13 +172,14 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
   const scan = { projection, generation, tenantId, resolution: plan.resolution.code, fromMs, toMs: reading.toMs }
   let unreadable: unknown
   const visit = gather(plan, gathered, since)
-  yield* model.snapshot.scan(scan, (rows) => {
+  const guarded = (rows: readonly StoredRow[]): void => {
     try {
       if (unreadable === undefined) visit(rows)
     } catch (cause) {
       unreadable = cause
     }
-  })
+  }
+  for (const one of scansOf(scan, plan.keys)) yield* model.snapshot.scan(one, guarded)
   if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
   if (plan.groupName === undefined && since === undefined && !gathered.groups.has("")) gathered.groups.set("", new Map())
   const groups: SeriesGroup[] = []

@@ -4,7 +4,7 @@ import type { MeasureFigure } from "@tidemark/domain/measures/measure"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { Effect } from "effect"
-import { dimensionIndex, isOther, keyTest } from "./dimensions.ts"
+import { chooseKeys, dimensionIndex, isOther, scansOf } from "./dimensions.ts"
 import type { DimensionFilter } from "./dimensions.ts"
 import { LimitError, ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
@@ -68,7 +68,7 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
     const { projection, generation, dimensions } = model
     const wanted = yield* wantedParts(model.definition, [input.measure])
     const index = yield* dimensionIndex(projection, dimensions, input.by)
-    const keep = yield* keyTest(model, input.where ?? [])
+    const keys = yield* chooseKeys(model, input.where ?? [])
     const first = yield* pageSize(input.first, FIRST_DEFAULT)
     const range = yield* alignedRange(input.fromMs, input.toMs, resolutionOf("minute").sizeMs)
     const segments = coveringSegments(range.fromMs, range.toMs)
@@ -76,7 +76,7 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
     let complete = true
     const add = (row: StoredRow): void => {
       if (isOther(row.key)) complete = false
-      else if (keep(row.key)) {
+      else if (keys.keep(row.key)) {
         const value = row.key[index] ?? ""
         let merged = groups.get(value)
         if (merged === undefined) {
@@ -88,15 +88,17 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
     }
     let overLimit = false
     let unreadable: unknown
+    const guarded = (rows: readonly StoredRow[]): void => {
+      try {
+        if (unreadable === undefined) rows.forEach(add)
+      } catch (cause) {
+        unreadable = cause
+      }
+    }
     for (const { resolution, ...segment } of segments) {
       const fromMs = Math.max(segment.fromMs, model.retainedFromMs)
-      yield* model.snapshot.scan({ projection, generation, tenantId, resolution: resolution.code, fromMs, toMs: segment.toMs }, (rows) => {
-        try {
-          if (unreadable === undefined) rows.forEach(add)
-        } catch (cause) {
-          unreadable = cause
-        }
-      })
+      const scan = { projection, generation, tenantId, resolution: resolution.code, fromMs, toMs: segment.toMs }
+      for (const one of scansOf(scan, keys)) yield* model.snapshot.scan(one, guarded)
     }
     if (overLimit) return yield* Effect.fail(new LimitError({ limit: `distinct values of ${input.by}`, max: VALUES_MAX, wanted: VALUES_MAX + 1 }))
     if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))

@@ -33,11 +33,11 @@ const late = (offset: bigint, outcome: LateEntry["outcome"], tenantId = "t"): La
 
 const hint = (revision: bigint) => ({ tenantId: "t", resolution: 0 as const, windowStartMs: 0, keyId: "0".repeat(32), revision })
 
-const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 1e9) =>
+const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 1e9, keyId?: string) =>
   Effect.scoped(Effect.gen(function* () {
     const rows: StoredRow[] = []
     const snapshot = yield* store.snapshot
-    yield* snapshot.scan({ projection: "p", generation: 1, tenantId, resolution: 0, fromMs, toMs }, (chunk) => rows.push(...chunk))
+    yield* snapshot.scan({ projection: "p", generation: 1, tenantId, resolution: 0, fromMs, toMs, ...(keyId === undefined ? {} : { keyId }) }, (chunk) => rows.push(...chunk))
     return rows
   }))
 
@@ -99,6 +99,10 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await run((store) => scan(store, "t", 0, 60_000))).toHaveLength(3)
       expect(await run((store) => scan(store, "tt"))).toHaveLength(1)
       expect(await run((store) => scan(store, "nobody"))).toEqual([])
+      const places = async (keyId: string) => (await run((store) => scan(store, "t", -60_000, 60_000, keyId))).map((found) => [found.windowStartMs, found.keyId[0], found.lane])
+      expect(await places(key("0"))).toEqual([[-60_000, "0", 0], [0, "0", 0], [0, "0", 1]])
+      expect(await places(key("f"))).toEqual([[0, "f", 0]])
+      expect(await places(key("e"))).toEqual([])
     }))
 
     it("visits and drops a lane's rows below an instant, of all tenants and resolutions, with their key counts and nothing else", session(async (run) => {

@@ -11,7 +11,7 @@ import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"
 import { OFFSET_END, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
-import { decodeStoredRow, decodeWindow, partialRange, rowRange, windowRange } from "./rowCodec.ts"
+import { decodeStoredRow, decodeWindow, keyIdTest, partialRange, rowRange, windowRange } from "./rowCodec.ts"
 
 const CHUNK_ROWS = 1_000
 
@@ -23,11 +23,11 @@ const below = <T>(store: Database<string, Key>, transaction: Transaction, prefix
 
 const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan, visit: (rows: readonly StoredRow[]) => void): void => {
   const { start, end } = rowRange(query, query.fromMs, query.toMs)
+  const isWanted = query.keyId === undefined ? undefined : keyIdTest(query.keyId)
   let chunk: StoredRow[] = []
   for (const { key, value } of stores.rows.getRange({ start, end, transaction })) {
-    const row = decodeStoredRow(query.tenantId, query.resolution, key, value)
-    if (query.keyId !== undefined && row.keyId !== query.keyId) continue
-    chunk.push(row)
+    if (isWanted !== undefined && !isWanted(key)) continue
+    chunk.push(decodeStoredRow(query.tenantId, query.resolution, key, value))
     if (chunk.length < CHUNK_ROWS) continue
     visit(chunk)
     chunk = []

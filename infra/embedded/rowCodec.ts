@@ -196,6 +196,12 @@ export const decodeWindow = (key: Buffer): { readonly windowStartMs: number; rea
   return { windowStartMs, keyId: key.toString("hex", idAt, idAt + KEY_ID_BYTES) }
 }
 
+/** A test of stored keys for one key id, without decoding anything. */
+export const keyIdTest = (keyId: string): ((key: Buffer) => boolean) => {
+  const wanted = Buffer.from(keyId, "hex")
+  return (key) => wanted.compare(key, key.length - 2 - KEY_ID_BYTES, key.length - 2) === 0
+}
+
 /** A row found by a scan of `tenantId` and `resolution`: the rest of its identity is at the end of its key. */
 export const decodeStoredRow = (tenantId: string, resolution: ResolutionCode, key: Buffer, value: Buffer): StoredRow => {
   return { ...decodeRow({ tenantId, resolution, ...decodeWindow(key) }, value), lane: laneOf(key) }
