@@ -138,6 +138,16 @@ const unreadable: Problem = {
   headers: { "retry-after": String(RETRY_AFTER_SECONDS) }
 }
 
+const DEDUPE_RETRY_SECONDS = 60
+
+const dedupeFull: Problem = {
+  status: 429,
+  code: "dedupe-full",
+  detail: "no event was stored: more events came within 24 hours than duplicates can be told from",
+  hint: `send the same request again in ${DEDUPE_RETRY_SECONDS} s; past data goes in as an import`,
+  headers: { "retry-after": String(DEDUPE_RETRY_SECONDS) }
+}
+
 const admitted = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest): Promise<IngestKey | Problem> => {
   const admission = await admit(req, query, ingest.resolveKey)
   if (!admission.admitted) {
@@ -166,6 +176,7 @@ const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest,
     Effect.match(ingest.accept(request), { onSuccess: (answer) => answer, onFailure: (error) => ({ error }) })
   )
   if ("error" in accepted) {
+    if (accepted.error._tag === "DedupeFullError") return problemAnswer(dedupeFull)
     ingest.metrics.failed?.(accepted.error)
     return problemAnswer(unreadable)
   }

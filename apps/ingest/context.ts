@@ -1,4 +1,5 @@
 /** What ingest is given by the server that runs it. */
+import { DEDUPE_BYTES_MAX } from "@tidemark/commands/accept-events/confirmedEvents"
 import type { EventSchema } from "@tidemark/commands/accept-events/schemas"
 
 /** Whom a key belongs to. */
@@ -43,9 +44,11 @@ export interface IngestLimits {
   readonly wrongKeysPerMinute: number
   /** How long a body may take to arrive, ms. */
   readonly bodyMsMax: number
+  /** Memory to know the live events of 24 hours by, bytes. Once it is full, more are answered with 429 until some are older. */
+  readonly dedupeBytesMax: number
 }
 
-export const DEFAULT_LIMITS: IngestLimits = { requestsPerSecond: 5_000, eventsPerSecond: 50_000, wrongKeysPerMinute: 10, bodyMsMax: 30_000 }
+export const DEFAULT_LIMITS: IngestLimits = { requestsPerSecond: 5_000, eventsPerSecond: 50_000, wrongKeysPerMinute: 10, bodyMsMax: 30_000, dedupeBytesMax: DEDUPE_BYTES_MAX }
 
 export interface IngestOptions {
   readonly resolveKey: ResolveKey

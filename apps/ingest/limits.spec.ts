@@ -130,3 +130,20 @@ describe("browsers", () => {
     }
   })
 })
+
+describe("ingest that knows as many live events as it has room for", () => {
+  it("answers more with 429 and when to come back, tells duplicates still, and takes imports", async () => {
+    const ingest = await startIngest({ limits: { dedupeBytesMax: 16 * 1_024 } })
+    const batch = (from: number, count: number) => json(Array.from({ length: count }, (_, index) => ({ id: `e${from + index}`, type: "a", userId: "u" })))
+    expect(await ingest.post(batch(0, 640))).toMatchObject({ status: 200, answer: { accepted: 640 } })
+    const refused = await ingest.post(batch(640, 1))
+    expect(refused).toMatchObject({ status: 429, answer: { code: "dedupe-full" } })
+    expect([refused.headers.get("retry-after"), refused.answer["hint"]]).toEqual(["60", expect.stringMatching(/import/)])
+    expect(await ingest.post(batch(639, 1))).toMatchObject({ status: 200, answer: { duplicate: 1 } })
+    expect(await ingest.post(batch(640, 1), {}, "?dryRun=1")).toMatchObject({ status: 200, answer: { accepted: 1 } })
+    expect(await ingest.post(batch(640, 5), { authorization: `Bearer ${ADMIN}`, "tidemark-backfill": "old" })).toMatchObject({ status: 200, answer: { accepted: 5 } })
+    expect(ingest.events()).toHaveLength(645)
+    expect(ingest.failures).toEqual([])
+    await ingest.close()
+  })
+})

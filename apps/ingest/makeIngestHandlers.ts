@@ -30,7 +30,7 @@ const pathOf = (req: IncomingMessage): string => (req.url ?? "").split("?")[0] ?
  */
 export const makeIngestHandlers = Effect.fn(function* (options: IngestOptions) {
   const { identity } = yield* EventLog
-  const accept = yield* makeAcceptEvents({ schemas: makeSchemaRegistry(options.schemas), hashSeed: hashSeedOf(identity.logId), duplicates: options.duplicates ?? "whole" })
+  const accept = yield* makeAcceptEvents({ schemas: makeSchemaRegistry(options.schemas), hashSeed: hashSeedOf(identity.logId), duplicates: options.duplicates ?? "whole", dedupeBytesMax: options.limits?.dedupeBytesMax })
   const answerEvents = yield* makeAnswerEvents(accept, options)
   const handleEvents = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const outcome = await answerEvents(req)

@@ -22,10 +22,10 @@ const request = (events: readonly object[] | string, more: Partial<AcceptRequest
   return { tenantId: "t", defaultSource: "urn:tidemark:key:abc", items: split.items, strict: false, dryRun: false, ...more }
 }
 
-const setUp = (partitions = 1) => {
+const setUp = (partitions = 1, dedupeBytesMax?: number) => {
   const log = makeFakeLog(partitions)
   const rejected = makeFakeRejectedLog()
-  const make = makeAcceptEvents({ schemas, hashSeed: fakeHashSeed }).pipe(
+  const make = makeAcceptEvents({ schemas, hashSeed: fakeHashSeed, dedupeBytesMax }).pipe(
     Effect.provideService(EventLog, log.shape),
     Effect.provideService(PartitionIndex, emptyIndex),
     Effect.provideService(RejectedLog, rejected.shape)
@@ -133,6 +133,23 @@ describe("acceptEvents", () => {
     const { make } = setUp()
     const answer = await run(Effect.flatMap(make, (accept) => accept(request([{ ...event("1"), userId: undefined, user_id: "u", colour: 1 }, event("2")]))))
     expect(answer.results).toMatchObject([{ status: "accepted", hint: "not stored: user_id (did you mean userId?), colour; put what belongs to the event into data" }, { status: "accepted", hint: undefined }])
+  })
+
+  it("refuses live events it has no room to know, and takes them once the log's clock has left older ones behind", async () => {
+    const { log, make } = setUp(1, 16 * 1_024)
+    const many = (from: number, count: number) => request(Array.from({ length: count }, (_, index) => event(`e${from + index}`)))
+    await run(Effect.gen(function* () {
+      const accept = yield* make
+      expect(yield* accept(many(0, 640))).toMatchObject({ accepted: 640 })
+      expect(yield* Effect.flip(accept(many(640, 1)))).toMatchObject({ _tag: "DedupeFullError", bytesMax: 16_384 })
+      yield* TestClock.adjust(25 * HOUR)
+      expect(yield* Effect.flip(accept(many(640, 1)))).toMatchObject({ _tag: "DedupeFullError" })
+      expect(log.stored[0]).toHaveLength(640)
+      yield* log.shape.append([{ partition: 0, key: "", value: encodeHeartbeat(NOW + 25 * HOUR) }])
+      yield* TestClock.adjust(11_000)
+      expect(yield* accept(many(639, 2))).toMatchObject({ accepted: 2 })
+      expect(yield* accept(many(640, 1))).toMatchObject({ duplicate: 1 })
+    }))
   })
 
   it("keeps its state across records that others append in between", async () => {

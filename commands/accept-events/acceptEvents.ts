@@ -14,7 +14,7 @@ import type { RejectedEvent, RejectedLogError } from "@tidemark/domain/ports/Rej
 import { correctEventTime } from "@tidemark/domain/time/correct"
 import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
 import { ConfirmedEvents } from "./confirmedEvents.ts"
-import type { KnownEvents, NamedEvent } from "./confirmedEvents.ts"
+import type { DedupeFullError, KnownEvents, NamedEvent } from "./confirmedEvents.ts"
 import { RecentEvents } from "./recentEvents.ts"
 import type { SchemaRegistry } from "./schemas.ts"
 import { importId } from "./importId.ts"
@@ -57,7 +57,7 @@ export interface AcceptAnswer {
 }
 
 /** Nothing was appended. */
-export type AcceptError = LogReadError | PartitionIndexError | RejectedLogError
+export type AcceptError = LogReadError | PartitionIndexError | RejectedLogError | DedupeFullError
 
 interface Candidate extends NamedEvent {
   readonly kind: "candidate"
@@ -212,6 +212,13 @@ const appendFresh = Effect.fn(function* (confirmed: KnownEvents, fresh: readonly
   fresh.forEach((candidate, i) => (candidate.fate = stored?.[i] ?? failure))
 }, Effect.uninterruptible)
 
+/** Live events among them by partition, where there is no room to know them; imports are known on disk. */
+const withoutRoom = (confirmed: KnownEvents, fresh: readonly Candidate[]): readonly (readonly [number, number])[] => {
+  const live = new Map<number, number>()
+  for (const { partition, event } of fresh) if (event.backfill === undefined) live.set(partition, (live.get(partition) ?? 0) + 1)
+  return [...live].filter(([partition, count]) => !confirmed.hasRoom(partition, count))
+}
+
 /** Decides the fate of every candidate. */
 const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly Candidate[], dryRun: boolean) {
   const partitions = new Set(candidates.map(({ partition }) => partition))
@@ -220,6 +227,12 @@ const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly
     const { fresh, open, copies } = sortOut(candidates, confirmed)
     if (open.length > 0 && !dryRun) {
       for (const answered of open) yield* Deferred.await(answered)
+      continue
+    }
+    const full = dryRun ? [] : withoutRoom(confirmed, fresh)
+    if (full.length > 0) {
+      // Others' events may have come meanwhile, so everything is looked at again.
+      for (const [partition, count] of full) yield* confirmed.makeRoom(partition, count)
       continue
     }
     for (const candidate of candidates) candidate.fate = "duplicate"
@@ -242,13 +255,15 @@ export interface AcceptOptions {
   readonly hashSeed: number
   /** `whole`: this process alone appends, and knows every duplicate. `own`: others append too; it knows its own recent ones. */
   readonly duplicates?: "whole" | "own"
+  /** Memory of the 24-hour part of the dedupe index, bytes; DEDUPE_BYTES_MAX by default. */
+  readonly dedupeBytesMax?: number | undefined
 }
 
 /** The command, holding what this process knows of every partition. One per log and process. */
-export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplicates = "whole" }: AcceptOptions) {
+export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplicates = "whole", dedupeBytesMax }: AcceptOptions) {
   const log = yield* EventLog
   const rejectedLog = yield* RejectedLog
-  const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed)
+  const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed, dedupeBytesMax)
   const unsettled = new UnsettledRejections()
   const accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError> = Effect.fn(function* (request: AcceptRequest) {
     const receivedAtMs = yield* Clock.currentTimeMillis

@@ -4,7 +4,7 @@
  * An event is pending from before its append until the state has observed it; while its outcome is open, whoever
  * brings the same event waits. Rules: docs/semantics.md §4 (Duplicates).
  */
-import { Deferred, Effect, Semaphore } from "effect"
+import { Clock, Deferred, Effect, Schema, Semaphore } from "effect"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"
 import { PartitionState } from "@tidemark/domain/events/partitionState"
@@ -14,6 +14,16 @@ import type { PartitionIndexError, PartitionIndexShape, PartitionSegment } from 
 const READ_BYTES_MAX = 4_194_304
 /** Observed records after which the state's segment is stored, so that a restart reads no more than these. */
 export const SEGMENT_RECORDS = 4_096n
+
+/** Memory of the 24-hour part of the dedupe index over all partitions, bytes: one entry takes 26 to 51. */
+export const DEDUPE_BYTES_MAX = 1_073_741_824
+/** How often a full index looks for entries that have left the horizon, ms. */
+const EXPIRE_EVERY_MS = 10_000
+
+/** The dedupe index has no room for more live events, and none of its entries may go. Nothing was appended. */
+export class DedupeFullError extends Schema.TaggedError<DedupeFullError>()("DedupeFullError", {
+  bytesMax: Schema.Number
+}) {}
 
 /** An event where it belongs, with its dedupe name. */
 export interface NamedEvent {
@@ -37,6 +47,8 @@ interface Partition {
   /** Durable events of ours that the state has not observed, by offset. */
   readonly arrived: Map<bigint, NamedEvent>
   segmentFrom: bigint
+  /** When a full index last looked for entries to drop, Unix ms. */
+  expiredAtMs: number
   /** Taken and not yet stored, oldest first. */
   unsaved: PartitionSegment[]
 }
@@ -50,6 +62,10 @@ export const DUPLICATE: Standing = { kind: "duplicate" }
 export interface KnownEvents {
   /** Called before `standing` for each partition of a request. */
   readonly prepare: (partition: number) => Effect.Effect<void, LogReadError | PartitionIndexError>
+  /** Is there room to know `live` more events of a prepared partition? */
+  readonly hasRoom: (partition: number, live: number) => boolean
+  /** Makes room for them, or fails. */
+  readonly makeRoom: (partition: number, live: number) => Effect.Effect<void, DedupeFullError | LogReadError>
   /** How an event stands right now. */
   readonly standing: (named: NamedEvent) => Standing
   /** These events, no two of one name and none of them open, are about to be appended together. */
@@ -64,8 +80,11 @@ export class ConfirmedEvents implements KnownEvents {
   private readonly hashSeed: number
   private readonly partitions = new Map<number, Partition>()
 
-  /** `hashSeed`: the log's, as its readers use it. */
-  constructor(log: EventLogShape, index: PartitionIndexShape, hashSeed: number) {
+  private readonly bytesMax: number
+
+  /** `hashSeed`: the log's, as its readers use it. `bytesMax`: of the 24-hour part of the dedupe index. */
+  constructor(log: EventLogShape, index: PartitionIndexShape, hashSeed: number, bytesMax = DEDUPE_BYTES_MAX) {
+    this.bytesMax = bytesMax
     this.log = log
     this.index = index
     this.hashSeed = hashSeed
@@ -74,7 +93,7 @@ export class ConfirmedEvents implements KnownEvents {
   private partitionOf(partition: number): Partition {
     const known = this.partitions.get(partition)
     if (known !== undefined) return known
-    const fresh: Partition = { state: undefined, lock: Semaphore.makeUnsafe(1), pending: new Map(), arrived: new Map(), segmentFrom: 0n, unsaved: [] }
+    const fresh: Partition = { state: undefined, lock: Semaphore.makeUnsafe(1), pending: new Map(), arrived: new Map(), segmentFrom: 0n, expiredAtMs: -Infinity, unsaved: [] }
     this.partitions.set(partition, fresh)
     return fresh
   }
@@ -101,6 +120,39 @@ export class ConfirmedEvents implements KnownEvents {
       yield* this.storeSegment(slot, slot.state)
     })
     return slot.lock.withPermits(1)(load)
+  }
+
+  /** Counts events on their way in with their partitions. */
+  hasRoom(partition: number, live: number): boolean {
+    const slot = this.partitionOf(partition)
+    let bytes = 0
+    for (const other of this.partitions.values()) bytes += other.state?.dedupeBytesWith(other.pending.size + (other === slot ? live : 0)) ?? 0
+    return bytes <= this.bytesMax
+  }
+
+  /** Nothing inside the horizon is dropped to make room: docs/semantics.md §4. */
+  makeRoom(partition: number, live: number): Effect.Effect<void, DedupeFullError | LogReadError> {
+    return Effect.gen({ self: this }, function* () {
+      const nowMs = yield* Clock.currentTimeMillis
+      for (const [other, place] of this.partitions) {
+        if (nowMs - place.expiredAtMs < EXPIRE_EVERY_MS) continue
+        place.expiredAtMs = nowMs
+        yield* place.lock.withPermits(1)(this.expire(place, other))
+      }
+      if (!this.hasRoom(partition, live)) return yield* Effect.fail(new DedupeFullError({ bytesMax: this.bytesMax }))
+    })
+  }
+
+  /** R moves on with the log's heartbeats while events are refused, so the log is read to its end first. */
+  private expire(slot: Partition, partition: number): Effect.Effect<void, LogReadError> {
+    const { log } = this
+    return Effect.gen({ self: this }, function* () {
+      if (slot.state === undefined) return
+      const { end } = yield* log.bounds(partition)
+      yield* this.readTo(slot, partition, slot.state, end)
+      this.drain(slot, slot.state)
+      slot.state.expireDedupe()
+    })
   }
 
   /** Observes the log's records up to `to` (exclusive) or further: batches are whole. */

@@ -32,6 +32,16 @@ export class RecentEvents implements KnownEvents {
     return Effect.void
   }
 
+  /** Memory is bounded by the number of events: old ones go, readers drop what this no longer knows. */
+  hasRoom(): boolean {
+    return true
+  }
+
+  /** Never needed. */
+  makeRoom(): Effect.Effect<void> {
+    return Effect.void
+  }
+
   standing({ event, identity }: NamedEvent): Standing {
     const known = this.known.get(identity)
     if (known === undefined) return NEW

@@ -31,6 +31,18 @@ export class DuplicateTable {
     return this.used
   }
 
+  /** Memory of the table once it has taken `more` entries, bytes. */
+  bytesWith(more: number): number {
+    let { capacity } = this
+    while (this.used + more > capacity * LOAD_MAX) capacity *= 2
+    return capacity * SLOT_DOUBLES * 8
+  }
+
+  /** Drops what has left the horizon at R = `nowMs`, and the memory it took. */
+  expire(nowMs: number): void {
+    this.rebuild(nowMs, CAPACITY_MIN)
+  }
+
   private allocate(): void {
     this.receivedMs = new Float64Array(this.capacity * SLOT_DOUBLES).fill(NaN)
     this.words = new Uint32Array(this.receivedMs.buffer)
@@ -66,10 +78,11 @@ export class DuplicateTable {
     this.receivedMs[slot * SLOT_DOUBLES + 1] = receivedMs
   }
 
-  private rebuild(nowMs: number): void {
+  private rebuild(nowMs: number, capacityMin = this.capacity): void {
     const { words, receivedMs, capacity } = this
     let live = 0
     for (let i = 0; i < capacity; i++) if (nowMs - receivedMs[i * SLOT_DOUBLES + 1]! <= this.horizonMs) live += 1
+    this.capacity = capacityMin
     while (live + 1 > (this.capacity * LOAD_MAX) / 2) this.capacity *= 2
     this.allocate()
     this.used = 0

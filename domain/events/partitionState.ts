@@ -115,6 +115,16 @@ export class PartitionState {
     return this.heartbeatMs
   }
 
+  /** Memory of the 24-hour part of the dedupe index once it has taken `more` live events, bytes. */
+  dedupeBytesWith(more: number): number {
+    return this.live.bytesWith(more)
+  }
+
+  /** Gives back the memory of entries beyond the horizon; none inside it goes. */
+  expireDedupe(): void {
+    this.live.expire(this.receivedMs)
+  }
+
   /** M of every tenant without heartbeats. A copy. */
   tenantMaxMs(): ReadonlyMap<string, number> {
     return new Map(Array.from(this.tenants, ([tenantId, { maxMs }]) => [tenantId, maxMs]))
