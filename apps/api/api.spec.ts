@@ -208,6 +208,17 @@ describe("a socket", () => {
     expect(listening()).toBe(0)
   })
 
+  it("answers all fields of a query from one snapshot, the next query from another", async () => {
+    const client = socket("reader")
+    const query = `{ freshness { offset } series(projection: "page-views", measures: ["views"], ${RANGE}, resolution: HOUR) { generation } top(projection: "page-views", measure: "views", by: "page", ${RANGE}) { generation } }`
+    const before = world.snapshots
+    expect((await client.iterate({ query }).next()).value).toMatchObject({ data: { series: { generation: 1 }, top: { generation: 1 } } })
+    expect(world.snapshots - before).toBe(1)
+    await client.iterate({ query }).next()
+    expect(world.snapshots - before).toBe(2)
+    await client.dispose()
+  })
+
   it("is closed with 4401 without a valid key and 4403 with a write key", async () => {
     for (const [key, code] of [["wrong", 4401], ["writer", 4403]] as const) {
       const client = socket(key)

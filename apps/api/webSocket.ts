@@ -1,8 +1,8 @@
-/** Subscriptions over WebSocket: subprotocol graphql-transport-ws on the same path. */
+/** Queries and subscriptions over WebSocket: subprotocol graphql-transport-ws on the same path. */
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import type { ExecutionArgs } from "graphql"
-import { GraphQLError } from "graphql"
+import type { ExecutionArgs, ExecutionResult } from "graphql"
+import { GraphQLError, execute } from "graphql"
 import type { ServerOptions, SubscribePayload } from "graphql-ws"
 import { useServer } from "graphql-ws/use/ws"
 import type { Extra } from "graphql-ws/use/ws"
@@ -14,6 +14,7 @@ import { tellErrors } from "./guard.ts"
 import type { Yoga } from "./guard.ts"
 import { admit } from "./keys.ts"
 import type { ResolveKey } from "./keys.ts"
+import { requestServices } from "./requestSnapshot.ts"
 
 /** Limits of one socket; close codes as the protocol and WebSocket define them. */
 export const SOCKET_LIMITS = { messageBytes: 64 * 1024, messagesPerSecond: 50, bufferBytes: 1 << 20, socketsPerKey: 100, subscriptions: 100, initWaitMs: 3_000, keyRecheckMs: 30_000 } as const
@@ -73,6 +74,17 @@ const prepare = async (yoga: Yoga, context: ApiContext, payload: SubscribePayloa
     return { schema, document, operationName: payload.operationName ?? null, variableValues: payload.variables ?? null, contextValue: await contextFactory() }
   } catch (error) {
     return tellErrors([error instanceof GraphQLError ? error : new GraphQLError("The query cannot be read.")], false)
+  }
+}
+
+/** Answers a query from one snapshot, as over HTTP; subscriptions do not come here. */
+const executeQuery = async (args: ExecutionArgs): Promise<ExecutionResult> => {
+  const context = args.contextValue as ApiContext
+  const { services, close } = requestServices(context.services)
+  try {
+    return await execute({ ...args, contextValue: { ...context, services } })
+  } finally {
+    await close()
   }
 }
 
@@ -144,6 +156,7 @@ class Sessions {
 const refusal = (message: string, code: string): readonly GraphQLError[] => [new GraphQLError(message, { extensions: { code } })]
 
 const protocolOptions = (sessions: Sessions, yoga: Yoga, api: ApiBase): ServerOptions<Record<string, unknown>, Extra> => ({
+  execute: executeQuery,
   connectionInitWaitTimeout: SOCKET_LIMITS.initWaitMs,
   onConnect: ({ connectionParams, extra: { socket, request } }) => sessions.connect(socket, connectionParams?.["authorization"], request.socket.remoteAddress ?? ""),
   onSubscribe: async ({ extra: { socket }, subscriptions }, _id, payload) => {

@@ -125,9 +125,9 @@ const rejectedProblem = ({ results, ...counts }: AcceptAnswer): Problem | undefi
 }
 
 /** A single rejected event is a problem of its own; a batch is answered event by event. */
-const answerOf = (accepted: AcceptAnswer, single: boolean): Answer => {
+const answerOf = (accepted: AcceptAnswer, { single, ignored }: SplitItems): Answer => {
   const problem = accepted.failed > 0 ? failedProblem(accepted) : single ? rejectedProblem(accepted) : undefined
-  return problem === undefined ? jsonAnswer(200, accepted) : problemAnswer(problem)
+  return problem === undefined ? jsonAnswer(200, ignored === undefined ? accepted : { ...accepted, hint: ignored }) : problemAnswer(problem)
 }
 
 const unreadable: Problem = {
@@ -167,7 +167,7 @@ interface Judged {
 }
 
 const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest, startedMs: number): Promise<Answer> => {
-  const { items, sentAtMs, single } = split
+  const { items, sentAtMs } = split
   const { tenantId, keyPrefix, strict = false } = key
   const state = await ingest.take(ingest.events, `${tenantId}/${keyPrefix}`, items.length)
   if (state.retryAfterSeconds !== undefined) return problemAnswer(overLimit(state, "events a second with this key"))
@@ -181,7 +181,7 @@ const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest,
     return problemAnswer(unreadable)
   }
   if (!dryRun) ingest.metrics.eventsAnswered?.(countsOf(items, accepted.results, ingest.types), (performance.now() - startedMs) / 1_000)
-  return answerOf(accepted, single)
+  return answerOf(accepted, split)
 }
 
 const post = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest): Promise<Outcome | "gone"> => {

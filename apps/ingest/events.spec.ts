@@ -28,6 +28,12 @@ describe("POST /v1/events", () => {
     expect(ingest.statuses).toEqual([200])
   })
 
+  it("says what it does not read of the object around a batch", async () => {
+    const answered = await ingest.post(json({ events: [event("1")], sent_at: 1, batch: "b" }))
+    expect(answered).toMatchObject({ status: 200, answer: { accepted: 1, hint: "not read: sent_at (did you mean sentAt?), batch; put what belongs to the events into each of them" } })
+    expect((await ingest.post(json({ events: [event("2")], sentAt: Date.now() }))).answer).not.toHaveProperty("hint")
+  })
+
   it("takes every body form", async () => {
     const cloud = (id: string) => ({ specversion: "1.0", source: "s", type: "a", userid: "u", id })
     const bodies: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [

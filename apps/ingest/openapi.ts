@@ -38,7 +38,7 @@ const SCHEMAS: Readonly<Record<string, object>> = {
     offset: { ...text, description: "Decimal; absent in a dry run" },
     code: text, pointer: { ...text, description: "JSON pointer into the event" }, detail: text, hint: text
   }, ["status", "id"]),
-  EventsAnswer: object({ ...counts, results: { type: "array", items: ref("EventResult") } }, [...Object.keys(counts), "results"]),
+  EventsAnswer: object({ ...counts, results: { type: "array", items: ref("EventResult") }, hint: { ...text, description: "What was not read of the object around the events" } }, [...Object.keys(counts), "results"]),
   Problem: object({
     type: text, title: text, status: count, code: { ...text, description: "Stable; programs may rely on it" }, detail: text, hint: text,
     limit: { type: "number" }, unit: text, ...counts, results: { type: "array", items: ref("EventResult") }

@@ -3,6 +3,8 @@
 const NATIVE = ["type", "id", "time", "userId", "anonymousId", "sessionId", "source", "schemaVersion", "data"]
 /** Attributes of CloudEvents that are taken. What ingest owns is overwritten, so a client's own is ignored. */
 const CLOUD_EVENTS = ["specversion", "id", "source", "type", "time", "datacontenttype", "data", "userid", "anonymousid", "sessionid", "schemaversion"]
+/** The object around a batch of events. */
+const AROUND = ["events", "sentAt"]
 /** What other products call a member. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ["event", "type"], ["name", "type"], ["eventtype", "type"], ["timestamp", "time"], ["createdat", "time"], ["properties", "data"], ["payload", "data"], ["distinctid", "userId"],
@@ -19,9 +21,8 @@ const meant = (name: string, known: readonly string[]): string | undefined => {
   return known.find((candidate) => candidate.toLowerCase() === found?.toLowerCase())
 }
 
-/** A hint that names the members left out, or undefined when all were taken. */
-export const ignoredHint = (names: readonly string[], cloudEvents: boolean): string | undefined => {
-  const known = cloudEvents ? CLOUD_EVENTS : NATIVE
+/** Those of `names` that are not `known`, with what they may have meant; undefined when all are. */
+const unknownNames = (names: readonly string[], known: readonly string[]): string | undefined => {
   const ignored = names.filter((name) => !known.includes(name))
   if (ignored.length === 0) return undefined
   const told = ignored.slice(0, NAMES_MAX).map((name) => {
@@ -29,5 +30,17 @@ export const ignoredHint = (names: readonly string[], cloudEvents: boolean): str
     return `${name.slice(0, NAME_LENGTH_MAX)}${other === undefined || names.includes(other) ? "" : ` (did you mean ${other}?)`}`
   })
   const more = ignored.length > NAMES_MAX ? ` and ${ignored.length - NAMES_MAX} more` : ""
-  return `not stored: ${told.join(", ")}${more}; put what belongs to the event into data`
+  return `${told.join(", ")}${more}`
+}
+
+/** A hint that names the members left out, or undefined when all were taken. */
+export const ignoredHint = (names: readonly string[], cloudEvents: boolean): string | undefined => {
+  const unknown = unknownNames(names, cloudEvents ? CLOUD_EVENTS : NATIVE)
+  return unknown === undefined ? undefined : `not stored: ${unknown}; put what belongs to the event into data`
+}
+
+/** The same for the object around a batch. */
+export const ignoredAroundHint = (names: readonly string[]): string | undefined => {
+  const unknown = unknownNames(names, AROUND)
+  return unknown === undefined ? undefined : `not read: ${unknown}; put what belongs to the events into each of them`
 }

@@ -5,7 +5,7 @@
  */
 import { parse as parseSecurely } from "secure-json-parse"
 import { parseTime } from "@tidemark/domain/time/rfc3339"
-import { ignoredHint } from "./ignoredMembers.ts"
+import { ignoredAroundHint, ignoredHint } from "./ignoredMembers.ts"
 import { describeJsonFault, findJsonFault } from "./jsonFault.ts"
 import { elementsOf, memberText, membersOf, skipSpace } from "./jsonText.ts"
 import { prescan } from "./prescan.ts"
@@ -66,6 +66,8 @@ export interface SplitItems {
   readonly sentAtMs: number | undefined
   /** The body is one event and not a batch of one. */
   readonly single: boolean
+  /** What was left out of the object around the events, for its sender. */
+  readonly ignored?: string | undefined
 }
 
 /** The body as a whole cannot be taken. */
@@ -214,7 +216,11 @@ const splitJson = (text: string): SplitItems | BadBody => {
   const events = memberText(text, members, "events")
   if (events === undefined || memberText(text, members, "type") !== undefined) return single(text, false)
   const sentAtMs = sentAtOf(memberText(text, members, "sentAt"))
-  return typeof sentAtMs === "object" ? sentAtMs : splitArray(events, false, sentAtMs, text)
+  if (typeof sentAtMs === "object") return sentAtMs
+  const split = splitArray(events, false, sentAtMs, text)
+  if (split.kind === "bad") return split
+  const ignored = ignoredAroundHint(members.map(({ key }) => key))
+  return ignored === undefined ? split : { ...split, ignored }
 }
 
 const UNREADABLE_START = '{"unreadable":'
