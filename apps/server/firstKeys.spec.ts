@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { revokeKey } from "@tidemark/commands/revokeKey"
 import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { eventStoreLmdb } from "@tidemark/infra-embedded/EventStoreLmdb"
@@ -29,6 +30,24 @@ describe("the first keys", () => {
       const store = yield* EventStore
       const types = (yield* store.readAll(-1n, 100, 0)).map(({ type }) => type)
       expect(types).toHaveLength(4)
+    }))
+  })
+
+  it("given by hand are added by each start that names new ones; those of earlier starts stay until revoked, and a revoked one does not come back", async () => {
+    const other = { write: "W".repeat(24), read: given.read, admin: given.admin }
+    await run(Effect.gen(function* () {
+      const model = yield* makeSettingsModel()
+      yield* ensureFirstKeys(model, directory, wanted)
+      const second = yield* ensureFirstKeys(model, directory, [{ tenantId: "default", name: "Default", given: other }])
+      expect(second).toEqual({ known: { default: other }, generated: { default: {} } })
+      expect([given.write, other.write].map((text) => model.verifyKey(text)?.role)).toEqual(["write", "write"])
+      const first = model.keys("default").find(({ keyId }) => keyId === model.verifyKey(given.write)?.keyId)
+      if (first === undefined) throw new Error("the first key is not listed")
+      const { position } = yield* revokeKey({ tenantId: "default", keyId: first.keyId }, { actor: "test", reason: "lost" })
+      if (position !== undefined) yield* model.reached(position)
+      const third = yield* ensureFirstKeys(model, directory, wanted)
+      expect(third.known["default"]?.write).toBeUndefined()
+      expect(model.verifyKey(given.write)).toBeUndefined()
     }))
   })
 })
