@@ -76,7 +76,7 @@ export const rebuild = async (argv: readonly string[]): Promise<Report> => {
         for (let run = 0; run < runs; run++) done.push(await replay(options))
         const rates = done.map(({ seconds }) => events / seconds)
         rows.push({
-          models, threads, "events/s": rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)),
+          models, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)),
           "cpu µs/event": rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2),
           digest: [...new Set(done.map(({ digest }) => digest))].join(" ≠ ")
         })

@@ -5,6 +5,7 @@
  * become the port's only with the right settings, so they are checked when the log is opened. The clients are watched
  * here: a broker that goes away and comes back is found again, without a restart of ours.
  */
+import { setTimeout as pause } from "node:timers/promises"
 import { EventLog, LogCorruptError, LogGapError, LogIdentityError, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogIdentity, LogReadError } from "@tidemark/domain/ports/EventLog"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -15,7 +16,7 @@ import { makeKafka, makeProducer } from "./kafkaClient.ts"
 import { makeAppender } from "./logAppending.ts"
 import { LogFetching } from "./logFetching.ts"
 import { NotALogError, readIdentity, writeGenesis } from "./logIdentity.ts"
-import { TopicBrokers, TopicMissingError, parseBrokers } from "./topicBrokers.ts"
+import { StaleLeaderError, TopicBrokers, TopicMissingError, parseBrokers } from "./topicBrokers.ts"
 import type { TopicView } from "./topicBrokers.ts"
 import { createTopic, inspectTopic } from "./topicSettings.ts"
 import type { TopicFindings } from "./topicSettings.ts"
@@ -142,9 +143,26 @@ const open = async (options: EventLogKafkaOptions): Promise<Opened> => {
   }
 }
 
+/** How long a topic that somebody creates right now may take to have leaders. */
+const LEADERS_MS_MAX = 10_000
+const LEADERS_EVERY_MS = 200
+
+/** Several processes may start at once: all but the one that creates the topic meet it half made. */
+const openPatiently = async (options: EventLogKafkaOptions): Promise<Opened> => {
+  const deadlineMs = performance.now() + LEADERS_MS_MAX
+  for (;;) {
+    try {
+      return await open(options)
+    } catch (error) {
+      if (!(error instanceof StaleLeaderError) || performance.now() > deadlineMs) throw error
+      await pause(LEADERS_EVERY_MS)
+    }
+  }
+}
+
 const openLog = (options: EventLogKafkaOptions): Effect.Effect<Context.Context<EventLog | LogDurability>, KafkaLogError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.tryPromise({ try: () => open(options), catch: (error) => openError(options, error) }),
+    Effect.tryPromise({ try: () => openPatiently(options), catch: (error) => openError(options, error) }),
     ({ close }) => Effect.promise(close)
   ).pipe(Effect.map(({ log, durability }) => Context.make(EventLog, log).pipe(Context.add(LogDurability, durability))))
 

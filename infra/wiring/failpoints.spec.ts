@@ -21,7 +21,8 @@ const runTo = async (setting: string, isRebuild = false): Promise<readonly strin
         done.push("killed")
         resolve()
       },
-      pause: (ms) => void done.push(`paused ${ms}`)
+      pause: (ms) => void done.push(`paused ${ms}`),
+      stop: () => void done.push("stopped")
     }).pipe(Layer.provideMerge(base))
     const program = Effect.gen(function* () {
       const wrapped = yield* EventLog
@@ -70,10 +71,11 @@ describe("failpoints", () => {
   it("pause where they say and go on", async () => {
     expect(await runTo("append-before:2:pause=40")).toEqual(["append", "answered", "paused 40", "append", "answered", "take over", "commit", "flushed"])
     expect(await runTo("commit-after:1:pause=5")).toEqual(["append", "answered", "append", "answered", "take over", "commit", "paused 5", "flushed"])
+    expect(await runTo("append-before:2:stop")).toEqual(["append", "answered", "stopped", "append", "answered", "take over", "commit", "flushed"])
   })
 
   it("refuses a name it does not know", () => {
-    for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x", "commit-before:1:pause", "commit-before:1:pause=x"]) expect(() => failpointLayer(wrong, { kill: () => {}, pause: () => {} })).toThrow(/TIDEMARK_FAILPOINT/)
+    for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x", "commit-before:1:pause", "commit-before:1:pause=x"]) expect(() => failpointLayer(wrong, { kill: () => {}, pause: () => {}, stop: () => {} })).toThrow(/TIDEMARK_FAILPOINT/)
     expect(FAILPOINTS).toHaveLength(14)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * Failpoints, for tests of the real process alone: `TIDEMARK_FAILPOINT=name:k` kills the process with SIGKILL at the k-th
  * time (per thread) that it comes to that place; `name:k:pause=ms` makes the thread stand still there for so long and go
- * on as if nothing had happened. Without the variable nothing is wrapped, so production pays nothing; with it every start
+ * on as if nothing had happened; `name:k:stop` stops the whole process until somebody lets it go on. Without the variable nothing is wrapped, so production pays nothing; with it every start
  * says so. They stand around the ports, so no part of the runtime knows of them; the one inside an embedded append is
  * the engine's (`commitThreadMain.ts`).
  */
@@ -27,19 +27,24 @@ export interface FailpointActs {
   readonly kill: () => void
   /** Blocks the thread. */
   readonly pause: (ms: number) => void
+  /** Stops the process until SIGCONT. */
+  readonly stop: () => void
 }
 
-const makeHit = (wanted: string, at: number, pauseMs: number | undefined, { kill, pause }: FailpointActs): Hit => {
+type Act = "kill" | "stop" | number
+
+const makeHit = (wanted: string, at: number, act: Act, { kill, pause, stop }: FailpointActs): Hit => {
   let hits = 0
   return (place) =>
     Effect.suspend(() => {
       if (place !== wanted || ++hits !== at) return Effect.void
-      if (pauseMs !== undefined) {
-        pause(pauseMs)
-        return Effect.void
+      if (act === "kill") {
+        kill()
+        return Effect.never
       }
-      kill()
-      return Effect.never
+      if (act === "stop") stop()
+      else pause(act)
+      return Effect.void
     })
 }
 
@@ -60,10 +65,11 @@ const wrapStore = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape =>
 
 /** `setting`: the variable's text. Throws `RangeError` when it names no failpoint. */
 export const failpointLayer = (setting: string, acts: FailpointActs) => {
-  const [name = "", count = "", pause] = setting.split(":")
-  const [, pauseMs] = /^pause=(\d{1,6})$/.exec(pause ?? "") ?? []
-  if (!FAILPOINTS.some((each) => each === name) || !/^[1-9]\d{0,8}$/.test(count) || (pause !== undefined && pauseMs === undefined)) throw new RangeError(`TIDEMARK_FAILPOINT is "${setting}": give one of ${FAILPOINTS.join(", ")} and a number from 1, as in commit-before:3 or commit-before:3:pause=4000.`)
-  const hit = makeHit(name, Number(count), pauseMs === undefined ? undefined : Number(pauseMs), acts)
+  const [name = "", count = "", acting = "kill"] = setting.split(":")
+  const [, pauseMs] = /^pause=(\d{1,6})$/.exec(acting) ?? []
+  const act: Act | undefined = pauseMs !== undefined ? Number(pauseMs) : acting === "kill" || acting === "stop" ? acting : undefined
+  if (!FAILPOINTS.some((each) => each === name) || !/^[1-9]\d{0,8}$/.test(count) || act === undefined) throw new RangeError(`TIDEMARK_FAILPOINT is "${setting}": give one of ${FAILPOINTS.join(", ")} and a number from 1, as in commit-before:3 or commit-before:3:pause=4000.`)
+  const hit = makeHit(name, Number(count), act, acts)
   return Layer.mergeAll(
     Layer.effect(EventLog, Effect.map(EventLog, (log) => wrapLog(log, hit))),
     Layer.effect(ReadModelStore, Effect.map(ReadModelStore, (store) => wrapStore(store, hit)))
@@ -78,6 +84,7 @@ export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadMod
   say(40, `failpoint ${setting}: this process kills or stops itself; for tests only`)
   return failpointLayer(setting, {
     kill: () => process.kill(process.pid, "SIGKILL"),
+    stop: () => process.kill(process.pid, "SIGSTOP"),
     pause: (ms) => {
       // Past the stream of the thread, which a thread that stands still never empties.
       writeSync(2, `${JSON.stringify({ level: 40, msg: "paused at a failpoint" })}\n`)

@@ -23,7 +23,12 @@ interface Member {
   readonly roles: string
   server: ServerProcess | undefined
   url: string | undefined
+  readonly said: string[]
 }
+
+const SAID_MAX = 30
+/** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
+const LANES = 2
 
 /** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
 const FENCED = "another process owns a lane"
@@ -37,7 +42,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.options = options
-    const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined })
+    const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined, said: [] })
     this.members = [member("ingest", "ingest"), member("projector-1", "projector,replay"), member("projector-2", "projector,replay"), member("api", "api,dashboard")]
   }
 
@@ -57,6 +62,11 @@ export class Cluster {
     }))
   }
 
+  /** What every member said last, for whoever has to find out why something failed. */
+  lastLines(): string {
+    return this.members.map(({ name, said }) => [`-- ${name}`, ...said].join("\n")).join("\n")
+  }
+
   /** Commits that were refused to owners of old, as their processes have told. */
   fencedCommits(): number {
     return this.fenced
@@ -65,18 +75,21 @@ export class Cluster {
   /** Kills a member without warning and starts it again. */
   async kill(name: string): Promise<void> {
     const member = this.member(name)
-    const { server } = member
-    member.url = undefined
-    server?.kill("SIGKILL")
-    await server?.exit
+    await this.end(member)
     this.kills += 1
     await this.launch(member)
   }
 
-  /** Stops a member's clock for `ms`, so that it wakes up as the owner it no longer is. */
-  async pause(name: string, ms: number): Promise<void> {
-    const pid = this.member(name).server?.pid ?? -1
-    process.kill(pid, "SIGSTOP")
+  /**
+   * Starts a member anew that stops itself before a commit of its, is left for `ms`, and goes on as the owner it no
+   * longer is.
+   */
+  async zombie(name: string, ms: number): Promise<void> {
+    const member = this.member(name)
+    await this.end(member)
+    await this.launch(member, { TIDEMARK_FAILPOINT: "commit-before:40:stop" })
+    const pid = member.server?.pid ?? -1
+    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) await sleep(50)
     await sleep(ms)
     process.kill(pid, "SIGCONT")
     this.zombies += 1
@@ -100,14 +113,22 @@ export class Cluster {
     return member
   }
 
-  private async launch(member: Member): Promise<void> {
+  private async end(member: Member): Promise<void> {
+    member.url = undefined
+    member.server?.kill("SIGKILL")
+    await member.server?.exit
+  }
+
+  private async launch(member: Member, environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const { entry, directory, namespace, partitions } = this.options
     const engineVariables = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (/^TIDEMARK_(KAFKA|POSTGRES|ELASTICSEARCH|REDIS|EVENTSTORE)_/.test(name) && value !== undefined ? [[name, value]] : [])))
     const server = startServer({
       entry, dataDir: join(directory, member.name),
-      environment: { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_ROLES: member.roles },
+      environment: { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_LANES: String(LANES), TIDEMARK_ROLES: member.roles, ...environment },
       onLine: (line) => {
         if (line.includes(FENCED)) this.fenced += 1
+        member.said.push(line)
+        if (member.said.length > SAID_MAX) member.said.shift()
       }
     })
     member.server = server

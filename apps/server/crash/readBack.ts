@@ -15,15 +15,15 @@ const ask = async <A>(url: string, query: string): Promise<A> => {
   return data
 }
 
-/** Waits until every projection has folded everything. Fails when one halts or does not within a minute. */
-export const caughtUp = async (url: string): Promise<void> => {
-  const untilMs = Date.now() + CAUGHT_UP_MS_MAX
+/** Waits until every projection has folded everything. Fails when one halts or does not in time. */
+export const caughtUp = async (url: string, maxMs = CAUGHT_UP_MS_MAX): Promise<void> => {
+  const untilMs = Date.now() + maxMs
   for (;;) {
     const { projections } = await ask<{ projections: { name: string; lagEvents: string; halts: { code: string }[] }[] }>(url, "{ projections { name lagEvents halts { code } } }")
     const halted = projections.find(({ halts }) => halts.length > 0)
     if (halted !== undefined) throw new Error(`${halted.name} halted: ${halted.halts[0]?.code ?? ""}`)
     if (projections.every(({ lagEvents }) => lagEvents === "0")) return
-    if (Date.now() > untilMs) throw new Error(`still behind after ${CAUGHT_UP_MS_MAX} ms: ${JSON.stringify(projections)}`)
+    if (Date.now() > untilMs) throw new Error(`still behind after ${maxMs} ms: ${JSON.stringify(projections)}`)
     await sleep(100)
   }
 }

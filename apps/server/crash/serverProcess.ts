@@ -30,7 +30,7 @@ export interface ServerOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Program and arguments that run Node, such as a shell that sets limits first; Node itself when absent. */
   readonly command?: readonly string[]
-  /** Gets every line of stdout. */
+  /** Gets every line of stdout and stderr. */
   readonly onLine?: (line: string) => void
 }
 
@@ -46,6 +46,7 @@ export const startServer = ({ entry, dataDir, environment = {}, command = [proce
     for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", (line) => { if (line.includes(text)) resolve(line) })
   })
   child.stderr.on("data", (chunk) => (stderr = (stderr + String(chunk)).slice(-STDERR_MAX)))
+  if (onLine !== undefined) createInterface({ input: child.stderr }).on("line", onLine)
   const exit = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stderr })))
   const ready = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
