@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, onTestFailed } from "vitest"
 import { Client } from "./client.ts"
 import { Cluster } from "./cluster.ts"
 import { balance } from "./history.ts"
@@ -55,6 +55,7 @@ describe("the distributed mode under faults", () => {
   }
 
   it(`loses, doubles and changes nothing while roles and engines are killed, stopped and started again (seed ${SEED})`, async () => {
+    onTestFailed(() => void process.stdout.write(`${cluster.lastLines()}\n`))
     const random = new SeededRandom(SEED)
     const startMs = Date.now()
     await cluster.start()
@@ -70,10 +71,7 @@ describe("the distributed mode under faults", () => {
     await sending
     await client.settle()
     const url = cluster.url("api") ?? ""
-    await caughtUp(url, CAUGHT_UP_MS_MAX).catch((error: unknown) => {
-      process.stdout.write(`${cluster.lastLines()}\n`)
-      throw error
-    })
+    await caughtUp(url, CAUGHT_UP_MS_MAX)
     const counted = await readWindows(url, startMs - HISTORY_MS, Date.now() + 60_000)
     expect({ ...balance(client.expected, counted), wrong: client.wrong.slice(0, 5) }).toMatchObject({ lost: 0, duplicated: 0, differing: 0, wrong: [] })
     expect(client.totals.acknowledged).toBe(client.totals.made)
