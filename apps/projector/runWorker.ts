@@ -12,6 +12,32 @@ import type { FromWorker, ToWorker } from "./messages.ts"
 /** Registers a listener for "the log grew"; answers the way to stop listening. */
 export type OnWake = (listener: () => void) => () => void
 
+const OPEN_AGAIN_FIRST_MS = 200
+const OPEN_AGAIN_MAX_MS = 5_000
+
+/**
+ * Runs `fold`, and again when an engine does not answer at its opening: the process has opened the same engines before,
+ * so this one comes back. `stopped` ends the waiting.
+ */
+const untilOpen = <A, E>(fold: Effect.Effect<A | undefined, E>, stopped: Promise<void>, retrying: (cause: string, inMs: number) => void): Effect.Effect<A | undefined, E> =>
+  Effect.gen(function* () {
+    let againInMs = OPEN_AGAIN_FIRST_MS
+    for (;;) {
+      const outcome = yield* Effect.matchEffect(fold, {
+        onSuccess: (ended) => Effect.succeed({ ended }),
+        onFailure: (error) => (isUnreachable(error) ? Effect.succeed({ cause: String((error as Error).message) }) : Effect.fail(error))
+      })
+      if ("ended" in outcome) return outcome.ended
+      retrying(outcome.cause, againInMs)
+      const isStopped = yield* Effect.raceFirst(Effect.as(Effect.sleep(againInMs), false), Effect.as(Effect.promise(() => stopped), true))
+      if (isStopped) return undefined
+      againInMs = Math.min(againInMs * 2, OPEN_AGAIN_MAX_MS)
+    }
+  })
+
+/** As wiring names an engine that does not answer. */
+const isUnreachable = (error: unknown): boolean => error instanceof Error && error.name === "EngineUnreachableError"
+
 /** Ends when the lanes are flushed and checkpointed, or another owner has one of them; rejects when they cannot go on. */
 export const runWorker = async <E>(
   port: MessagePort,
@@ -35,11 +61,12 @@ export const runWorker = async <E>(
     halted: (halt) => tell({ kind: "halted", halt }),
     retrying: (failure) => tell({ kind: "retrying", failure })
   }
-  const fenced = await Effect.runPromise(runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(
+  const fold = runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(
     Effect.as(undefined),
     Effect.catchTag("FencedError", (error) => Effect.succeed(error)),
     Effect.provide(engines(onWake))
-  ))
+  )
+  const fenced = await Effect.runPromise(untilOpen(fold, stopped, (cause, retryInMs) => tell({ kind: "retrying", failure: { lane: lanes[0] ?? 0, cause, retryInMs } })))
   if (fenced === undefined) tell({ kind: "stopped" })
   else tell({ kind: "fenced", detail: `lane ${fenced.lane} of ${fenced.projection}, generation ${fenced.generation}, has a newer owner than epoch ${fenced.epoch}` })
   port.close()

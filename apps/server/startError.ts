@@ -31,7 +31,7 @@ const STORES = new Set(["LogOpenError", "StoreOpenError", "EnvironmentOpenError"
 /** `error`: whatever a start failed with. */
 export const startSentence = (error: unknown, place: Place): string => {
   const { _tag: tag, name, message, pid, syscall, code, detail } = fieldsOf(error)
-  if (name === "ConfigurationError" || name === "StartError") return String(message)
+  if (name === "ConfigurationError" || name === "EngineUnreachableError" || name === "StartError") return String(message)
   if (tag === "LogLockedError") return `Tidemark already runs on ${place.dataDir} (process ${String(pid)}): stop it first, or set TIDEMARK_DATA_DIR to another directory.`
   if (tag === "LogIdentityError") {
     const { what, stored, wanted } = fieldsOf(error)

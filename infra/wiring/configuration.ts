@@ -47,6 +47,11 @@ export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError"
 }
 
+/** An engine that a setting names does not answer; the message says which, where, and what to do. */
+export class EngineUnreachableError extends Error {
+  override readonly name = "EngineUnreachableError"
+}
+
 export interface ConfigurationInput {
   readonly flags: ReadonlyMap<string, string>
   readonly environment: Readonly<Record<string, string | undefined>>

@@ -19,7 +19,7 @@ import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgre
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
 import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
 import { Effect, Layer } from "effect"
-import { ConfigurationError } from "./configuration.ts"
+import { ConfigurationError, EngineUnreachableError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 
 type EngineSetting = "kafkaBrokers" | "postgresUrl" | "elasticsearchUrl" | "redisUrl" | "eventstoreUrl"
@@ -42,15 +42,15 @@ const reasonOf = (error: unknown): string => {
   return message === undefined || message === "" ? String(error) : message
 }
 
-const sentenceOf = (error: unknown, variable: string, address: string): string => {
+const failureOf = (error: unknown, variable: string, address: string): ConfigurationError | EngineUnreachableError => {
   // Not the address is wrong but what was found there, and the error says what to do.
-  if (error instanceof KafkaLogError && error.code !== "UNREACHABLE") return error.message
-  return `${variable} is ${address}: ${reasonOf(error).replace(/[.\s]+$/, "")}. Start that engine, or name another one.`
+  if (error instanceof KafkaLogError && error.code !== "UNREACHABLE") return new ConfigurationError(error.message)
+  return new EngineUnreachableError(`${variable} is ${address}: ${reasonOf(error).replace(/[.\s]+$/, "")}. Start that engine, or name another one.`)
 }
 
 /** A failed opening as one sentence that names variable and address. */
-const named = <A, E, R>(configuration: Configuration, setting: EngineSetting, layer: Layer.Layer<A, E, R>): Layer.Layer<A, ConfigurationError, R> =>
-  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(new ConfigurationError(sentenceOf(error, VARIABLES[setting], withoutPassword(addressOf(configuration, setting)))))))
+const named = <A, E, R>(configuration: Configuration, setting: EngineSetting, layer: Layer.Layer<A, E, R>): Layer.Layer<A, ConfigurationError | EngineUnreachableError, R> =>
+  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(failureOf(error, VARIABLES[setting], withoutPassword(addressOf(configuration, setting))))))
 
 /** `raw-events`; of another namespace than the default one, `<namespace>.raw-events`. */
 const topicOf = (configuration: Configuration): string => {

@@ -27,6 +27,8 @@ interface Member {
 }
 
 const SAID_MAX = 30
+/** Time for one that woke up to find out whose its lanes are, before the next fault hides it. */
+const WAKE_MS = 3_000
 /** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
 const LANES = 2
 
@@ -92,6 +94,7 @@ export class Cluster {
     while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) await sleep(50)
     await sleep(ms)
     process.kill(pid, "SIGCONT")
+    await sleep(WAKE_MS)
     this.zombies += 1
   }
 
