@@ -43,7 +43,7 @@ const LOCK_TIMEOUT_MS = 5_000
 /** A writer never thinks between statements; a snapshot may wait for the log to be read beside it. */
 const WRITER_IDLE_MS = 10_000
 const SNAPSHOT_IDLE_MS = 600_000
-const UNUSED_CONNECTION_MS = 30_000
+const UNUSED_CONNECTION_MS = 60_000
 
 const makePool = (options: PostgresOptions, max: number, idleMs: number): Pool => {
   const pool = new Pool({
