@@ -229,21 +229,43 @@ export interface ParityInput {
   readonly differencesMax: number
 }
 
+/** Both sides in one snapshot, and where they stand. Fails with `NotAtBarrierError` when that is not one position. */
+const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { projection, oldGeneration, newGeneration, differencesMax }: Omit<ParityInput, "tenants">) {
+  const old = yield* openSide(snapshot, projection, oldGeneration)
+  const now = yield* openSide(snapshot, projection, newGeneration)
+  const reached = positionsOf(now.checkpoints)
+  const position = [...positionsOf(old.checkpoints)].map(([partition, nextOffset]) => ({ partition, nextOffset })).sort((a, b) => a.partition - b.partition)
+  for (const { partition, nextOffset } of position) {
+    const newOffset = reached.get(partition) ?? 0n
+    if (newOffset !== nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
+  }
+  const after = Object.keys(now.definition.measures)
+  const comparing: Comparing = { snapshot, old, new: now, common: Object.keys(old.definition.measures).filter((name) => after.includes(name)), differencesMax }
+  return { comparing, position }
+})
+
+/** What differs of one tenant's windows, at most `differencesMax`, the shorter windows first. Fails as `parity` does. */
+export const tenantDifferences = Effect.fn("tenantDifferences")(function* (input: Omit<ParityInput, "tenants">, tenantId: string) {
+  const store = yield* ReadModelStore
+  return yield* Effect.scoped(Effect.gen(function* () {
+    const { comparing } = yield* openBoth(yield* store.snapshot, input)
+    const tally: Tally = { compared: 0, equal: 0, differ: 0, onlyOld: 0, onlyNew: 0, differences: [] }
+    for (const resolution of RESOLUTIONS) {
+      if (tally.differences.length < input.differencesMax) yield* compareWindows(comparing, tenantId, resolution, tally)
+    }
+    const differences: readonly WindowDifference[] = tally.differences
+    return { differences, dimensions: Object.keys(comparing.new.definition.key) }
+  }))
+})
+
 /** Compares two generations in one snapshot. */
 export const parity = Effect.fn("parity")(function* ({ projection, oldGeneration, newGeneration, tenants: named, differencesMax }: ParityInput) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
-    const old = yield* openSide(snapshot, projection, oldGeneration)
-    const now = yield* openSide(snapshot, projection, newGeneration)
-    const reached = positionsOf(now.checkpoints)
-    const position = [...positionsOf(old.checkpoints)].map(([partition, nextOffset]) => ({ partition, nextOffset })).sort((a, b) => a.partition - b.partition)
-    for (const { partition, nextOffset } of position) {
-      const newOffset = reached.get(partition) ?? 0n
-      if (newOffset !== nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
-    }
+    const { comparing, position } = yield* openBoth(snapshot, { projection, oldGeneration, newGeneration, differencesMax })
+    const { old, new: now } = comparing
     const [before, after] = [Object.keys(old.definition.measures), Object.keys(now.definition.measures)]
-    const comparing: Comparing = { snapshot, old, new: now, common: before.filter((name) => after.includes(name)), differencesMax }
     const tally: Tally = { compared: 0, equal: 0, differ: 0, onlyOld: 0, onlyNew: 0, differences: [] }
     const tenants = tenantsOf(named, [old, now])
     for (const tenantId of tenants) for (const resolution of RESOLUTIONS) yield* compareWindows(comparing, tenantId, resolution, tally)

@@ -6,13 +6,14 @@ import { buildSchemaSync } from "type-graphql"
 import { LiveResolver } from "./resolvers/LiveResolver.ts"
 import { LogResolver } from "./resolvers/LogResolver.ts"
 import { ModelResolver } from "./resolvers/ModelResolver.ts"
+import { RebuildResolver } from "./resolvers/RebuildResolver.ts"
 
 /**
  * The executable schema. Arguments are checked by their types and the questions themselves. The schema builder wants a
  * pub/sub although every subscription brings its own source; nothing is ever published on this one.
  */
 export const buildApiSchema = (): GraphQLSchema =>
-  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver], validate: false, pubSub: createPubSub() })
+  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver, RebuildResolver], validate: false, pubSub: createPubSub() })
 
 /** The schema as committed in `schema.graphql`. */
 export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`

@@ -7,6 +7,7 @@ import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
 import { Effect, Stream } from "effect"
 import type { Context } from "effect"
 import { toGraphQLError } from "./errors.ts"
+import type { RebuildDesk } from "./rebuildDesk.ts"
 
 /** Everything a question may need. */
 export type ApiPorts = ReadModelStore | EventLog | SearchIndex | RejectedLog | PubSub
@@ -15,6 +16,8 @@ export type ApiPorts = ReadModelStore | EventLog | SearchIndex | RejectedLog | P
 export interface KeyHolder {
   readonly tenantId: string
   readonly kind: "write" | "read" | "admin"
+  /** Names the key in audit trails; tells nothing of it. */
+  readonly keyPrefix?: string
 }
 
 /** Counts and times; no tenant or key among them. */
@@ -29,6 +32,8 @@ export interface ApiMetrics {
 export interface ApiBase {
   readonly services: Context.Context<ApiPorts>
   readonly metrics: ApiMetrics
+  /** Absent: rebuilds are neither shown nor changed here. */
+  readonly rebuilds?: RebuildDesk
   /** Notes a wrong key from this address; answers the seconds to wait when there were too many. */
   readonly wrongKey: (address: string) => number | undefined
 }
@@ -37,7 +42,13 @@ export interface ApiBase {
 export interface ApiContext extends ApiBase {
   /** From the key; nothing a client sends can name another one. */
   readonly tenantId: string
+  readonly kind: KeyHolder["kind"]
+  /** Who acts, for audit trails. */
+  readonly actor: string
 }
+
+/** What a request gets of its key. */
+export const contextOf = (api: ApiBase, { tenantId, kind, keyPrefix }: KeyHolder): ApiContext => ({ ...api, tenantId, kind, actor: keyPrefix ?? kind })
 
 const ANSWER_MS_MAX = 10_000
 

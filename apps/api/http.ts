@@ -1,5 +1,6 @@
 /** `POST /graphql` on a shared node:http server. */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { contextOf } from "./context.ts"
 import type { ApiBase } from "./context.ts"
 import type { Yoga } from "./guard.ts"
 import { admit } from "./keys.ts"
@@ -79,7 +80,7 @@ const answer = async (req: IncomingMessage, res: ServerResponse, yoga: Yoga, res
   let answered: Response
   let bytes: Buffer
   try {
-    answered = await yoga.fetch("http://localhost/graphql", { method: "POST", headers, body }, { ...api, services, tenantId: admission.holder.tenantId })
+    answered = await yoga.fetch("http://localhost/graphql", { method: "POST", headers, body }, contextOf({ ...api, services }, admission.holder))
     bytes = Buffer.from(await answered.arrayBuffer())
   } finally {
     await close()

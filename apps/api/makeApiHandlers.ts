@@ -16,6 +16,7 @@ import type { ApiMetrics, ApiPorts } from "./context.ts"
 import { makeYoga } from "./guard.ts"
 import { answerHttp } from "./http.ts"
 import type { ResolveKey } from "./keys.ts"
+import type { RebuildDesk } from "./rebuildDesk.ts"
 import { serveSockets } from "./webSocket.ts"
 
 const WRONG_KEYS_PER_MINUTE = 10
@@ -29,6 +30,8 @@ export interface ApiDependencies {
    */
   readonly resolveKey: ResolveKey
   readonly metrics?: ApiMetrics
+  /** Of `makeRebuildDesk`; absent: rebuilds are answered with UNAVAILABLE. */
+  readonly rebuilds?: RebuildDesk
   /** Wrong keys taken from one address within a minute before it is answered 429; 10 when absent. */
   readonly wrongKeysPerMinute?: number
 }
@@ -48,10 +51,10 @@ export interface ApiHandlers {
 /** True for `/graphql`, with or without a query string. */
 export const isApiPath = (url: string | undefined): boolean => (url ?? "").split("?")[0] === "/graphql"
 
-export const makeApiHandlers = ({ services, resolveKey, metrics = {}, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE }: ApiDependencies): ApiHandlers => {
+export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
   const buckets = new TokenBuckets(wrongKeysPerMinute, wrongKeysPerMinute / 60)
-  const api = { services, metrics, wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
+  const api = { services, metrics, ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

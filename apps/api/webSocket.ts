@@ -8,6 +8,7 @@ import { useServer } from "graphql-ws/use/ws"
 import type { Extra } from "graphql-ws/use/ws"
 import { WebSocketServer } from "ws"
 import type { WebSocket } from "ws"
+import { contextOf } from "./context.ts"
 import type { ApiBase, ApiContext, KeyHolder } from "./context.ts"
 import { toRequestError } from "./errors.ts"
 import { tellErrors } from "./guard.ts"
@@ -163,7 +164,7 @@ const protocolOptions = (sessions: Sessions, yoga: Yoga, api: ApiBase): ServerOp
     const holder = sessions.holder(socket)
     if (holder === undefined) return refusal("No key.", "UNAUTHENTICATED")
     if (Object.keys(subscriptions).length > SOCKET_LIMITS.subscriptions) return refusal(`At most ${SOCKET_LIMITS.subscriptions} subscriptions a socket.`, "LIMIT_EXCEEDED")
-    return prepare(yoga, { ...api, tenantId: holder.tenantId }, payload)
+    return prepare(yoga, contextOf(api, holder), payload)
   },
   onNext: async ({ extra: { socket } }, _id, _payload, _args, { data = null, errors }) => {
     await sessions.beforeSending(socket)

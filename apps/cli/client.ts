@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 
-/** Ends the program with an exit code: 1 failed, 2 usage, 5 unreachable. */
+/** Ends the program with an exit code: 1 failed, 2 usage, 3 parity differs, 4 not caught up, 5 unreachable. */
 export class CliError extends Error {
   override readonly name = "CliError"
   readonly exitCode: number
@@ -28,7 +28,7 @@ export interface Client {
   readonly url: string
   readonly keyFor: (role: KeyRole) => string
   readonly request: (path: string, init?: RequestInit) => Promise<Response>
-  readonly graphql: <T>(query: string, variables: Record<string, unknown>) => Promise<T>
+  readonly graphql: <T>(query: string, variables: Record<string, unknown>, role?: KeyRole) => Promise<T>
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -50,6 +50,9 @@ const findKey = (role: KeyRole, options: GlobalOptions, environment: Environment
   throw new CliError(`No ${role} key for tenant "${tenant}": set TIDEMARK_${role.toUpperCase()}_KEY, give --key, or run in the folder that holds .tidemark.`, 2)
 }
 
+/** Errors that end with an exit code of their own. */
+const EXIT_CODES: ReadonlyMap<string, number> = new Map([["PARITY_DIFFERS", 3], ["TARGET_BEHIND", 4]])
+
 /** A client of the given options; nothing is sent before its first use. */
 export const makeClient = (options: GlobalOptions, environment: Environment): Client => {
   const url = (options.url ?? environment["TIDEMARK_URL"] ?? "http://127.0.0.1:4000").replace(/\/$/, "")
@@ -60,8 +63,8 @@ export const makeClient = (options: GlobalOptions, environment: Environment): Cl
       throw new CliError(`Tidemark does not answer at ${url}: start it with \`npm start\`, or set TIDEMARK_URL.`, 5)
     }
   }
-  const graphql = async <T>(query: string, variables: Record<string, unknown>): Promise<T> => {
-    const headers = { authorization: `Bearer ${findKey("read", options, environment)}`, "content-type": "application/json" }
+  const graphql = async <T>(query: string, variables: Record<string, unknown>, role: KeyRole = "read"): Promise<T> => {
+    const headers = { authorization: `Bearer ${findKey(role, options, environment)}`, "content-type": "application/json" }
     const response = await request("/graphql", { method: "POST", headers, body: JSON.stringify({ query, variables }) })
     const answer = (await response.json().catch(() => ({}))) as {
       data?: T
@@ -69,7 +72,7 @@ export const makeClient = (options: GlobalOptions, environment: Environment): Cl
       detail?: string
     }
     const error = answer.errors?.[0]
-    if (error !== undefined) throw new CliError(`${error.extensions?.code ?? "ERROR"}: ${error.message}`)
+    if (error !== undefined) throw new CliError(`${error.extensions?.code ?? "ERROR"}: ${error.message}`, EXIT_CODES.get(error.extensions?.code ?? ""))
     if (answer.data === undefined || answer.data === null) throw new CliError(`${response.status}: ${answer.detail ?? "no data in the answer"}`)
     return answer.data
   }

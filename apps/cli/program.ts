@@ -1,4 +1,7 @@
-/** The command tree: `tidemark <noun> <verb>`. Exit codes: 0 ok, 1 failed, 2 usage, 5 unreachable. */
+/**
+ * The command tree: `tidemark <noun> <verb>`. Exit codes: 0 ok, 1 failed, 2 usage, 3 parity differs, 4 not caught up,
+ * 5 unreachable.
+ */
 import { existsSync, readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { Command, Option } from "commander"
@@ -16,6 +19,8 @@ import { logCopy, logExport, MODES } from "./verbs/logs.ts"
 import type { QueryOptions } from "./verbs/models.ts"
 import { projections, query, why } from "./verbs/models.ts"
 import { configExplain, doctor, health, logInfo, verify } from "./verbs/operations.ts"
+import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
+import { rebuildAbort, rebuildCutover, rebuildDiff, rebuildPlan, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
 
 export interface ProgramInput {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -99,6 +104,24 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     run((client, json) => projections(client, json, output)))
 }
 
+const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
+  const rebuild = program.command("rebuild").description("generations of a projection: build beside the served one, prove, switch, go back")
+  const add = (name: string, description: string, options: readonly (readonly [string, string])[], verb: (call: RebuildCall, flags: RebuildFlags) => Promise<void>): void => {
+    const command = rebuild.command(`${name} <projection>`).description(description)
+    for (const [flag, meaning] of options) command.option(flag, meaning)
+    command.action((projection: string, flags: RebuildFlags) => run((client, json) => verb({ client, projection, json, output }, flags)))
+  }
+  const yes = ["--yes", "do it; without it, it says what it would do"] as const
+  const wait = ["--wait", "until it is proved, has failed or was stopped"] as const
+  add("plan", "what a rebuild would read", [["--reason <text>", "why"]], rebuildPlan)
+  add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], wait, yes], rebuildStart)
+  add("status", "every rebuild, newest first", [wait], rebuildStatus)
+  add("diff", "the windows that differ", [], rebuildDiff)
+  add("cutover", "serve the rebuilt generation", [["--reason <text>", "accepts the differences of another definition"], yes], rebuildCutover)
+  add("rollback", "serve again what the last cut-over replaced", [yes], rebuildRollback)
+  add("abort", "end the running one and drop what it built", [yes], rebuildAbort)
+}
+
 const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain, logs }: ProgramInput): void => {
   const log = program.command("log").description("the log")
   log.command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
@@ -136,7 +159,7 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
   }
-  for (const add of [addEvents, addImport, addModels, addOperations]) add(program, run, input)
+  for (const add of [addEvents, addImport, addModels, addRebuilds, addOperations]) add(program, run, input)
   inheritExitOverride(program)
   try {
     await program.parseAsync([...argv], { from: "user" })

@@ -1,9 +1,12 @@
 /**
- * Verification and audit run in threads of their own: they read the stores beside the server and never hold it up.
+ * Verification, audit and rebuilds run in threads of their own: they read the stores beside the server and never hold it up.
  * A thread is started with plain data and answers with plain data.
  */
 import { inspect } from "node:util"
 import { Worker } from "node:worker_threads"
+import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
+import type { BuildProgress } from "@tidemark/replay/buildGeneration"
+import type { Parity } from "@tidemark/replay/parity"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
 import type { VerifyReport } from "@tidemark/replay/verifyReport"
 
@@ -11,11 +14,24 @@ import type { VerifyReport } from "@tidemark/replay/verifyReport"
 export type CheckTask =
   | { readonly kind: "verify"; readonly full: boolean; readonly tenants: readonly string[] }
   | { readonly kind: "audit"; readonly seed: number }
+  | { readonly kind: "rebuild"; readonly lanes: readonly number[]; readonly tenants: readonly string[] }
+
+/** What a rebuilding thread asks of its journal, which the main thread keeps. */
+export type JournalCall =
+  | { readonly call: "load" }
+  | { readonly call: "moved"; readonly to: "preparing" | "building" | "catching_up" | "verifying" }
+  | { readonly call: "verified"; readonly found: Parity }
+  | { readonly call: "failed"; readonly error: string }
+
+/** The answer to the call of this number: the rebuild as it is now, or why the journal does not answer. */
+export type JournalAnswer = { readonly number: number } & ({ readonly rebuild: Rebuild } | { readonly cause: string })
 
 export type FromCheck =
   | { readonly kind: "progress"; readonly line: string }
   | { readonly kind: "report"; readonly report: VerifyReport }
   | { readonly kind: "audited"; readonly figures: AuditFigures; readonly difference: string | undefined }
+  | { readonly kind: "journal"; readonly number: number; readonly call: JournalCall }
+  | { readonly kind: "built"; readonly progress: BuildProgress }
 
 /** What a thread is started with. `settings` is what its entry opens the engines from. */
 export interface CheckStart {
@@ -24,7 +40,7 @@ export interface CheckStart {
 }
 
 export interface CheckEvents {
-  readonly message: (message: FromCheck) => void
+  readonly message: (message: FromCheck, answer: (answer: JournalAnswer) => void) => void
   /** Ended; `cause` is undefined when it ended by itself. */
   readonly exit: (cause: string | undefined) => void
 }
@@ -42,7 +58,7 @@ export type StartCheck = (task: CheckTask, events: CheckEvents) => () => Promise
 export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { message, exit }) => {
   let cause: string | undefined
   const worker = new Worker(entry, { workerData: { settings, task } satisfies CheckStart, name: task.kind })
-  worker.on("message", message)
+  worker.on("message", (said: FromCheck) => message(said, (answer) => worker.postMessage(answer)))
   worker.on("error", (error: unknown) => (cause = error instanceof Error ? error.message : inspect(error)))
   const ended = new Promise<void>((resolve) => {
     worker.on("exit", (code) => {

@@ -2,11 +2,14 @@
 import { randomBytes } from "node:crypto"
 import { isApiPath, makeApiHandlers } from "@tidemark/api/makeApiHandlers"
 import type { ApiPorts } from "@tidemark/api/context"
+import { makeRebuildDesk } from "@tidemark/api/rebuildDesk"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import { eventTypes } from "@tidemark/domain/events/types/catalogue"
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { makeIngestHandlers } from "@tidemark/ingest/makeIngestHandlers"
+import { projections } from "@tidemark/projections/registry"
 import { Effect } from "effect"
 import { makeAudit } from "./auditThread.ts"
 import { isLoopback } from "./context.ts"
@@ -15,6 +18,7 @@ import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
 import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
 import type { Projectors } from "./projectors.ts"
+import type { RebuildRate } from "./rebuildRate.ts"
 import { makeRouter } from "./router.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { makeStaticHandler } from "./staticFiles.ts"
@@ -27,13 +31,18 @@ const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
   return { tenantId, kind: role, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
 }
 
+type RebuildRates = Pick<RebuildRate, "of" | "last">
+
+/** Of a process that rebuilds nothing. */
+const UNKNOWN_RATES: RebuildRates = { of: () => undefined, last: () => undefined }
+
 const urlOf = (host: string, port: number): string => `http://${host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
 
 /** Everything that answers over HTTP. Answers the URL it listens at. */
-export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys, roleParts: Projectors["parts"]) {
+export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys, roleParts: Projectors["parts"], rate: RebuildRates = UNKNOWN_RATES) {
   const { settings, telemetry, dashboardDirectory, version } = options
   const { log } = telemetry
-  const services = yield* Effect.context<ApiPorts>()
+  const services = yield* Effect.context<ApiPorts | EventStore>()
   const resolveKey = ingestKeyOf(model)
   const ingest = settings.roles.has("ingest") ? yield* makeIngestHandlers({
     resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole",
@@ -43,6 +52,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
+      rebuilds: makeRebuildDesk({ services, definitions: projections, rate }),
       metrics: { queryAnswered: telemetry.queried, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)

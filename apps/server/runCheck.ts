@@ -1,21 +1,39 @@
 /** What a checking thread does. */
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { carryOut } from "@tidemark/replay/carryOut"
 import { verify } from "@tidemark/replay/verify"
 import { audit } from "@tidemark/replay/verifyAudit"
 import type { MessagePort } from "node:worker_threads"
 import { Effect } from "effect"
 import type { Layer } from "effect"
 import { STOP } from "./checkThread.ts"
+import { journalOver } from "./journalOver.ts"
 import type { CheckTask, FromCheck } from "./checkThread.ts"
 
-/** Ends with the report of a verification, or when it is told to stop; an audit ends in no other way. */
-export const runCheck = async <E>(port: MessagePort, task: CheckTask, engines: Layer.Layer<EventLog | ReadModelStore, E>): Promise<void> => {
+/** A generation is built up to this many records behind the end of the log; its lanes' owners fold the rest. */
+const LAG_MAX = 1_000n
+
+/** The listed differences stay in the thread: who wants them compares again. */
+const DIFFERENCES_LISTED = 1
+
+/** Ends with the report of a verification, when a rebuild waits for a person, or when it is told to stop; an audit ends in no other way. */
+export const runCheck = async <E>(port: MessagePort, task: CheckTask, engines: Layer.Layer<EventLog | ReadModelStore | PartitionIndex, E>): Promise<void> => {
   const tell = (message: FromCheck) => port.postMessage(message)
   const stopped = new Promise<void>((resolve) => void port.on("message", (message) => message === STOP && resolve()))
-  const work = task.kind === "audit"
-    ? audit({ seed: task.seed, audited: (figures, difference) => tell({ kind: "audited", figures, difference }) })
-    : Effect.map(verify({ full: task.full, tenants: task.tenants, progress: (line) => tell({ kind: "progress", line }) }), (report) => tell({ kind: "report", report }))
-  await Effect.runPromise(Effect.raceFirst(Effect.provide(work, engines), Effect.promise(() => stopped)))
+  const work = (): Effect.Effect<unknown, unknown, EventLog | ReadModelStore | PartitionIndex> => {
+    switch (task.kind) {
+      case "audit":
+        return audit({ seed: task.seed, audited: (figures, difference) => tell({ kind: "audited", figures, difference }) })
+      case "verify":
+        return Effect.map(verify({ full: task.full, tenants: task.tenants, progress: (line) => tell({ kind: "progress", line }) }), (report) => tell({ kind: "report", report }))
+      case "rebuild":
+        return carryOut({
+          journal: journalOver(port), lanes: task.lanes, tenants: task.tenants, lagMax: LAG_MAX, differencesMax: DIFFERENCES_LISTED, progress: (progress) => tell({ kind: "built", progress })
+        })
+    }
+  }
+  await Effect.runPromise(Effect.raceFirst(Effect.provide(work(), engines), Effect.promise(() => stopped)))
   port.close()
 }

@@ -14,6 +14,7 @@ import type { FirstKeys, WantedTenant } from "./firstKeys.ts"
 import { listen } from "./listen.ts"
 import { startProjectors } from "./projectors.ts"
 import type { Projectors } from "./projectors.ts"
+import { startRebuilds } from "./rebuilds.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 
 const wantedTenants = ({ demo, keys }: ServerSettings): readonly WantedTenant[] => [
@@ -37,9 +38,10 @@ export const serve = (options: ServeOptions) =>
       const keys = yield* ensureFirstKeys(model, settings.dataDir, wantedTenants(settings))
       if (settings.roles.has("projector")) yield* ensureGenerations(projections)
       const projectors: Projectors = settings.roles.has("projector") ? yield* startProjectors(options, model) : { appended: () => {}, parts: () => [] }
+      const rebuilds = settings.roles.has("replay") ? yield* startRebuilds(options, model) : undefined
       yield* Effect.gen(function* () {
         if (settings.roles.has("ingest")) yield* Effect.forkScoped(heartbeats)
-        const url = yield* listen(options, model, keys, projectors.parts)
+        const url = yield* listen(options, model, keys, projectors.parts, rebuilds?.rate)
         const shown = Object.fromEntries(Object.entries(keys.generated).filter(([, made]) => Object.keys(made).length > 0))
         if (Object.keys(shown).length > 0) announcer.keys(shown, join(settings.dataDir, "keys.json"))
         announcer.ready(url, settings.demo)

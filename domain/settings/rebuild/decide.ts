@@ -71,6 +71,20 @@ export const decideResume = (state: Rebuilds | undefined, rebuildId: string, now
 export const decideAbort = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
   within(state, rebuildId, [...WORKING, "ready", "paused", "failed"], ["aborted"], () => [{ type: "rebuild.aborted", data: { rebuildId, atMs: nowMs } }])
 
+/**
+ * One of several executors takes or keeps the rebuild for `leaseMs`. Nothing to do while it is well within its time;
+ * refused while another one's time runs. Two that claim at once meet at the stream's expected revision: one of them
+ * decides again and is refused. Executors' clocks may differ by less than the lease: should two work at once all the
+ * same, the epochs of the lanes fence one of them, so only time is lost.
+ */
+export const decideClaim = (state: Rebuilds | undefined, rebuildId: string, executor: string, leaseMs: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, [...WORKING, "aborted"], [], ({ claim, status }) => {
+    const isOwn = claim?.executor === executor
+    if (claim !== null && !isOwn && claim.untilMs > nowMs) return new RebuildStatusError({ rebuildId, status: `${status}, claimed by ${claim.executor}`, wanted: "unclaimed" })
+    if (isOwn && claim.untilMs - nowMs > leaseMs / 2) return []
+    return [{ type: "rebuild.claimed", data: { rebuildId, executor, untilMs: nowMs + leaseMs, atMs: nowMs } }]
+  })
+
 /** The executor's next phase; refused once somebody has paused or aborted the rebuild. */
 export const decideMove = (state: Rebuilds | undefined, rebuildId: string, to: "preparing" | "building" | "catching_up" | "verifying", nowMs: number): readonly RebuildEvent[] | Refusal =>
   within(state, rebuildId, WORKING.filter((status) => status !== to), [to], () => [{ type: "rebuild.moved", data: { rebuildId, to, atMs: nowMs } }])

@@ -24,6 +24,8 @@ const EVENTS = {
     /** Canonical JSON, and its hash. */
     definition: Schema.String, definitionHash: Schema.String, reason: Schema.String, plan: Plan
   }),
+  /** An executor of several works on it until then; it says so again before that. Changes nothing of the rebuild. */
+  "rebuild.claimed": Schema.Struct({ ...Of, executor: Schema.String, untilMs: Schema.Finite }),
   /** The executor has come to the next phase. */
   "rebuild.moved": Schema.Struct({ ...Of, to: Schema.Literals(["preparing", "building", "catching_up", "verifying"]) }),
   "rebuild.verified": Schema.Struct({ ...Of, parity: ParitySummary }),

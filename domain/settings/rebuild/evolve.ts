@@ -22,6 +22,8 @@ export interface Rebuild {
   /** Note with which the differences were accepted. */
   readonly accepted: string | null
   readonly error: string | null
+  /** Who of several executors works on it, and until when nobody else may; null before the first. */
+  readonly claim: { readonly executor: string; readonly untilMs: number } | null
   readonly startedAtMs: number
   /** When it was cut over, aborted or retired last. */
   readonly finishedAtMs: number | null
@@ -40,6 +42,8 @@ export const isRunning = ({ status }: Rebuild): boolean => RUNNING.includes(stat
 /** What the event makes of the rebuild it names. */
 const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: "rebuild.planned" }>): Rebuild => {
   switch (event.type) {
+    case "rebuild.claimed":
+      return { ...rebuild, claim: { executor: event.data.executor, untilMs: event.data.untilMs } }
     case "rebuild.moved":
       return { ...rebuild, status: event.data.to, resumeAs: event.data.to, error: null }
     case "rebuild.verified":
@@ -68,7 +72,7 @@ export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent)
   const rebuilds = state?.rebuilds ?? []
   if (event.type === "rebuild.planned") {
     const { atMs, ...planned } = event.data
-    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, startedAtMs: atMs, finishedAtMs: null }
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: atMs, finishedAtMs: null }
     return { rebuilds: [...rebuilds, rebuild] }
   }
   return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? change(rebuild, event) : rebuild)) }

@@ -1,0 +1,130 @@
+/**
+ * Rebuilds as the API reads and changes them. Every call reads the stores as they are now: a change must not decide on
+ * the snapshot that the questions of its request share. Rules: docs/semantics.md §8.
+ */
+import { randomUUID } from "node:crypto"
+import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
+import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
+import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
+import { abortRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { definitionHash } from "@tidemark/domain/definitions/definition"
+import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventStore } from "@tidemark/domain/ports/EventStore"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { RebuildMissingError, RebuildRunningError, decidePlan } from "@tidemark/domain/settings/rebuild/decide"
+import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
+import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
+import { UnknownProjectionError } from "@tidemark/queries/errors"
+import { buildProgress } from "@tidemark/replay/buildGeneration"
+import type { BuildProgress } from "@tidemark/replay/buildGeneration"
+import { tenantDifferences } from "@tidemark/replay/parity"
+import { planRebuild } from "@tidemark/replay/planRebuild"
+import { Clock, Context, Effect } from "effect"
+
+type DeskPorts = ReadModelStore | EventLog | EventStore
+
+export interface RebuildDeskOptions {
+  readonly services: Context.Context<DeskPorts>
+  /** The shipped definitions: a rebuild builds these. */
+  readonly definitions: readonly ProjectionDefinition[]
+  /** Records a second of a rebuild that runs in this process, and of the last one. */
+  readonly rate: { readonly of: (rebuildId: string) => number | undefined; readonly last: () => number | undefined }
+}
+
+export type Step = "pause" | "resume" | "abort"
+
+const DIFFERENCES_MAX = 1_000
+
+/** Words for the audit trail; the actor is the prefix of the key. */
+const actOf = (actor: string, reason: string) => ({ actor, reason })
+
+const STEPS = { pause: pauseRebuild, resume: resumeRebuild, abort: abortRebuild } as const
+
+const all = Effect.fn("allRebuilds")(function* (names: readonly string[]) {
+  const found: Rebuild[] = []
+  for (const name of names) found.push(...(yield* loadRebuilds(name)))
+  return found.sort((a, b) => b.startedAtMs - a.startedAtMs)
+})
+
+const one = Effect.fn("oneRebuild")(function* (names: readonly string[], rebuildId: string) {
+  const found = (yield* all(names)).find((rebuild) => rebuild.rebuildId === rebuildId)
+  return found ?? (yield* new RebuildMissingError({ rebuildId }))
+})
+
+/** Plans it, and stores the plan unless `dryRun`: then it answers what would be planned. */
+const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: RebuildDeskOptions, input: { readonly projection: string; readonly reason: string; readonly dryRun: boolean }, actor: string) {
+  const { projection, reason, dryRun } = input
+  const definition = definitions.find(({ name }) => name === projection)
+  const estimate = definition === undefined ? undefined : yield* planRebuild(definition, rate.last())
+  if (definition === undefined || estimate === undefined) return yield* new UnknownProjectionError({ projection, valid: definitions.map(({ name }) => name) })
+  const earlier = yield* loadRebuilds(projection)
+  const command = {
+    rebuildId: randomUUID(), projection, reason, fromGeneration: estimate.fromGeneration, definition: canonicalJson(definition), definitionHash: definitionHash(definition),
+    // A rebuild that was aborted before it stored its generation may still be about to drop it.
+    generation: earlier.reduce((next, { generation }) => Math.max(next, generation + 1), estimate.generation),
+    plan: { events: estimate.events.toString(), bytes: estimate.bytes.toString(), seconds: estimate.seconds }
+  }
+  if (!dryRun) {
+    yield* startRebuild(command, actOf(actor, reason))
+    return yield* one([projection], command.rebuildId)
+  }
+  const nowMs = yield* Clock.currentTimeMillis
+  const running = earlier.find(isRunning)
+  if (running !== undefined) return yield* new RebuildRunningError({ projection, rebuildId: running.rebuildId })
+  const refused = decidePlan(undefined, command, nowMs)
+  if (refused instanceof Error) return yield* Effect.fail(refused)
+  const planned: Rebuild = { ...command, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: nowMs, finishedAtMs: null }
+  return planned
+})
+
+const FOLDING: readonly string[] = ["building", "catching_up", "verifying", "paused", "failed"]
+
+const progressOf = Effect.fn("progressOf")(function* ({ projection, generation, status }: Rebuild) {
+  if (!FOLDING.includes(status)) return undefined
+  const { identity } = yield* EventLog
+  const progress: BuildProgress = yield* buildProgress({ projection, generation }, Array.from({ length: identity.lanes }, (_, lane) => lane))
+  return progress.total === 0n && progress.processed === 0n ? undefined : progress
+})
+
+/** What differs of the tenant's windows: nothing before they were compared. */
+const differencesOf = Effect.fn("differencesOf")(function* ({ projection, fromGeneration, generation, parity }: Rebuild, tenantId: string) {
+  if (parity === null || parity.differ + parity.onlyOld + parity.onlyNew === 0) return { differences: [], dimensions: [] }
+  return yield* tenantDifferences({ projection, oldGeneration: fromGeneration, newGeneration: generation, differencesMax: DIFFERENCES_MAX }, tenantId)
+})
+
+/** Calls answer with effects that need nothing more; they fail with the errors of the commands. */
+export const makeRebuildDesk = (options: RebuildDeskOptions) => {
+  const { services, definitions, rate } = options
+  const names = definitions.map(({ name }) => name)
+  const on = <A, E>(effect: Effect.Effect<A, E, DeskPorts>): Effect.Effect<A, E> => Effect.provide(effect, services)
+  const steer = Effect.fn("steer")(function* (step: Step, rebuildId: string, actor: string) {
+    const { projection } = yield* one(names, rebuildId)
+    yield* STEPS[step]({ projection, rebuildId }, actOf(actor, `${step} of the rebuild`))
+    return yield* one([projection], rebuildId)
+  })
+  const moveOver = Effect.fn("moveOver")(function* (rebuildId: string, note: string | undefined, actor: string) {
+    const { projection, reason } = yield* one(names, rebuildId)
+    yield* cutOver({ projection, rebuildId }, note, actOf(actor, note ?? reason))
+    return yield* one([projection], rebuildId)
+  })
+  const moveBack = Effect.fn("moveBack")(function* (projection: string, actor: string) {
+    const { generation } = yield* rollBack(projection, actOf(actor, "rollback"))
+    const found = (yield* all([projection])).find((rebuild) => rebuild.fromGeneration === generation && rebuild.status === "standby")
+    return found ?? (yield* new RebuildMissingError({ rebuildId: "" }))
+  })
+  return {
+    all: (projection: string | undefined) => on(all(projection === undefined ? names : names.filter((name) => name === projection))),
+    one: (rebuildId: string) => on(one(names, rebuildId)),
+    start: (input: { readonly projection: string; readonly reason: string; readonly dryRun: boolean }, actor: string) => on(start(options, input, actor)),
+    steer: (step: Step, rebuildId: string, actor: string) => on(steer(step, rebuildId, actor)),
+    cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
+    rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
+    progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
+    differences: (rebuild: Rebuild, tenantId: string) => on(differencesOf(rebuild, tenantId)),
+    rate: rate.of
+  }
+}
+
+export type RebuildDesk = ReturnType<typeof makeRebuildDesk>

@@ -1,0 +1,180 @@
+/** Rebuilds: questions for every key that reads, changes for admin keys. */
+import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
+import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
+import { PAGE_DEFAULT, pageSize } from "@tidemark/queries/limits"
+import { listen } from "@tidemark/queries/news"
+import type { WindowDifference } from "@tidemark/replay/parity"
+import { Effect, Stream } from "effect"
+import { GraphQLError } from "graphql"
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from "type-graphql"
+import type { ApiContext } from "../context.ts"
+import { ask, follow } from "../context.ts"
+import type { RebuildDesk, Step } from "../rebuildDesk.ts"
+import { DifferenceCause, DifferenceConnection, Rebuild, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
+import type { Difference } from "../schema/rebuilds.ts"
+import { Resolution } from "../schema/scalars.ts"
+import { offsetsOf } from "./shapes.ts"
+
+/** Least time between two messages of one subscription. */
+const MESSAGE_EVERY_MS = 250
+
+const STATUSES = new Map(Object.values(RebuildStatus).map((status) => [status as string, status]))
+const RESOLUTIONS = [Resolution.MINUTE, Resolution.HOUR, Resolution.DAY] as const
+
+const shapeOf = (stored: Stored): Rebuild => {
+  const { parity } = stored
+  return {
+    stored,
+    id: stored.rebuildId,
+    projection: stored.projection,
+    status: STATUSES.get(stored.status) ?? RebuildStatus.FAILED,
+    generation: stored.generation,
+    fromGeneration: stored.fromGeneration,
+    reason: stored.reason,
+    plan: { ...stored.plan },
+    parity: parity === null ? null : {
+      compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
+      faults: [...parity.faults], accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
+    },
+    error: stored.error,
+    startedAt: stored.startedAtMs,
+    finishedAt: stored.finishedAtMs
+  }
+}
+
+/** The figures that are not the same on the other side. */
+const figuresText = (own: WindowDifference["old"], other: WindowDifference["old"]): string | null =>
+  own === null ? null : Object.entries(own).filter(([name, text]) => other?.[name] !== text).map(([name, text]) => `${name} ${text}`).join(", ")
+
+const differenceShape = (dimensions: readonly string[], { key, startMs, resolution, old, new: now, cause }: WindowDifference): Difference => ({
+  key: key.map((value, at) => ({ name: dimensions[at] ?? "", value })),
+  start: startMs,
+  resolution: RESOLUTIONS[resolution],
+  old: figuresText(old, now),
+  new: figuresText(now, old),
+  cause: DifferenceCause[cause],
+  firstDivergingEvent: null
+})
+
+const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
+  if (rebuilds === undefined) throw new GraphQLError("Rebuilds are not served here.", { extensions: { code: "UNAVAILABLE" } })
+  return rebuilds
+}
+
+/** The desk for a change, and whose it is. */
+const changing = (context: ApiContext): { readonly desk: RebuildDesk; readonly actor: string } => {
+  if (context.kind !== "admin") throw new GraphQLError("This needs an admin key.", { extensions: { code: "FORBIDDEN" } })
+  return { desk: deskOf(context), actor: context.actor }
+}
+
+const steer = async (context: ApiContext, step: Step, id: string): Promise<Rebuild> => {
+  const { desk, actor } = changing(context)
+  return shapeOf(await ask(context, `${step}Rebuild`, desk.steer(step, id, actor)))
+}
+
+const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> => {
+  const desk = deskOf(context)
+  const changes = Effect.gen(function* () {
+    let isTold = true
+    const news = yield* listen([REBUILD_TOPIC], MESSAGE_EVERY_MS, ({ notifications, overflowed }) => {
+      isTold ||= overflowed || notifications.some(({ key }) => key === id)
+    })
+    const next = Effect.gen(function* () {
+      while (!isTold) yield* news.next
+      isTold = false
+      return yield* desk.one(id)
+    })
+    return Stream.fromEffectRepeat(next)
+  })
+  return follow(context, "rebuildProgress", Stream.unwrap(changes), shapeOf)
+}
+
+const readCursor = (after: string | null | undefined): number => {
+  if (after === null || after === undefined) return 0
+  if (!/^\d{1,9}$/.test(after)) throw new GraphQLError("The cursor is not one of this list.", { extensions: { code: "BAD_CURSOR" } })
+  return Number(after)
+}
+
+@Resolver(() => Rebuild)
+export class RebuildResolver {
+  @Query(() => [Rebuild], { description: "Newest first." })
+  async rebuilds(@Ctx() context: ApiContext, @Arg("projection", () => String, { nullable: true }) projection?: string | null): Promise<Rebuild[]> {
+    return (await ask(context, "rebuilds", deskOf(context).all(projection ?? undefined))).map(shapeOf)
+  }
+
+  @Query(() => Rebuild, { nullable: true })
+  async rebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild | null> {
+    const question = deskOf(context).one(id).pipe(Effect.map(shapeOf), Effect.catchTag("RebuildMissingError", () => Effect.succeed(null)))
+    return ask(context, "rebuild", question)
+  }
+
+  @FieldResolver(() => RebuildProgress, { nullable: true, description: "While it is built; read from its checkpoints." })
+  async progress(@Root() { stored }: Rebuild, @Ctx() context: ApiContext): Promise<RebuildProgress | null> {
+    const desk = deskOf(context)
+    const progress = await ask(context, "rebuild", desk.progress(stored))
+    if (progress === undefined) return null
+    const rate = desk.rate(stored.rebuildId)
+    const left = Number(progress.total - progress.processed)
+    return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? 0, etaSeconds: rate === undefined ? null : left / rate }
+  }
+
+  @FieldResolver(() => DifferenceConnection, { description: "Windows of the key's tenant that differ, the first 1,000, compared again as both stand now." })
+  async differences(
+    @Root() { stored }: Rebuild,
+    @Ctx() context: ApiContext,
+    @Arg("first", () => Int, { nullable: true }) first?: number | null,
+    @Arg("after", () => String, { nullable: true }) after?: string | null
+  ): Promise<DifferenceConnection> {
+    const start = readCursor(after)
+    const limit = await ask(context, "differences", pageSize(first ?? undefined, PAGE_DEFAULT))
+    const { differences, dimensions } = await ask(context, "differences", deskOf(context).differences(stored, context.tenantId))
+    const edges = differences.slice(start, start + limit).map((difference, at) => ({ cursor: String(start + at + 1), node: differenceShape(dimensions, difference) }))
+    return { edges, pageInfo: { hasNextPage: start + limit < differences.length, endCursor: edges.at(-1)?.cursor ?? null } }
+  }
+
+  @Mutation(() => Rebuild, { description: "Builds the shipped definition beside the served generation. With dryRun nothing is written: the answer is the plan." })
+  async startRebuild(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("reason", () => String) reason: string,
+    @Arg("dryRun", () => Boolean, { nullable: true, defaultValue: false }) dryRun?: boolean | null
+  ): Promise<Rebuild> {
+    const { desk, actor } = changing(context)
+    return shapeOf(await ask(context, "startRebuild", desk.start({ projection, reason, dryRun: dryRun === true }, actor)))
+  }
+
+  @Mutation(() => Rebuild)
+  async pauseRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild> {
+    return steer(context, "pause", id)
+  }
+
+  @Mutation(() => Rebuild, { description: "Goes on where it was paused or has failed." })
+  async resumeRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild> {
+    return steer(context, "resume", id)
+  }
+
+  @Mutation(() => Rebuild, { description: "At any moment before the cut-over; its generation is dropped." })
+  async abortRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild> {
+    return steer(context, "abort", id)
+  }
+
+  @Mutation(() => Rebuild, { description: "Serves the rebuilt generation. Differences of another definition are accepted with a note." })
+  async cutOver(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string, @Arg("acceptDifferences", () => String, { nullable: true }) note?: string | null): Promise<Rebuild> {
+    const { desk, actor } = changing(context)
+    return shapeOf(await ask(context, "cutOver", desk.cutOver(id, note ?? undefined, actor)))
+  }
+
+  @Mutation(() => Rebuild, { description: "Serves again what the last cut-over replaced." })
+  async rollBack(@Ctx() context: ApiContext, @Arg("projection", () => String) projection: string): Promise<Rebuild> {
+    const { desk, actor } = changing(context)
+    return shapeOf(await ask(context, "rollBack", desk.rollBack(projection, actor)))
+  }
+
+  @Subscription(() => Rebuild, {
+    description: "First as it stands, then whenever it moved on; at most 4 messages a second.",
+    subscribe: ({ args, context }) => followRebuild(context as ApiContext, (args as { readonly id: string }).id)
+  })
+  rebuildProgress(@Root() rebuild: Rebuild, @Arg("id", () => ID) _id: string): Rebuild {
+    return rebuild
+  }
+}

@@ -1,0 +1,142 @@
+/** Rebuilds of projections. Counts are decimal text. */
+import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
+import { Field, Float, ID, Int, ObjectType, registerEnumType } from "type-graphql"
+import { Dimension, PageInfo, PartitionOffset } from "./common.ts"
+import { DateTime, Resolution } from "./scalars.ts"
+
+export enum RebuildStatus {
+  PLANNED = "planned",
+  PREPARING = "preparing",
+  BUILDING = "building",
+  CATCHING_UP = "catching_up",
+  VERIFYING = "verifying",
+  READY = "ready",
+  ACTIVE = "active",
+  STANDBY = "standby",
+  RETIRED = "retired",
+  PAUSED = "paused",
+  FAILED = "failed",
+  ABORTED = "aborted"
+}
+
+export enum DifferenceCause {
+  LOGIC = "LOGIC",
+  INPUT = "INPUT"
+}
+
+registerEnumType(RebuildStatus, { name: "RebuildStatus", description: "Where a rebuild stands; READY waits for somebody to cut over." })
+registerEnumType(DifferenceCause, { name: "DifferenceCause", description: "LOGIC: the same events, another value. INPUT: other events." })
+
+@ObjectType({ description: "What a rebuild reads, estimated before it begins." })
+export class RebuildPlan {
+  @Field(() => String)
+  events!: string
+  @Field(() => String)
+  bytes!: string
+  @Field(() => Float, { nullable: true, description: "At the rate of the last rebuild; null while none is known." })
+  seconds!: number | null
+}
+
+@ObjectType()
+export class RebuildProgress {
+  @Field(() => String, { description: "Records folded, from the checkpoints." })
+  processed!: string
+  @Field(() => String, { description: "Records the log holds for it." })
+  total!: string
+  @Field(() => Float, { description: "Over the last 10 s; 0 where it is not known." })
+  eventsPerSecond!: number
+  @Field(() => Float, { nullable: true })
+  etaSeconds!: number | null
+}
+
+@ObjectType({ description: "The comparison of both generations at one position. compared = equal + differ." })
+export class ParityReport {
+  @Field(() => String)
+  compared!: string
+  @Field(() => String)
+  equal!: string
+  @Field(() => String)
+  differ!: string
+  @Field(() => String)
+  onlyOld!: string
+  @Field(() => String)
+  onlyNew!: string
+  @Field(() => [String], { description: "What no window explains, such as digests and counters; never acceptable." })
+  faults!: string[]
+  @Field(() => String, { nullable: true, description: "The note with which the differences were accepted." })
+  accepted!: string | null
+  @Field(() => [PartitionOffset])
+  position!: PartitionOffset[]
+}
+
+@ObjectType()
+export class DivergingEvent {
+  @Field(() => Int)
+  partition!: number
+  @Field(() => String)
+  offset!: string
+  @Field(() => String)
+  type!: string
+}
+
+@ObjectType({ description: "A window that is not the same in both generations." })
+export class Difference {
+  @Field(() => [Dimension])
+  key!: Dimension[]
+  @Field(() => DateTime)
+  start!: number
+  @Field(() => Resolution)
+  resolution!: Resolution
+  @Field(() => String, { nullable: true, description: "The figures that differ; null: not there." })
+  old!: string | null
+  @Field(() => String, { nullable: true })
+  new!: string | null
+  @Field(() => DifferenceCause)
+  cause!: DifferenceCause
+  @Field(() => DivergingEvent, { nullable: true, description: "Null where it was not looked for." })
+  firstDivergingEvent!: DivergingEvent | null
+}
+
+@ObjectType()
+export class DifferenceEdge {
+  @Field(() => String)
+  cursor!: string
+  @Field(() => Difference)
+  node!: Difference
+}
+
+@ObjectType()
+export class DifferenceConnection {
+  @Field(() => [DifferenceEdge])
+  edges!: DifferenceEdge[]
+  @Field(() => PageInfo)
+  pageInfo!: PageInfo
+}
+
+@ObjectType({ description: "A generation that is built beside the served one, and what became of it." })
+export class Rebuild {
+  /** As stored; the fields that are asked for one by one start from it. */
+  stored!: Stored
+  @Field(() => ID)
+  id!: string
+  @Field(() => String)
+  projection!: string
+  @Field(() => RebuildStatus)
+  status!: RebuildStatus
+  @Field(() => Int, { nullable: true })
+  generation!: number | null
+  @Field(() => Int, { nullable: true })
+  fromGeneration!: number | null
+  @Field(() => String)
+  reason!: string
+  @Field(() => RebuildPlan, { nullable: true })
+  plan!: RebuildPlan | null
+  @Field(() => ParityReport, { nullable: true })
+  parity!: ParityReport | null
+  @Field(() => String, { nullable: true })
+  error!: string | null
+  @Field(() => DateTime)
+  startedAt!: number
+  @Field(() => DateTime, { nullable: true })
+  finishedAt!: number | null
+}

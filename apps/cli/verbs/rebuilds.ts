@@ -1,0 +1,219 @@
+/** rebuild plan, start, status, diff, cutover, rollback, abort: generations of a projection. */
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Client } from "../client.ts"
+import { CliError } from "../client.ts"
+import type { Output } from "../output.ts"
+import { plain, table } from "../output.ts"
+
+interface Rebuild {
+  readonly id: string
+  readonly projection: string
+  readonly status: string
+  readonly generation: number
+  readonly fromGeneration: number
+  readonly reason: string
+  readonly error: string | null
+  readonly startedAt: string
+  readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
+  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
+  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null } | null
+}
+
+export interface RebuildFlags {
+  readonly reason?: string
+  readonly wait?: boolean
+  readonly yes?: boolean
+}
+
+/** Every verb works on one projection and says what it found in words, or with `json` as one document. */
+export interface RebuildCall {
+  readonly client: Client
+  readonly projection: string
+  readonly json: boolean
+  readonly output: Output
+}
+
+const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt plan { events bytes seconds }
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted position { partition offset } }`
+
+const PARITY_DIFFERS = 3
+const NOT_CAUGHT_UP = 4
+const ASK_EVERY_MS = 500
+const SAY_EVERY_MS = 5_000
+const DIFFERENCES_SHOWN = 200
+
+const WORKING: readonly string[] = ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"]
+const RUNNING: readonly string[] = [...WORKING, "READY", "PAUSED", "FAILED"]
+
+const grouped = (text: string): string => text.replace(/\B(?=(\d{3})+$)/g, " ")
+
+const size = (bytes: string): string => {
+  const units = ["B", "kB", "MB", "GB", "TB"]
+  let [value, unit] = [Number(bytes), 0]
+  while (value >= 1_000 && unit < units.length - 1) [value, unit] = [value / 1_000, unit + 1]
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+const planLine = ({ plan, generation, fromGeneration }: Rebuild): string => {
+  const { events, bytes, seconds } = plan ?? { events: "0", bytes: "0", seconds: null }
+  return `plan      ${grouped(events)} events · ${size(bytes)} · ${seconds === null ? "no rate known yet" : `~${Math.ceil(seconds)} s`} · writes gen ${generation} beside gen ${fromGeneration}`
+}
+
+const phase = (status: string): string => status.toLowerCase().replace("_", " ")
+
+const progressLine = ({ status, progress }: Rebuild): string => {
+  if (progress === null) return phase(status)
+  const { processed, total, eventsPerSecond, etaSeconds } = progress
+  const percent = total === "0" ? 100 : Number((BigInt(processed) * 100n) / BigInt(total))
+  const rate = etaSeconds === null ? "" : `   ${grouped(String(Math.round(eventsPerSecond)))} ev/s   ETA ${Math.ceil(etaSeconds)} s`
+  return `${phase(status)}  ${percent} %   ${grouped(processed)} / ${grouped(total)}${rate}`
+}
+
+const differing = ({ parity }: Rebuild): number => (parity === null ? 0 : Number(parity.differ) + Number(parity.onlyOld) + Number(parity.onlyNew) + parity.faults.length)
+
+const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
+  if (parity === null) return "parity    not compared yet"
+  const { compared, equal, differ, onlyOld, onlyNew, faults } = parity
+  const more = [[`only gen ${fromGeneration}`, onlyOld], [`only gen ${generation}`, onlyNew]].filter(([, count]) => count !== "0").map(([name, count]) => ` · ${name}: ${count}`)
+  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...faults.map((fault) => `          ${fault}`)].join("\n")
+}
+
+const allOf = async ({ client, projection }: RebuildCall): Promise<readonly Rebuild[]> =>
+  (await client.graphql<{ rebuilds: readonly Rebuild[] }>(`query ($projection: String) { rebuilds(projection: $projection) { ${FIELDS} } }`, { projection })).rebuilds
+
+/** The newest one with such a status. */
+const newest = async (call: RebuildCall, statuses: readonly string[] | undefined): Promise<Rebuild> => {
+  const found = (await allOf(call)).find(({ status }) => statuses === undefined || statuses.includes(status))
+  if (found === undefined) throw new CliError(`No rebuild of ${call.projection} ${statuses === undefined ? "was ever started" : `is ${statuses.map(phase).join(", ")}`}: tidemark rebuild plan ${call.projection}`)
+  return found
+}
+
+const change = async ({ client }: RebuildCall, field: string, signature: string, args: string, variables: Record<string, unknown>): Promise<Rebuild> => {
+  const answer = await client.graphql<Readonly<Record<string, Rebuild>>>(`mutation ${signature} { ${field}${args} { ${FIELDS} } }`, variables, "admin")
+  const rebuild = answer[field]
+  if (rebuild === undefined) throw new CliError(`The server answered ${field} without a rebuild.`)
+  return rebuild
+}
+
+const start = (call: RebuildCall, reason: string, dryRun: boolean): Promise<Rebuild> =>
+  change(call, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean)", "(projection: $projection, reason: $reason, dryRun: $dryRun)", { projection: call.projection, reason, dryRun })
+
+const show = ({ json, output }: RebuildCall, rebuild: Rebuild, text: string): void => output.data(json ? JSON.stringify(rebuild) : plainLines(text))
+const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
+
+/** What it would do instead of doing it, while `--yes` is missing. */
+const isDryRun = ({ output }: RebuildCall, { yes }: RebuildFlags, would: string): boolean => {
+  if (yes !== true) output.note(`${would} Nothing was changed: add --yes to do it.`)
+  return yes !== true
+}
+
+/** What it would read and write. */
+export const rebuildPlan = async (call: RebuildCall, { reason }: RebuildFlags): Promise<void> => {
+  const rebuild = await start(call, reason ?? "plan", true)
+  show(call, rebuild, planLine(rebuild))
+}
+
+/** Asks until it waits for a person. Says where it stands every 5 s, and at each phase. */
+const waitFor = async (call: RebuildCall, id: string): Promise<Rebuild> => {
+  let [said, saidMs] = ["", 0]
+  for (;;) {
+    const rebuild = (await allOf(call)).find((one) => one.id === id)
+    if (rebuild === undefined) throw new CliError("The rebuild is gone.")
+    if (rebuild.status !== said || Date.now() - saidMs >= SAY_EVERY_MS) {
+      [said, saidMs] = [rebuild.status, Date.now()]
+      call.output.note(`${new Date().toISOString().slice(11, 19)}  ${progressLine(rebuild)}`)
+    }
+    if (!WORKING.includes(rebuild.status)) return rebuild
+    await sleep(ASK_EVERY_MS)
+  }
+}
+
+/** Exit 3 when something differs, 1 when it did not come through. */
+const endOf = (rebuild: Rebuild): void => {
+  const { projection, status, error } = rebuild
+  if (status !== "READY") throw new CliError(`The rebuild is ${phase(status)}${error === null ? "" : `: ${error}`}. See: tidemark rebuild status ${projection}`)
+  if (differing(rebuild) > 0) throw new CliError(`next: tidemark rebuild diff ${projection}`, PARITY_DIFFERS)
+}
+
+/** Starts one; with `--wait` until it is proved. */
+export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const { reason } = flags
+  if (reason === undefined) throw new CliError("--reason is needed: why is it rebuilt?", 2)
+  if (flags.yes !== true) {
+    const planned = await start(call, reason, true)
+    show(call, planned, planLine(planned))
+    isDryRun(call, flags, `Would start a rebuild of ${call.projection}.`)
+    return
+  }
+  const started = await start(call, reason, false)
+  if (flags.wait !== true) return show(call, started, planLine(started))
+  call.output.note(planLine(started))
+  const ended = await waitFor(call, started.id)
+  show(call, ended, parityLine(ended))
+  endOf(ended)
+  call.output.note(`next: tidemark rebuild cutover ${call.projection} --yes`)
+}
+
+/** Every rebuild, newest first. */
+export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): Promise<void> => {
+  if (wait === true) endOf(await waitFor(call, (await newest(call, undefined)).id))
+  const rebuilds = await allOf(call)
+  if (call.json) return call.output.data(JSON.stringify(rebuilds))
+  if (rebuilds.length === 0) return call.output.note(`No rebuild of ${call.projection} was ever started.`)
+  call.output.data(table(["GEN", "FROM", "STATUS", "STARTED", "REASON"], rebuilds.map((one) => [String(one.generation), String(one.fromGeneration), phase(one.status), one.startedAt, one.reason])))
+  const [latest] = rebuilds
+  if (latest === undefined) return
+  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...(RUNNING.includes(latest.status) ? [progressLine(latest)] : []), parityLine(latest)]) call.output.data(plainLines(line))
+}
+
+interface Difference {
+  readonly key: readonly { readonly value: string }[]
+  readonly start: string
+  readonly resolution: string
+  readonly old: string | null
+  readonly new: string | null
+  readonly cause: "LOGIC" | "INPUT"
+}
+
+const DIFFERENCES = `query ($id: ID!, $first: Int) { rebuild(id: $id) { differences(first: $first) { edges { node { key { name value } start resolution old new cause } } pageInfo { hasNextPage } } } }`
+
+/** The windows that differ, the first 200; exit 3 when there are any. */
+export const rebuildDiff = async (call: RebuildCall): Promise<void> => {
+  const rebuild = await newest(call, undefined)
+  interface Answer { readonly rebuild: { readonly differences: { readonly edges: readonly { readonly node: Difference }[]; readonly pageInfo: { readonly hasNextPage: boolean } } } | null }
+  const { rebuild: found } = await call.client.graphql<Answer>(DIFFERENCES, { id: rebuild.id, first: DIFFERENCES_SHOWN })
+  const differences = found?.differences.edges.map(({ node }) => node) ?? []
+  if (call.json) call.output.data(JSON.stringify(differences))
+  else if (differences.length > 0) {
+    const rows = differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs"])
+    call.output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT"], rows))
+  }
+  if (!call.json) call.output.data(plainLines(parityLine(rebuild)))
+  if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
+  if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)
+}
+
+/** Serves the rebuilt generation. `--reason` accepts the differences of another definition. */
+export const rebuildCutover = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, [...RUNNING, "STANDBY"])
+  if (WORKING.includes(rebuild.status)) throw new CliError(`Generation ${rebuild.generation} is not caught up: it is ${phase(rebuild.status)}.`, NOT_CAUGHT_UP)
+  if (isDryRun(call, flags, `Would serve generation ${rebuild.generation} of ${call.projection} instead of ${rebuild.fromGeneration}.\n${parityLine(rebuild)}\n`)) return
+  const moved = await change(call, "cutOver", "($id: ID!, $note: String)", "(id: $id, acceptDifferences: $note)", { id: rebuild.id, note: flags.reason ?? null })
+  show(call, moved, `${call.projection} serves generation ${moved.generation}. Back within 24 h: tidemark rebuild rollback ${call.projection} --yes`)
+}
+
+/** Serves again what the last cut-over replaced. */
+export const rebuildRollback = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, ["ACTIVE"])
+  if (isDryRun(call, flags, `Would serve generation ${rebuild.fromGeneration} of ${call.projection} instead of ${rebuild.generation}.`)) return
+  const moved = await change(call, "rollBack", "($projection: String!)", "(projection: $projection)", { projection: call.projection })
+  show(call, moved, `${call.projection} serves generation ${moved.fromGeneration}.`)
+}
+
+/** Ends the running one; what it built is dropped. */
+export const rebuildAbort = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, RUNNING)
+  if (isDryRun(call, flags, `Would abort the rebuild of ${call.projection} and drop generation ${rebuild.generation}.`)) return
+  const aborted = await change(call, "abortRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
+  show(call, aborted, `The rebuild of ${call.projection} is aborted; generation ${aborted.generation} is dropped.`)
+}

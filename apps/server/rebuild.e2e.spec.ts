@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it } from "vitest"
+import { KEYS, ask, runCli, send } from "./processHarness.ts"
+import { useProcesses } from "./useProcesses.ts"
+
+const POLL = { timeout: 20_000, interval: 100 }
+const BATCH = 400
+
+const SERIES = `query ($from: DateTime!, $to: DateTime!) { series(projection: "page-views", measures: ["views"], from: $from, to: $to, resolution: DAY) {
+  generation pointerVersion groups { points { events measures { text } } } } top(projection: "page-views", measure: "views", by: "page", from: $from, to: $to) { generation pointerVersion } }`
+
+interface Answer {
+  readonly data?: { readonly series: { readonly generation: number; readonly pointerVersion: number; readonly groups: readonly { readonly points: readonly { readonly events: string }[] }[] }; readonly top: { readonly generation: number; readonly pointerVersion: number } }
+  readonly errors?: unknown
+}
+
+describe("a rebuild on the real process", () => {
+  const { start } = useProcesses("rebuild")
+  const nowMs = Date.now()
+  const range = { from: new Date(nowMs - 172_800_000).toISOString(), to: new Date(nowMs + 172_800_000).toISOString() }
+  const events = (round: number) => Array.from({ length: BATCH }, (_, i) => ({
+    id: `e${round}-${i}`, type: "page.viewed", time: new Date(nowMs - i * 100).toISOString(), userId: `u${i % 7}`, schemaVersion: 2, data: { page: `/${i % 5}`, durationMs: i }
+  }))
+  let polling: { isOver: boolean; readonly ended: Promise<void> } | undefined
+  afterEach(async () => {
+    if (polling === undefined) return
+    polling.isOver = true
+    await polling.ended
+  })
+
+  /** Asks all the time, counting failures and answers that mix generations. */
+  const poll = (graphql: string) => {
+    const found = { answers: 0, failed: 0, mixed: 0 }
+    const state = { isOver: false }
+    const loop = async () => {
+      while (!state.isOver) {
+        const { data, errors } = (await ask(graphql, KEYS.read, SERIES, range)) as Answer
+        found.answers += 1
+        if (data === undefined || errors !== undefined) found.failed += 1
+        else if (data.series.generation !== data.top.generation || data.series.pointerVersion !== data.top.pointerVersion) found.mixed += 1
+      }
+    }
+    polling = Object.assign(state, { ended: loop() })
+    return found
+  }
+
+  it("is built beside the served one, proved, served and taken back, while events come and every query is answered", async () => {
+    const { ingest = "", dashboard = "", graphql = "" } = await start({ TIDEMARK_PARTITIONS: "2" }).ready
+    const served = async () => {
+      const { data } = (await ask(graphql, KEYS.read, SERIES, range)) as Answer
+      const counted = data?.series.groups.flatMap(({ points }) => points).reduce((sum, point) => sum + Number(point.events), 0)
+      return [data?.series.generation, counted]
+    }
+    const cli = (...args: readonly string[]) => runCli(dashboard, KEYS.admin, "rebuild", ...args)
+    const sendRound = async (round: number) => expect(await send(ingest, KEYS.write, events(round))).toMatchObject({ status: 200, body: { accepted: BATCH } })
+    await sendRound(0)
+    await expect.poll(served, POLL).toEqual([1, BATCH])
+    const found = poll(graphql)
+
+    expect(await cli("start", "page-views", "--reason", "x")).toMatchObject({ code: 0, out: expect.stringMatching(/^plan .*writes gen 2 beside gen 1/) as string, notes: expect.stringContaining("Nothing was changed") as string })
+    expect(await runCli(dashboard, KEYS.read, "rebuild", "start", "page-views", "--reason", "x", "--yes")).toMatchObject({ code: 1, notes: expect.stringContaining("FORBIDDEN") as string })
+    const [started] = await Promise.all([cli("start", "page-views", "--reason", "x", "--wait", "--yes", "--json"), sendRound(1)])
+    expect(started, started.notes).toMatchObject({ code: 0 })
+    const { status, parity } = JSON.parse(started.out) as { status: string; parity: Record<string, string> }
+    expect([status, parity]).toEqual(["READY", expect.objectContaining({ equal: parity["compared"], differ: "0", onlyOld: "0", onlyNew: "0", faults: [] }) as unknown])
+    expect(Number(parity["compared"])).toBeGreaterThan(0)
+    await expect.poll(served, POLL).toEqual([1, 2 * BATCH])
+    expect((await cli("diff", "page-views")).code).toBe(0)
+
+    expect(await cli("cutover", "page-views", "--yes")).toMatchObject({ code: 0, out: expect.stringContaining("serves generation 2") as string })
+    expect(await served()).toEqual([2, 2 * BATCH])
+    await sendRound(2)
+    await expect.poll(served, POLL).toEqual([2, 3 * BATCH])
+
+    expect(await cli("rollback", "page-views", "--yes")).toMatchObject({ code: 0, out: expect.stringContaining("serves generation 1") as string })
+    expect(await served()).toEqual([1, 3 * BATCH])
+    expect(found.answers).toBeGreaterThan(50)
+    expect(found).toMatchObject({ failed: 0, mixed: 0 })
+  }, 60_000)
+})
