@@ -76,4 +76,21 @@ describe("a rebuild on the real process", () => {
     expect(found.answers).toBeGreaterThan(50)
     expect(found).toMatchObject({ failed: 0, mixed: 0 })
   }, 60_000)
+
+  it("goes on by itself after the process was killed, and is gone when it is aborted", async () => {
+    const first = start({ TIDEMARK_PARTITIONS: "2" })
+    const { ingest = "", graphql = "" } = await first.ready
+    expect(await send(ingest, KEYS.write, events(0))).toMatchObject({ status: 200 })
+    const change = async (address: string, text: string) => ((await ask(address, KEYS.admin, `mutation { ${text} { id status } }`)) as { readonly data: Record<string, { readonly id: string; readonly status: string }> }).data
+    const { startRebuild } = await change(graphql, 'startRebuild(projection: "page-views", reason: "x")')
+    expect(startRebuild?.status).toBe("PLANNED")
+    first.child.kill("SIGKILL")
+    await first.exit
+    const again = (await start({ TIDEMARK_PARTITIONS: "2" }).ready)["graphql"] ?? ""
+    const state = () => ask(again, KEYS.read, '{ rebuilds(projection: "page-views") { id status generation parity { differ faults } } }')
+    await expect.poll(state, POLL).toMatchObject({ data: { rebuilds: [{ id: startRebuild?.id, status: "READY", generation: 2, parity: { differ: "0", faults: [] } }] } })
+    expect(await change(again, `abortRebuild(id: "${startRebuild?.id}")`)).toMatchObject({ abortRebuild: { status: "ABORTED" } })
+    const { startRebuild: next } = await change(again, 'startRebuild(projection: "page-views", reason: "y")')
+    await expect.poll(state, POLL).toMatchObject({ data: { rebuilds: [{ id: next?.id, status: "READY", generation: 3 }, { id: startRebuild?.id, status: "ABORTED", generation: 2 }] } })
+  }, 60_000)
 })

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
 import type { Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
-import { decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
+import { decideClaim, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
 import { makeFakeEventStore } from "../settings/fakes.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { cutOver, followPointer, rollBack } from "./cutOver.ts"
@@ -69,6 +69,17 @@ describe("commands of a rebuild", () => {
     const { run, events } = open()
     events.control.beforeAppend = Effect.provideService(Effect.orDie(startRebuild({ ...command, rebuildId: "r2" }, act)), EventStore, events.shape).pipe(Effect.asVoid)
     expect(await run(Effect.flip(startRebuild(command, act)))).toMatchObject({ _tag: "RebuildRunningError", rebuildId: "r2" })
+  })
+})
+
+describe("two executors that claim a rebuild at the same moment", () => {
+  it("meet at the revision of the stream, and one of them is refused", async () => {
+    const { run, events } = open()
+    await run(startRebuild(command, act))
+    const claim = (executor: string) => changeRebuilds("page-views", act, (state, nowMs) => decideClaim(state, "r1", executor, 60_000, nowMs))
+    events.control.beforeAppend = Effect.provideService(Effect.orDie(claim("quicker")), EventStore, events.shape).pipe(Effect.asVoid)
+    expect(await run(Effect.flip(claim("slower")))).toMatchObject({ _tag: "RebuildStatusError", status: "planned, claimed by quicker" })
+    expect(events.stored.map(({ type }) => type)).toEqual(["rebuild.planned", "rebuild.claimed"])
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import {
-  decideAbort, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
+  decideAbort, decideClaim, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
 } from "./decide.ts"
 import { readRebuildEvent } from "./events.ts"
 import type { ParitySummary, RebuildEvent } from "./events.ts"
@@ -38,6 +38,27 @@ const ready = (over: Partial<ParitySummary> = {}) => [...built, verified(over)]
 const cutOver = (note?: string) => (state: Rebuilds | undefined) => decideCutOver(state, ID, note, NOW)
 const moved = (state: Rebuilds | undefined) => decideMoved(state, ID, 2, NOW)
 const only = (state: Rebuilds | undefined) => state?.rebuilds[0]
+
+describe("a claim", () => {
+  const claim = (executor: string, atMs: number) => (state: Rebuilds | undefined) => decideClaim(state, ID, executor, 60_000, atMs)
+
+  it("keeps others away for its time, is kept by saying so again, and changes nothing else", () => {
+    const claimed = after(...built, claim("a", NOW))
+    expect(only(claimed)).toMatchObject({ status: "verifying", claim: { executor: "a", untilMs: NOW + 60_000 } })
+    expect(claim("b", NOW + 59_999)(claimed)).toMatchObject({ _tag: "RebuildStatusError", status: "verifying, claimed by a" })
+    expect(claim("a", NOW + 29_999)(claimed)).toEqual([])
+    const kept = after(...built, claim("a", NOW), claim("a", NOW + 30_000))
+    expect(only(kept)?.claim?.untilMs).toBe(NOW + 90_000)
+    expect(claim("b", NOW + 60_000)(kept)).toMatchObject({ _tag: "RebuildStatusError" })
+    expect(only(after(...built, claim("a", NOW), claim("b", NOW + 60_000)))?.claim?.executor).toBe("b")
+  })
+
+  it("is for those that somebody has to carry on, and for what an aborted one has left", () => {
+    expect(claim("a", NOW)(after(...ready()))).toMatchObject({ _tag: "RebuildStatusError", status: "ready" })
+    expect(claim("a", NOW)(after(plan, (state) => decideAbort(state, ID, NOW)))).toHaveLength(1)
+    expect(claim("a", NOW)(undefined)).toMatchObject({ _tag: "RebuildMissingError" })
+  })
+})
 
 describe("a rebuild", () => {
   it("goes from planned through its phases to active, standby and active again, and is retired", () => {
