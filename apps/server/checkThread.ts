@@ -5,7 +5,6 @@
 import { inspect } from "node:util"
 import { Worker } from "node:worker_threads"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
-import type { BuildProgress } from "@tidemark/replay/buildGeneration"
 import type { Parity } from "@tidemark/replay/parity"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
 import type { VerifyReport } from "@tidemark/replay/verifyReport"
@@ -31,7 +30,6 @@ export type FromCheck =
   | { readonly kind: "report"; readonly report: VerifyReport }
   | { readonly kind: "audited"; readonly figures: AuditFigures; readonly difference: string | undefined }
   | { readonly kind: "journal"; readonly number: number; readonly call: JournalCall }
-  | { readonly kind: "built"; readonly progress: BuildProgress }
 
 /** What a thread is started with. `settings` is what its entry opens the engines from. */
 export interface CheckStart {

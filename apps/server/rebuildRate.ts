@@ -14,16 +14,21 @@ export interface RebuildRate {
 export const makeRebuildRate = (): RebuildRate => {
   let running: { readonly rebuildId: string; readonly samples: { readonly atMs: number; readonly processed: bigint }[] } | undefined
   let known: number | undefined
+  let isMeasured = false
   return {
     note: (rebuildId, processed, nowMs) => {
-      if (running?.rebuildId !== rebuildId) running = { rebuildId, samples: [] }
-      const { samples } = running
+      const current = running?.rebuildId === rebuildId ? running : { rebuildId, samples: [] }
+      if (current !== running) isMeasured = false
+      running = current
+      const { samples } = current
       samples.push({ atMs: nowMs, processed })
       while (samples[0] !== undefined && samples[0].atMs < nowMs - SPAN_MS) samples.shift()
       const first = samples[0]
-      if (first !== undefined && nowMs > first.atMs && processed > first.processed) known = (Number(processed - first.processed) * 1_000) / (nowMs - first.atMs)
+      if (first === undefined || nowMs <= first.atMs || processed <= first.processed) return
+      known = (Number(processed - first.processed) * 1_000) / (nowMs - first.atMs)
+      isMeasured = true
     },
-    of: (rebuildId) => (running?.rebuildId === rebuildId ? known : undefined),
+    of: (rebuildId) => (isMeasured && running?.rebuildId === rebuildId ? known : undefined),
     last: () => known,
     ended: () => void (running = undefined)
   }

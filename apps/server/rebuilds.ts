@@ -19,6 +19,7 @@ import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import { rebuildStream } from "@tidemark/domain/settings/streams"
 import { projections } from "@tidemark/projections/registry"
+import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { Parity } from "@tidemark/replay/parity"
 import { Clock, Effect, Queue } from "effect"
 import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
@@ -34,8 +35,8 @@ const RETRY_MS = 5_000
 const LEASE_MS = 60_000
 const PAGE_EVENTS = 1_000
 const WAIT_MAX_MS = 30_000
-/** Progress is told to the bus at most this often. */
-const TOLD_EVERY_MS = 500
+/** Checkpoints are read, and progress told to the bus, this often: the thread that folds has no time for it. */
+const MEASURE_EVERY_MS = 500
 
 const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
 
@@ -83,27 +84,29 @@ const tell = Effect.fn("tell")(function* (rebuildId: string) {
   yield* Effect.ignore((yield* PubSub).publish(REBUILD_TOPIC, [{ key: rebuildId, version }]))
 })
 
+/** Measures the rate from the checkpoints while the thread folds. */
+const measure = Effect.fn("measure")(function* ({ projection, generation, rebuildId }: Rebuild, lanes: readonly number[], rate: RebuildRate) {
+  let last = -1n
+  for (;;) {
+    const { processed } = yield* buildProgress({ projection, generation }, lanes)
+    rate.note(rebuildId, processed, yield* Clock.currentTimeMillis)
+    if (processed !== last) yield* tell(rebuildId)
+    last = processed
+    yield* Effect.sleep(MEASURE_EVERY_MS)
+  }
+})
+
 /** Runs the thread until it ends, or ends it. Answers why it broke off, undefined when it came to its end. */
-const carry = Effect.fn("carry")(function* ({ startCheck }: ServeOptions, rebuild: Rebuild, tenants: readonly string[], rate: RebuildRate) {
-  const { identity } = yield* EventLog
-  const services = yield* Effect.context<EventStore | PubSub>()
+const carry = Effect.fn("carry")(function* ({ startCheck }: ServeOptions, rebuild: Rebuild, lanes: readonly number[], tenants: readonly string[]) {
+  const services = yield* Effect.context<EventStore>()
   const run = Effect.runPromiseWith(services)
-  let toldMs = 0
   const take = (message: FromCheck, answer: (answer: JournalAnswer) => void): void => {
-    if (message.kind === "journal") {
-      const { number, call } = message
-      run(answerCall(rebuild, call)).then((now) => answer({ number, rebuild: now }), (cause: unknown) => answer({ number, cause: String(cause) }))
-    }
-    if (message.kind === "built") {
-      const nowMs = Date.now()
-      rate.note(rebuild.rebuildId, message.progress.processed, nowMs)
-      if (nowMs - toldMs < TOLD_EVERY_MS) return
-      toldMs = nowMs
-      void run(tell(rebuild.rebuildId))
-    }
+    if (message.kind !== "journal") return
+    const { number, call } = message
+    run(answerCall(rebuild, call)).then((now) => answer({ number, rebuild: now }), (cause: unknown) => answer({ number, cause: String(cause) }))
   }
   return yield* Effect.callback<string | undefined>((resume) => {
-    const end = startCheck({ kind: "rebuild", lanes: Array.from({ length: identity.lanes }, (_, lane) => lane), tenants }, {
+    const end = startCheck({ kind: "rebuild", lanes, tenants }, {
       message: take,
       exit: (cause) => resume(Effect.succeed(cause))
     })
@@ -145,6 +148,7 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
   const { settings, telemetry: { log } } = options
   const rate = makeRebuildRate()
   const executor = randomUUID()
+  const { identity } = yield* EventLog
   const bell = yield* Queue.sliding<true>(1)
   const services = yield* Effect.context<EventStore>()
   const claim = ({ projection, rebuildId }: Rebuild): Effect.Effect<boolean, unknown> =>
@@ -157,7 +161,9 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     if (!(yield* claim(rebuild))) return
     const { projection, generation } = rebuild
     log.info({ projection, generation, status: rebuild.status }, "a rebuild goes on")
-    const carried = carry(options, rebuild, model.tenants().map(({ tenantId }) => tenantId), rate)
+    const lanes = Array.from({ length: identity.lanes }, (_, lane) => lane)
+    const measured = Effect.andThen(Effect.ignore(measure(rebuild, lanes, rate)), Effect.never)
+    const carried = Effect.raceFirst(carry(options, rebuild, lanes, model.tenants().map(({ tenantId }) => tenantId)), measured)
     const cause = yield* settings.shared ? Effect.raceFirst(carried, keepClaim(claim(rebuild))) : carried
     rate.ended()
     if (cause === undefined) return

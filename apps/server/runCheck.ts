@@ -30,7 +30,7 @@ export const runCheck = async <E>(port: MessagePort, task: CheckTask, engines: L
         return Effect.map(verify({ full: task.full, tenants: task.tenants, progress: (line) => tell({ kind: "progress", line }) }), (report) => tell({ kind: "report", report }))
       case "rebuild":
         return carryOut({
-          journal: journalOver(port), lanes: task.lanes, tenants: task.tenants, lagMax: LAG_MAX, differencesMax: DIFFERENCES_LISTED, progress: (progress) => tell({ kind: "built", progress })
+          journal: journalOver(port), lanes: task.lanes, tenants: task.tenants, lagMax: LAG_MAX, differencesMax: DIFFERENCES_LISTED
         })
     }
   }

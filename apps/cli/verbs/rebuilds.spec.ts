@@ -1,0 +1,79 @@
+/** Rebuild verbs against a server that answers what it is told: texts, dry runs and exit codes. */
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { runProgram } from "../program.ts"
+
+const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, position: [] }
+const REBUILD = {
+  id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
+  plan: { events: "12408551", bytes: "3100000000", seconds: 67.2 as number | null }, progress: null, parity: PARITY as typeof PARITY | null
+}
+
+let [stored, mutations]: [typeof REBUILD[], string[]] = [[], []]
+let refusal: string | undefined
+const server = createServer((req, res) => {
+  let body = ""
+  req.on("data", (chunk) => (body += String(chunk)))
+  req.on("end", () => {
+    const { query, variables } = JSON.parse(body) as { query: string; variables: { dryRun?: boolean } }
+    const field = /^mutation [^{]*\{ (\w+)/.exec(query)?.[1]
+    res.setHeader("content-type", "application/json")
+    if (field !== undefined && variables.dryRun !== true) mutations.push(field)
+    if (field !== undefined && refusal !== undefined) res.end(JSON.stringify({ data: null, errors: [{ message: "no", extensions: { code: refusal } }] }))
+    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: { edges: [{ node: { key: [{ name: "currency", value: "EUR" }], start: "2026-11-22T11:58:00.000Z", resolution: "MINUTE", old: "amount 1240.00", new: "amount 1198.00", cause: "LOGIC" } }], pageInfo: { hasNextPage: false } } } } }))
+    else res.end(JSON.stringify({ data: field === undefined ? { rebuilds: stored } : { [field]: stored[0] } }))
+  })
+})
+beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+afterAll(() => new Promise((resolve) => server.close(resolve)))
+beforeEach(() => {
+  stored = [REBUILD]
+  mutations = []
+  refusal = undefined
+})
+
+const run = async (...argv: string[]) => {
+  const [data, notes]: [string[], string[]] = [[], []]
+  const exitCode = await runProgram(["rebuild", ...argv], {
+    environment: { TIDEMARK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, TIDEMARK_ADMIN_KEY: "an-admin-key-of-the-specification", TIDEMARK_DATA_DIR: "/nowhere" },
+    output: { data: (line) => data.push(line), note: (line) => notes.push(line) },
+    readStdin: async () => "", explain: () => [], logs: () => { throw new Error("not asked for") }
+  })
+  return { exitCode, out: data.join("\n"), notes: notes.join("\n") }
+}
+
+describe("tidemark rebuild", () => {
+  it("says what it would do and changes nothing without --yes", async () => {
+    expect(await run("start", "revenue", "--reason", "add refunds")).toMatchObject({ exitCode: 0, out: "plan      12 408 551 events · 3.1 GB · ~68 s · writes gen 8 beside gen 7", notes: expect.stringContaining("add --yes") as string })
+    expect(await run("cutover", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would serve generation 8 of revenue instead of 7\./) as string })
+    expect(await run("abort", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would abort/) as string })
+    stored = [{ ...REBUILD, status: "ACTIVE" }]
+    expect(await run("rollback", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would serve generation 7 of revenue instead of 8\./) as string })
+    expect(mutations).toEqual([])
+  })
+
+  it("ends with 3 where the generations differ and shows how", async () => {
+    expect(await run("start", "revenue", "--reason", "add refunds", "--wait", "--yes")).toMatchObject({
+      exitCode: 3, out: "parity    compared 1 440 · equal 1 432 · differ 6 · only gen 8: 2", notes: expect.stringContaining("next: tidemark rebuild diff revenue") as string
+    })
+    expect(await run("diff", "revenue")).toMatchObject({ exitCode: 3, out: expect.stringMatching(/^KEY .* GEN 7 .* GEN 8 .*\nEUR .* amount 1240.00 .* amount 1198.00 .* same$/m) as string })
+    refusal = "PARITY_DIFFERS"
+    expect((await run("cutover", "revenue", "--yes")).exitCode).toBe(3)
+    expect(mutations).toEqual(["startRebuild", "cutOver"])
+  })
+
+  it("ends with 4 where the new generation is not caught up, and with 2 without a reason", async () => {
+    refusal = "TARGET_BEHIND"
+    expect((await run("cutover", "revenue", "--yes")).exitCode).toBe(4)
+    stored = [{ ...REBUILD, status: "BUILDING", parity: null }]
+    expect(await run("cutover", "revenue", "--yes")).toMatchObject({ exitCode: 4, notes: expect.stringContaining("is not caught up: it is building") as string })
+    expect((await run("start", "revenue", "--yes")).exitCode).toBe(2)
+    expect(mutations).toEqual(["cutOver"])
+  })
+
+  it("ends with 1 where the rebuild has failed, and says why", async () => {
+    stored = [{ ...REBUILD, status: "FAILED", error: "DISK: full", parity: null }]
+    expect(await run("start", "revenue", "--reason", "x", "--wait", "--yes")).toMatchObject({ exitCode: 1, notes: expect.stringContaining("The rebuild is failed: DISK: full") as string })
+  })
+})
