@@ -189,4 +189,33 @@ describe("the dashboard in a browser", () => {
     await page.reload()
     await expect.poll(() => number(page), POLL).toBe("4")
   })
+
+  it("rebuilds a projection beside the live one by keyboard: plan, parity, cut over, roll back; both themes, narrow and wide", async () => {
+    const { dashboard, ingest } = await start()
+    await sendMany(ingest, 5)
+    const { page, faults } = await open(`${dashboard}?v=1&page=projections&projection=page-views`)
+    await page.getByLabel("Reason").fill("the same again")
+    await page.keyboard.press("Enter")
+    await page.getByText(/events · .* The live generation serves meanwhile/).waitFor()
+    await page.getByRole("button", { name: "Start the rebuild" }).press("Enter")
+    const cutOver = page.getByRole("button", { name: "Cut over to generation 2" })
+    await expect.poll(() => cutOver.isEnabled(), { ...POLL, timeout: 60_000 }).toBe(true)
+    expect(await page.getByText(/Parity at/).textContent()).toMatch(/differ 0 · only old 0 · only new 0/)
+    await cutOver.press("Enter")
+    const rollBack = page.getByRole("button", { name: "Roll back to generation 1" })
+    await rollBack.waitFor()
+    const generation = page.getByRole("row", { name: /page-views/ }).getByRole("cell").first()
+    await expect.poll(() => generation.textContent(), POLL).toBe("2")
+    await rollBack.press("Enter")
+    await expect.poll(() => generation.textContent(), POLL).toBe("1")
+    for (const colorScheme of ["light", "dark"] as const) {
+      for (const width of [360, 768, 1366]) {
+        const other = await open(`${dashboard}?v=1&page=projections&projection=page-views`, { colorScheme, viewport: { width, height: 800 } })
+        await other.page.getByRole("heading", { name: /Generation 1 · serving/ }).waitFor()
+        expect([colorScheme, width, await other.page.evaluate("document.documentElement.scrollWidth - innerWidth"), other.faults]).toEqual([colorScheme, width, 0, []])
+        await other.page.context().close()
+      }
+    }
+    expect(faults).toEqual([])
+  })
 })

@@ -72,7 +72,7 @@ const sessionAnswer = ({ signIn, version }: OperatorOptions) => async (request: 
   const { keys } = signIn
   const tenants = Object.entries(keys).flatMap(([name, { read, write }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }) }]))
   if (tenants.length === 0) return problemAnswer({ status: 404, code: "not-found", detail: "no read key is known here", hint: "open the dashboard and give a read key" })
-  return jsonAnswer(200, { readKey: keys["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: keys["default"]?.write, version })
+  return jsonAnswer(200, { readKey: keys["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: keys["default"]?.write, adminKey: keys["default"]?.admin, version })
 }
 
 /** By path. */

@@ -4,20 +4,14 @@
  * Each subscription continues from the position of the answer on screen; after a reconnect it continues from the
  * position reached. What cannot be folded (RESYNC, a new generation) makes the question be asked again.
  */
-import { CloseCode, createClient } from "graphql-ws"
 import { applyChange, outdated } from "../model/order.ts"
+import { openSocket, persist } from "./socket.ts"
 import { AHEAD_WINDOWS, EVENT_TAIL, oldestStartOf, SERIES_CHANGED, seriesOptions, seriesVariables, TOP_PAGES } from "./questions.ts"
 import type { QueryClient, QueryKey } from "@tanstack/react-query"
-import type { Client } from "graphql-ws"
 import type { LoggedEvent, PartitionOffset, Series, SeriesChange } from "../model/answer.ts"
-import type { Connection } from "../model/freshness.ts"
 import type { Api } from "./graphql.ts"
 import type { SeriesQuestion } from "./questions.ts"
-
-export interface ConnectionStatus {
-  readonly connection: Connection
-  readonly lostAtMs: number | undefined
-}
+import type { ConnectionStatus } from "./socket.ts"
 
 export interface LiveFeed {
   /** Follows a question whose answer is in the cache. Returns the way to stop. */
@@ -36,41 +30,8 @@ export interface LiveFeedOptions {
 const COMMIT_MS = 250
 const UNFOCUSED_COMMIT_MS = 1_000
 const TOP_REFRESH_MS = 5_000
-const RETRY_MS = 5_000
-const BACK_OFF_MS_MAX = 4_000
 const EVENTS_PENDING_MAX = 500
 const CHANGES_PENDING_MAX = 500
-const NORMAL_CLOSURE = 1000
-const REFUSED: readonly number[] = [CloseCode.Unauthorized, CloseCode.Forbidden]
-
-const backOff = (retries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.min(BACK_OFF_MS_MAX, 300 * 2 ** retries) * (0.5 + Math.random() / 2)))
-
-const isRefusal = (reason: unknown): boolean => reason instanceof CloseEvent && REFUSED.includes(reason.code)
-
-const connect = (options: LiveFeedOptions): Client => {
-  let lostAtMs: number | undefined
-  const { onStatus } = options
-  return createClient({
-    url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
-    connectionParams: { authorization: `Bearer ${options.api.readKey}` },
-    keepAlive: 10_000,
-    retryAttempts: Infinity,
-    retryWait: backOff,
-    shouldRetry: (reason) => !isRefusal(reason),
-    on: {
-      connected: () => {
-        lostAtMs = undefined
-        onStatus({ connection: "connected", lostAtMs })
-      },
-      closed: (event) => {
-        if (event instanceof CloseEvent && event.code === NORMAL_CLOSURE) return
-        lostAtMs ??= Date.now()
-        onStatus({ connection: "reconnecting", lostAtMs })
-      }
-    }
-  })
-}
 
 interface Pending {
   readonly question: SeriesQuestion
@@ -118,38 +79,9 @@ const makeCommitter = (options: LiveFeedOptions, pending: Map<SeriesQuestion, Pe
   }
 }
 
-/** Subscribes until stopped; a subscription the server ends is opened again after the question was asked again. */
-const persist = <T>(client: Client, payload: { query: string; variables?: Record<string, unknown> }, take: (data: T) => void, again: () => void): (() => void) => {
-  let stopped = false
-  let dispose = (): void => undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const open = (): void => {
-    dispose = client.subscribe<T>(payload, {
-      next: ({ data }) => {
-        if (data !== null && data !== undefined) take(data)
-      },
-      error: (reason) => reopen(reason),
-      complete: () => reopen(undefined)
-    })
-  }
-  const reopen = (reason: unknown): void => {
-    if (stopped || isRefusal(reason)) return
-    timer = setTimeout(() => {
-      again()
-      open()
-    }, RETRY_MS)
-  }
-  open()
-  return () => {
-    stopped = true
-    clearTimeout(timer)
-    dispose()
-  }
-}
-
 /** Opens the connection and the event tail. */
 export const openLiveFeed = (options: LiveFeedOptions): LiveFeed => {
-  const client = connect(options)
+  const client = openSocket(options.api, options.onStatus)
   const pending = new Map<SeriesQuestion, Pending>()
   const events: LoggedEvent[] = []
   const timer = setInterval(makeCommitter(options, pending, events), COMMIT_MS)

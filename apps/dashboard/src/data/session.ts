@@ -11,8 +11,9 @@ export interface Tenant {
 
 export interface Session {
   readonly tenants: readonly Tenant[]
-  /** Write key of tenant `default`, where the server hands it out. */
+  /** Write and admin key of tenant `default`, where the server hands them out. */
   readonly writeKey?: string
+  readonly adminKey?: string
   readonly version?: string
 }
 
@@ -49,6 +50,7 @@ export const loadSession = async (): Promise<Session | undefined> => {
   return {
     tenants,
     ...(answer.writeKey === undefined ? {} : { writeKey: answer.writeKey }),
+    ...(answer.adminKey === undefined ? {} : { adminKey: answer.adminKey }),
     ...(answer.version === undefined ? {} : { version: answer.version })
   }
 }

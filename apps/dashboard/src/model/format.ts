@@ -83,3 +83,12 @@ export const formatPayload = (data: unknown, max = 160): string => {
   const text = Object.entries(data).map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`).join("  ")
   return text.length > max ? `${text.slice(0, max - 1)}…` : text
 }
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"] as const
+
+/** `3.1 GB`, in powers of 1000. */
+export const formatBytes = (bytes: number): string => {
+  let [value, unit] = [bytes, 0]
+  while (value >= 1_000 && unit < BYTE_UNITS.length - 1) [value, unit] = [value / 1_000, unit + 1]
+  return `${unit === 0 ? value : value.toFixed(1)} ${BYTE_UNITS[unit] ?? ""}`
+}

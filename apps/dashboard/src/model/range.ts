@@ -57,9 +57,16 @@ export const ticksOf = (range: RangeSpec, span: Span, widthPx: number, gapPxMin 
   return ticks
 }
 
+/** The pages: numbers now, and how they are made. */
+export const PAGES = ["home", "projections"] as const
+export type PageName = (typeof PAGES)[number]
+
 export interface PageState {
   readonly tenant: string | undefined
   readonly range: RangeName
+  readonly page: PageName
+  /** The projection whose generations are shown. */
+  readonly projection: string | undefined
 }
 
 const isRange = (value: string | null): value is RangeName => value !== null && Object.hasOwn(RANGES, value)
@@ -68,7 +75,8 @@ const isRange = (value: string | null): value is RangeName => value !== null && 
 export const parsePageState = (search: string): PageState => {
   const params = new URLSearchParams(search)
   const range = params.get("range")
-  return { tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h" }
+  const page = PAGES.find((name) => name === params.get("page")) ?? "home"
+  return { tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined }
 }
 
 /** The query string for a page state, with the version of its grammar first. */
@@ -76,5 +84,7 @@ export const formatPageState = (state: PageState): string => {
   const params = new URLSearchParams({ v: "1" })
   if (state.tenant !== undefined) params.set("tenant", state.tenant)
   params.set("range", state.range)
+  if (state.page !== "home") params.set("page", state.page)
+  if (state.page === "projections" && state.projection !== undefined) params.set("projection", state.projection)
   return `?${params.toString()}`
 }

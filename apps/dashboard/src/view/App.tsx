@@ -45,5 +45,5 @@ export const App = () => {
   }
   if (current === undefined || tenant === undefined) return <SignIn onKey={signIn} />
   const ownKey = tenant.name === "own"
-  return <Dashboard key={`${tenant.name} ${tenant.readKey}`} session={current} tenant={tenant} range={page.range} go={go} signOut={ownKey ? signOut : undefined} />
+  return <Dashboard key={`${tenant.name} ${tenant.readKey}`} session={current} tenant={tenant} page={page} go={go} signOut={ownKey ? signOut : undefined} />
 }

@@ -1,4 +1,4 @@
-/** The one page: what happens now, and the proof behind every number. */
+/** The pages: what happens now, how it is made, and the proof behind every number. */
 import { useMemo, useState } from "react"
 import { freshnessOf } from "../model/freshness.ts"
 import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
@@ -10,6 +10,7 @@ import { FirstEvent } from "./FirstEvent.tsx"
 import { useShortcuts } from "./keyboard.ts"
 import { useLive, useLiveSeries } from "./live.ts"
 import { PageViews } from "./PageViews.tsx"
+import { Projections } from "./Projections.tsx"
 import { ProvenanceContext } from "./provenance.ts"
 import { ProvenanceDialog } from "./ProvenanceDialog.tsx"
 import { StatusDialog } from "./StatusDialog.tsx"
@@ -17,6 +18,7 @@ import { toggleTheme } from "./theme.ts"
 import { Tiles } from "./Tiles.tsx"
 import { TopBar } from "./TopBar.tsx"
 import { TopPages } from "./TopPages.tsx"
+import type { ReactNode } from "react"
 import type { Api } from "../data/graphql.ts"
 import type { SeriesQuestion } from "../data/questions.ts"
 import type { Session, Tenant } from "../data/session.ts"
@@ -31,7 +33,7 @@ const BANNER_AFTER_MS = 3_000
 export interface DashboardProps {
   readonly session: Session
   readonly tenant: Tenant
-  readonly range: RangeName
+  readonly page: PageState
   readonly go: (state: PageState) => void
   readonly signOut: (() => void) | undefined
 }
@@ -49,6 +51,8 @@ const questionsOf = (range: RangeName): Questions => ({
   revenue: { projection: "revenue", measures: ["orders", "amount"], range, wide: false, breakdownBy: "currency" },
   events: { projection: "event-counts", measures: ["events"], range, wide: false, breakdownBy: "type" }
 })
+
+type Answers = ReturnType<typeof useAnswers>
 
 const useAnswers = (api: Api, live: Live, range: RangeName) => {
   const questions = useMemo(() => questionsOf(range), [range])
@@ -81,16 +85,45 @@ const pressFocusedNumber = (): void => {
 /** Two clocks: one that stops while paused (the view), one that never does (the connection). */
 const useClocks = (paused: boolean): { readonly viewMs: number; readonly wallMs: number } => ({ viewMs: useNow(paused), wallMs: useNow(false) })
 
-export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProps) => {
+interface NumbersProps {
+  readonly api: Api
+  readonly live: Live
+  readonly answers: Answers
+  readonly range: RangeName
+  readonly viewMs: number
+  /** What a tenant without events is shown first. */
+  readonly firstEvent: ReactNode
+}
+
+/** What happens now. */
+const Numbers = ({ api, live, answers, range, viewMs, firstEvent }: NumbersProps) => {
+  const { questions, views, visitors, revenue, events } = answers
+  const spec = RANGES[range]
+  const span = spanAt(spec, viewMs)
+  return (
+    <>
+      {firstEvent}
+      <Tiles views={{ query: views, question: questions.views }} visitors={{ query: visitors, question: questions.visitors }} revenue={{ query: revenue, question: questions.revenue }} events={{ query: events, question: questions.events }} range={spec} span={span} wideSpan={wideSpanAt(spec, viewMs)} />
+      <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} />
+      <div className="columns-2">
+        <TopPages api={api} range={spec} />
+        <EventTypes query={events} question={questions.events} range={spec} span={span} />
+      </div>
+      <EventTail live={live} />
+    </>
+  )
+}
+
+export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps) => {
+  const { range } = page
   const api = useMemo<Api>(() => ({ tenant: tenant.name, readKey: tenant.readKey }), [tenant])
+  const admin = useMemo<Api | undefined>(() => (session.adminKey === undefined ? undefined : { tenant: "default", readKey: session.adminKey }), [session])
   const live = useLive(api)
-  const { questions, views, visitors, revenue, events } = useAnswers(api, live, range)
+  const answers = useAnswers(api, live, range)
   const { viewMs, wallMs } = useClocks(live.paused)
   const [statusShown, setStatusShown] = useState(false)
   const [subject, setSubject] = useState<{ readonly subject: Subject; readonly openedAtMs: number }>()
-  const spec = RANGES[range]
-  const span = spanAt(spec, viewMs)
-  const watermark = views.data?.watermark ?? null
+  const watermark = answers.views.data?.watermark ?? null
   const lost = live.status.connection === "reconnecting" && wallMs - (live.status.lostAtMs ?? wallMs) > BANNER_AFTER_MS
   const firstEvent = live.tailKnown && live.tail.rows.length === 0 && live.tail.waiting.length === 0
   const writeKey = tenant.writeKey ?? session.writeKey
@@ -99,17 +132,11 @@ export const Dashboard = ({ session, tenant, range, go, signOut }: DashboardProp
   return (
     <ProvenanceContext value={explain}>
       <a className="skip" href="#content">Skip to the numbers</a>
-      <TopBar tenants={session.tenants} tenant={tenant.name} range={range} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} nowMs={wallMs} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
+      <TopBar tenants={session.tenants} tenant={tenant.name} page={page} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} nowMs={wallMs} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
       <main id="content" className={lost ? "page lost" : "page"}>
         {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
-        {firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null}
-        <Tiles views={{ query: views, question: questions.views }} visitors={{ query: visitors, question: questions.visitors }} revenue={{ query: revenue, question: questions.revenue }} events={{ query: events, question: questions.events }} range={spec} span={span} wideSpan={wideSpanAt(spec, viewMs)} />
-        <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} />
-        <div className="columns-2">
-          <TopPages api={api} range={spec} />
-          <EventTypes query={events} question={questions.events} range={spec} span={span} />
-        </div>
-        <EventTail live={live} />
+        {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={viewMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
+          : <Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} />}
       </main>
       <footer className="foot">
         <span>Tidemark {session.version ?? ""}</span>

@@ -1,16 +1,16 @@
 /** Who, when, how fresh: tenant, range, freshness, pause and theme. */
 import { useId } from "react"
 import { formatClockSeconds, formatDuration } from "../model/format.ts"
-import { RANGES } from "../model/range.ts"
+import { formatPageState, PAGES, RANGES } from "../model/range.ts"
 import { toggleTheme } from "./theme.ts"
 import type { Tenant } from "../data/session.ts"
 import type { Freshness } from "../model/freshness.ts"
-import type { PageState, RangeName } from "../model/range.ts"
+import type { PageName, PageState } from "../model/range.ts"
 
 export interface TopBarProps {
   readonly tenants: readonly Tenant[]
   readonly tenant: string
-  readonly range: RangeName
+  readonly page: PageState
   readonly freshness: Freshness
   readonly watermark: string | null
   readonly nowMs: number
@@ -27,6 +27,20 @@ const Brand = () => (
   </span>
 )
 
+const PAGE_LABELS: Readonly<Record<PageName, string>> = { home: "Numbers", projections: "Projections" }
+
+const Pages = ({ page, go }: Pick<TopBarProps, "page" | "go">) => (
+  <nav className="pages" aria-label="Pages">
+    {PAGES.map((name) => (
+      <a key={name} href={formatPageState({ ...page, page: name })} aria-current={page.page === name ? "page" : undefined} onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+        event.preventDefault()
+        go({ ...page, page: name })
+      }}>{PAGE_LABELS[name]}</a>
+    ))}
+  </nav>
+)
+
 const FreshnessPill = ({ freshness, watermark, nowMs }: Pick<TopBarProps, "freshness" | "watermark" | "nowMs">) => (
   <div className={`pill ${freshness.kind}`} title={freshness.detail} role="group" aria-label={`Freshness: ${freshness.label}. ${freshness.detail}`}>
     <span className="pill-icon" aria-hidden="true" />
@@ -35,27 +49,30 @@ const FreshnessPill = ({ freshness, watermark, nowMs }: Pick<TopBarProps, "fresh
   </div>
 )
 
-export const TopBar = ({ tenants, tenant, range, freshness, watermark, nowMs, paused, go, togglePause, signOut }: TopBarProps) => {
+export const TopBar = ({ tenants, tenant, page, freshness, watermark, nowMs, paused, go, togglePause, signOut }: TopBarProps) => {
   const id = useId()
   return (
     <header className="top-bar">
       <Brand />
+      <Pages page={page} go={go} />
       <FreshnessPill freshness={freshness} watermark={watermark} nowMs={nowMs} />
       <div className="controls">
         {tenants.length < 2 ? null : (
           <label className="field" htmlFor={id}>
             <span className="visually-hidden">Tenant</span>
-            <select id={id} value={tenant} onChange={(event) => go({ tenant: event.target.value, range })}>
+            <select id={id} value={tenant} onChange={(event) => go({ ...page, tenant: event.target.value })}>
               {tenants.map(({ name }) => <option key={name} value={name}>{name}</option>)}
             </select>
           </label>
         )}
-        <div className="segmented" role="group" aria-label="Range">
-          {Object.values(RANGES).map(({ name, label }) => (
-            <button key={name} type="button" aria-pressed={name === range} aria-label={label} onClick={() => go({ tenant, range: name })}>{name.replace(/(\d+)/, "$1 ")}</button>
-          ))}
-        </div>
-        <button type="button" className="small" aria-pressed={paused} onClick={togglePause}>{paused ? "Resume" : "Pause"}</button>
+        {page.page !== "home" ? null : (
+          <div className="segmented" role="group" aria-label="Range">
+            {Object.values(RANGES).map(({ name, label }) => (
+              <button key={name} type="button" aria-pressed={name === page.range} aria-label={label} onClick={() => go({ ...page, tenant, range: name })}>{name.replace(/(\d+)/, "$1 ")}</button>
+            ))}
+          </div>
+        )}
+        {page.page !== "home" ? null : <button type="button" className="small" aria-pressed={paused} onClick={togglePause}>{paused ? "Resume" : "Pause"}</button>}
         <button type="button" className="small icon" onClick={toggleTheme} aria-label="Switch between light and dark" title="Light or dark (d)">◐</button>
         {signOut === undefined ? null : <button type="button" className="small" onClick={signOut}>Sign out</button>}
       </div>

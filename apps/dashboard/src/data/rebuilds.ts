@@ -1,0 +1,89 @@
+/** Projections, their rebuilds and what may be done to them. Changing anything needs an admin key. */
+import { queryOptions } from "@tanstack/react-query"
+import { ask } from "./graphql.ts"
+import type { PartitionOffset } from "../model/answer.ts"
+import type { Difference, Rebuild } from "../model/rebuild.ts"
+import type { Api } from "./graphql.ts"
+
+export interface Projection {
+  readonly name: string
+  readonly version: number
+  readonly generation: number
+  readonly pointerVersion: number
+  readonly status: "LIVE" | "HALTED"
+  readonly definitionHash: string
+  readonly lagEvents: string
+  readonly lateEvents: string
+  readonly deadLetters: string
+  readonly watermark: string | null
+  readonly position: readonly PartitionOffset[]
+  readonly halts: readonly { readonly code: string; readonly detail: string }[]
+}
+
+const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt plan { events bytes seconds }
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew accepted position { partition offset } }`
+
+export const REBUILD_PROGRESS = `subscription Progress($id: ID!) { rebuildProgress(id: $id) { ${REBUILD} } }`
+
+const REFRESH_MS = 2_000
+
+/** Every projection, asked again every two seconds while it is shown: lag and watermark move with every record. */
+export const projectionsOptions = (api: Api) =>
+  queryOptions({
+    queryKey: ["projections", api.tenant] as const,
+    queryFn: async ({ signal }): Promise<readonly Projection[]> =>
+      (await ask<{ projections: readonly Projection[] }>(api, "{ projections { name version generation pointerVersion status definitionHash lagEvents lateEvents deadLetters watermark position { partition offset } halts { code detail } } }", {}, signal)).projections,
+    refetchInterval: REFRESH_MS
+  })
+
+export const rebuildsKey = (projection: string) => ["rebuilds", projection] as const
+
+/** Rebuilds of one projection, newest first. */
+export const rebuildsOptions = (api: Api, projection: string) =>
+  queryOptions({
+    queryKey: rebuildsKey(projection),
+    queryFn: async ({ signal }): Promise<readonly Rebuild[]> => {
+      const { rebuilds } = await ask<{ rebuilds: readonly Rebuild[] }>(api, `query Rebuilds($projection: String) { rebuilds(projection: $projection) { ${REBUILD} } }`, { projection }, signal)
+      return rebuilds.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))
+    }
+  })
+
+export interface DifferencePage {
+  readonly edges: readonly { readonly node: Difference }[]
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+}
+
+const DIFFERENCES = `query Differences($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
+  edges { node { key { name value } start resolution old new cause firstDivergingEvent { partition offset type } } } pageInfo { hasNextPage endCursor } } } }`
+
+/** The windows that differ, the first 200. */
+export const differencesOptions = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: ["differences", id] as const,
+    queryFn: async ({ signal }): Promise<DifferencePage> => {
+      const { rebuild } = await ask<{ rebuild: { differences: DifferencePage } | null }>(api, DIFFERENCES, { id, first: 200 }, signal)
+      return rebuild?.differences ?? { edges: [], pageInfo: { hasNextPage: false, endCursor: null } }
+    }
+  })
+
+const mutate = async (admin: Api, field: string, signature: string, args: string, variables: object): Promise<Rebuild> => {
+  const answer = await ask<Readonly<Record<string, Rebuild>>>(admin, `mutation Change${signature} { ${field}${args} { ${REBUILD} } }`, variables)
+  const rebuild = answer[field]
+  if (rebuild === undefined) throw new Error(`The server answered ${field} without a rebuild.`)
+  return rebuild
+}
+
+/** With `dryRun` nothing is written: the answer is the plan. */
+export const startRebuild = (admin: Api, projection: string, reason: string, dryRun: boolean): Promise<Rebuild> =>
+  mutate(admin, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean)", "(projection: $projection, reason: $reason, dryRun: $dryRun)", { projection, reason, dryRun })
+
+export type Step = "pauseRebuild" | "resumeRebuild" | "abortRebuild"
+
+export const changeRebuild = (admin: Api, step: Step, id: string): Promise<Rebuild> => mutate(admin, step, "($id: ID!)", "(id: $id)", { id })
+
+/** `note`: why the differences are right; null when there are none. */
+export const cutOver = (admin: Api, id: string, note: string | null): Promise<Rebuild> =>
+  mutate(admin, "cutOver", "($id: ID!, $note: String)", "(id: $id, acceptDifferences: $note)", { id, note })
+
+export const rollBack = (admin: Api, projection: string): Promise<Rebuild> =>
+  mutate(admin, "rollBack", "($projection: String!)", "(projection: $projection)", { projection })

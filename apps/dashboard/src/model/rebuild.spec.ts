@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest"
+import { actionsOf, differencesOf, ratioOf } from "./rebuild.ts"
+import type { Parity, Rebuild } from "./rebuild.ts"
+
+const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", accepted: null, position: [] }
+const rebuild = (over: Partial<Rebuild>): Rebuild => ({
+  id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null,
+  startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
+})
+
+describe("what may be done to a rebuild", () => {
+  it("keeps the cut-over locked and says why until parity was compared", () => {
+    expect(actionsOf(rebuild({}))).toMatchObject({ cutOver: false, locked: "it is not verified yet", pause: true, abort: true, rollBack: false })
+    expect(actionsOf(rebuild({ status: "READY" }))).toMatchObject({ cutOver: false, locked: "parity has not been compared" })
+    expect(actionsOf(rebuild({ status: "READY", parity: equal }))).toMatchObject({ cutOver: true, needsNote: false, locked: undefined })
+  })
+
+  it("asks for a note when windows differ, in whichever way, and not again once they are accepted", () => {
+    for (const over of [{ differ: "6" }, { onlyOld: "1" }, { onlyNew: "2" }]) {
+      expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, ...over } }))).toMatchObject({ cutOver: true, needsNote: true })
+      expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, ...over, accepted: "refunds count now" } })).needsNote).toBe(false)
+    }
+    expect(differencesOf({ ...equal, differ: "6", onlyOld: "1", onlyNew: "2" })).toBe(9n)
+  })
+
+  it("offers the way back while the old generation stands by, and nothing once it is over", () => {
+    expect(actionsOf(rebuild({ status: "ACTIVE", parity: equal }))).toMatchObject({ rollBack: true, abort: false, pause: false })
+    expect(actionsOf(rebuild({ status: "ABORTED" }))).toMatchObject({ rollBack: false, abort: false, pause: false, resume: false, cutOver: false })
+    expect(actionsOf(rebuild({ status: "FAILED" }))).toMatchObject({ resume: true, abort: true })
+  })
+
+  it("never shows more progress than there is", () => {
+    expect(ratioOf(rebuild({}))).toBe(0)
+    expect(ratioOf(rebuild({ progress: { processed: "50", total: "200", eventsPerSecond: 1, etaSeconds: null } }))).toBe(0.25)
+    expect(ratioOf(rebuild({ progress: { processed: "201", total: "200", eventsPerSecond: 1, etaSeconds: 0 } }))).toBe(1)
+  })
+})

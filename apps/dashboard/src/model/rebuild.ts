@@ -1,0 +1,105 @@
+/**
+ * A rebuild as the console shows it: where it stands, what may be done, and why the cut-over is locked. Pure.
+ */
+import type { Dimension, PartitionOffset } from "./answer.ts"
+
+export type RebuildStatus =
+  | "PLANNED" | "PREPARING" | "BUILDING" | "CATCHING_UP" | "VERIFYING" | "READY" | "ACTIVE" | "STANDBY" | "RETIRED" | "PAUSED" | "FAILED" | "ABORTED"
+
+export interface Parity {
+  readonly compared: string
+  readonly equal: string
+  readonly differ: string
+  readonly onlyOld: string
+  readonly onlyNew: string
+  readonly accepted: string | null
+  readonly position: readonly PartitionOffset[]
+}
+
+export interface Rebuild {
+  readonly id: string
+  readonly projection: string
+  readonly status: RebuildStatus
+  readonly generation: number | null
+  readonly fromGeneration: number | null
+  readonly reason: string
+  readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
+  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
+  readonly parity: Parity | null
+  readonly error: string | null
+  readonly startedAt: string
+  readonly finishedAt: string | null
+}
+
+export interface Difference {
+  readonly key: readonly Dimension[]
+  readonly start: string
+  readonly resolution: string
+  readonly old: string | null
+  readonly new: string | null
+  readonly cause: "LOGIC" | "INPUT"
+  readonly firstDivergingEvent: { readonly partition: number; readonly offset: string; readonly type: string } | null
+}
+
+/** The way of a rebuild that nothing disturbs. */
+export const PHASES = ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY", "ACTIVE", "STANDBY", "RETIRED"] as const
+
+const LABELS: Readonly<Record<RebuildStatus, string>> = {
+  PLANNED: "Planned", PREPARING: "Preparing", BUILDING: "Building", CATCHING_UP: "Catching up", VERIFYING: "Verifying", READY: "Ready", ACTIVE: "Serving",
+  STANDBY: "Standby", RETIRED: "Retired", PAUSED: "Paused", FAILED: "Failed", ABORTED: "Aborted"
+}
+
+export const labelOf = (status: RebuildStatus): string => LABELS[status]
+
+/** Nothing will happen to it any more, and it holds no generation. */
+export const isOver = ({ status }: Rebuild): boolean => status === "RETIRED" || status === "ABORTED"
+
+/** It reads the log or waits to be allowed to. */
+export const isRunning = ({ status }: Rebuild): boolean => ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY", "PAUSED", "FAILED"].includes(status)
+
+export interface Actions {
+  readonly pause: boolean
+  readonly resume: boolean
+  readonly abort: boolean
+  readonly cutOver: boolean
+  readonly rollBack: boolean
+  /** Differences have to be accepted with a note before the cut-over. */
+  readonly needsNote: boolean
+  /** Why the cut-over is locked; undefined when it is not. */
+  readonly locked: string | undefined
+}
+
+const isZero = (text: string): boolean => BigInt(text) === 0n
+
+/** Windows that are not the same in both generations. */
+export const differencesOf = ({ differ, onlyOld, onlyNew }: Parity): bigint => BigInt(differ) + BigInt(onlyOld) + BigInt(onlyNew)
+
+const lockOf = ({ status, parity }: Rebuild): string | undefined => {
+  if (status === "READY") return parity === null ? "parity has not been compared" : undefined
+  if (status === "FAILED") return "it failed"
+  if (status === "PAUSED") return "it is paused"
+  if (status === "STANDBY") return "it is on standby: roll back to serve it again"
+  if (isRunning({ status } as Rebuild)) return "it is not verified yet"
+  return "it is over"
+}
+
+/** What may be done to a rebuild now. */
+export const actionsOf = (rebuild: Rebuild): Actions => {
+  const { status, parity } = rebuild
+  const locked = lockOf(rebuild)
+  return {
+    pause: ["PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY"].includes(status),
+    resume: status === "PAUSED" || status === "FAILED",
+    abort: isRunning(rebuild),
+    cutOver: locked === undefined,
+    rollBack: status === "ACTIVE" && rebuild.fromGeneration !== null,
+    needsNote: parity !== null && parity.accepted === null && !isZero(String(differencesOf(parity))),
+    locked
+  }
+}
+
+/** Share of the records read, 0 to 1. */
+export const ratioOf = ({ progress }: Rebuild): number => {
+  const total = Number(progress?.total ?? 0)
+  return total === 0 ? 0 : Math.min(1, Number(progress?.processed ?? 0) / total)
+}

@@ -1,0 +1,62 @@
+/** The generation being built: its phase, its errors above its progress, its parity, and what may be done to it. */
+import { differencesOf, isRunning, labelOf, PHASES, ratioOf } from "../model/rebuild.ts"
+import { formatDecimal, formatDuration, formatNumber } from "../model/format.ts"
+import { Differences } from "./Differences.tsx"
+import { RebuildActions } from "./RebuildActions.tsx"
+import type { Api } from "../data/graphql.ts"
+import type { Parity, Rebuild } from "../model/rebuild.ts"
+
+export interface CurrentProps {
+  readonly api: Api
+  readonly admin: Api | undefined
+  readonly rebuild: Rebuild
+  readonly changed: (rebuild: Rebuild) => void
+}
+
+const Track = ({ rebuild }: { readonly rebuild: Rebuild }) => {
+  const at = PHASES.findIndex((phase) => phase === rebuild.status)
+  return (
+    <ol className="track" aria-label={`Phase: ${labelOf(rebuild.status)}`}>
+      {PHASES.map((phase, index) => (
+        <li key={phase} className={index === at ? "now" : index < at ? "done" : undefined} aria-current={index === at ? "step" : undefined}>{labelOf(phase)}</li>
+      ))}
+    </ol>
+  )
+}
+
+const Progress = ({ rebuild }: { readonly rebuild: Rebuild }) => {
+  const { progress } = rebuild
+  if (progress === null || !isRunning(rebuild)) return null
+  const ratio = ratioOf(rebuild)
+  return (
+    <div className="rebuild-progress">
+      <div className="progress" role="progressbar" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.floor(ratio * 100)} aria-label="Records read"><span style={{ inlineSize: `${ratio * 100}%` }} /></div>
+      <p className="note">{formatDecimal(progress.processed)} of {formatDecimal(progress.total)} records ({(ratio * 100).toFixed(1)} %) · {formatNumber(Math.round(progress.eventsPerSecond))} events/s{progress.etaSeconds === null ? "" : ` · about ${formatDuration(progress.etaSeconds * 1_000)} left`}</p>
+    </div>
+  )
+}
+
+const ParityLine = ({ parity }: { readonly parity: Parity }) => {
+  const differing = differencesOf(parity)
+  const at = parity.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)
+  return (
+    <p className={differing === 0n ? "verdict holds" : "verdict fails"}>
+      <span aria-hidden="true">{differing === 0n ? "✓" : "!"}</span>
+      Parity at #{formatDecimal(String(at))}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
+      {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
+    </p>
+  )
+}
+
+export const CurrentRebuild = ({ api, admin, rebuild, changed }: CurrentProps) => (
+  <div className="generation green">
+    <h3>Generation {rebuild.generation ?? "–"} · {labelOf(rebuild.status).toLowerCase()}</h3>
+    <p className="note">{rebuild.reason}</p>
+    {rebuild.error === null ? null : <p className="failure" role="alert">{rebuild.error}</p>}
+    <Track rebuild={rebuild} />
+    <Progress rebuild={rebuild} />
+    {rebuild.parity === null ? null : <ParityLine parity={rebuild.parity} />}
+    {rebuild.parity === null || differencesOf(rebuild.parity) === 0n ? null : <Differences api={api} rebuild={rebuild} />}
+    <RebuildActions admin={admin} rebuild={rebuild} changed={changed} />
+  </div>
+)

@@ -1,0 +1,98 @@
+/** Generations of one projection: what serves, what is being built beside it, whether they agree, and the switch. */
+import { useQuery, useQueryClient } from "@tanstack/react-query"
+import { useCallback, useEffect } from "react"
+import { REBUILD_PROGRESS, rebuildsKey, rebuildsOptions } from "../data/rebuilds.ts"
+import { openSocket, persist } from "../data/socket.ts"
+import { formatDecimal, formatDuration, formatMoment } from "../model/format.ts"
+import { isOver, labelOf } from "../model/rebuild.ts"
+import { CurrentRebuild } from "./CurrentRebuild.tsx"
+import { Panel, PanelBody } from "./Panel.tsx"
+import { StartRebuild } from "./StartRebuild.tsx"
+import type { QueryClient } from "@tanstack/react-query"
+import type { Api } from "../data/graphql.ts"
+import type { Projection } from "../data/rebuilds.ts"
+import type { Rebuild } from "../model/rebuild.ts"
+
+export interface ConsoleProps {
+  readonly api: Api
+  readonly admin: Api | undefined
+  readonly projection: Projection
+  readonly nowMs: number
+}
+
+/** Puts a rebuild in the place of its older self, or first when it is new. */
+const put = (queryClient: QueryClient, next: Rebuild): void => {
+  queryClient.setQueryData<readonly Rebuild[]>(rebuildsKey(next.projection), (known = []) =>
+    known.some(({ id }) => id === next.id) ? known.map((one) => (one.id === next.id ? next : one)) : [next, ...known])
+}
+
+/** Follows a rebuild until it is over; its differences are asked for again when its parity was. */
+const useProgress = (api: Api, rebuild: Rebuild | undefined): void => {
+  const queryClient = useQueryClient()
+  const id = rebuild === undefined || isOver(rebuild) ? undefined : rebuild.id
+  const projection = rebuild?.projection
+  useEffect(() => {
+    if (id === undefined || projection === undefined) return undefined
+    const client = openSocket(api, () => undefined)
+    const stop = persist<{ rebuildProgress: Rebuild }>(client, { query: REBUILD_PROGRESS, variables: { id } }, ({ rebuildProgress }) => {
+      put(queryClient, rebuildProgress)
+      if (rebuildProgress.status === "READY") void queryClient.invalidateQueries({ queryKey: ["differences", id] })
+    }, () => void queryClient.invalidateQueries({ queryKey: rebuildsKey(projection) }))
+    return () => {
+      stop()
+      void client.dispose()
+    }
+  }, [api, id, projection, queryClient])
+}
+
+const Blue = ({ projection, nowMs }: Pick<ConsoleProps, "projection" | "nowMs">) => (
+  <div className="generation blue">
+    <h3>Generation {projection.generation} · serving</h3>
+    <dl className="facts">
+      <dt>Definition</dt><dd><code>{projection.definitionHash.slice(0, 12)}</code><small>version {projection.version}</small></dd>
+      <dt>Position</dt><dd>{formatDecimal(String(projection.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))}<small>{formatDecimal(projection.lagEvents)} events behind</small></dd>
+      <dt>Watermark</dt><dd>{projection.watermark === null ? "none yet" : `${formatMoment(Date.parse(projection.watermark), nowMs)} UTC`}<small>{projection.watermark === null ? "a partition has seen no event" : `gap ${formatDuration(nowMs - Date.parse(projection.watermark))}`}</small></dd>
+    </dl>
+    {projection.halts.map((halt) => <p key={halt.code} className="failure" role="alert">Halted, {halt.code}: {halt.detail}</p>)}
+  </div>
+)
+
+const Past = ({ rebuilds, nowMs }: { readonly rebuilds: readonly Rebuild[]; readonly nowMs: number }) => (
+  <>
+    <h3>Earlier rebuilds</h3>
+    <div className="table-box" tabIndex={0} role="region" aria-label="Earlier rebuilds">
+      <table>
+        <thead><tr><th scope="col">Started, UTC</th><th scope="col" className="num">Generation</th><th scope="col">Status</th><th scope="col">Reason</th></tr></thead>
+        <tbody>
+          {rebuilds.map(({ id, startedAt, generation, status, reason }) => (
+            <tr key={id}><td>{formatMoment(Date.parse(startedAt), nowMs)}</td><td className="num">{generation ?? "–"}</td><td>{labelOf(status)}</td><td className="wrap">{reason}</td></tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  </>
+)
+
+export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) => {
+  const queryClient = useQueryClient()
+  const query = useQuery(rebuildsOptions(api, projection.name))
+  const rebuilds = query.data ?? []
+  const current = rebuilds.find((rebuild) => !isOver(rebuild))
+  useProgress(api, current)
+  const changed = useCallback((rebuild: Rebuild) => {
+    put(queryClient, rebuild)
+    void queryClient.invalidateQueries({ queryKey: ["projections"] })
+  }, [queryClient])
+  const past = rebuilds.filter((rebuild) => rebuild !== current)
+  return (
+    <Panel title={projection.name} note="Rebuild, prove, switch, and roll back within a second.">
+      <PanelBody query={query} hasData={query.data !== undefined} className="rebuild" empty={null}>
+        <div className="generations">
+          <Blue projection={projection} nowMs={nowMs} />
+          {current === undefined ? <StartRebuild admin={admin} projection={projection.name} started={changed} /> : <CurrentRebuild api={api} admin={admin} rebuild={current} changed={changed} />}
+        </div>
+        {past.length === 0 ? null : <Past rebuilds={past} nowMs={nowMs} />}
+      </PanelBody>
+    </Panel>
+  )
+}

@@ -1,0 +1,51 @@
+/** Plan first, then start: what a rebuild would read and how long it would take, before anything is written. */
+import { useId, useState } from "react"
+import { startRebuild } from "../data/rebuilds.ts"
+import { formatBytes, formatDecimal, formatDuration } from "../model/format.ts"
+import type { FormEvent } from "react"
+import type { Api } from "../data/graphql.ts"
+import type { Rebuild } from "../model/rebuild.ts"
+
+export interface StartProps {
+  readonly admin: Api | undefined
+  readonly projection: string
+  readonly started: (rebuild: Rebuild) => void
+}
+
+const Plan = ({ plan }: { readonly plan: NonNullable<Rebuild["plan"]> }) => (
+  <p className="verdict" role="status">
+    <span aria-hidden="true">→</span>
+    {formatDecimal(plan.events)} events · {formatBytes(Number(plan.bytes))}{plan.seconds === null ? "" : ` · about ${formatDuration(plan.seconds * 1_000)}`}. The live generation serves meanwhile; nothing is sent to anybody.
+  </p>
+)
+
+export const StartRebuild = ({ admin, projection, started }: StartProps) => {
+  const id = useId()
+  const [plan, setPlan] = useState<{ readonly reason: string; readonly rebuild: Rebuild }>()
+  const [busy, setBusy] = useState(false)
+  const [error, setError] = useState<string>()
+  if (admin === undefined) return <div className="generation"><h3>Nothing is being built</h3><p className="note">Rebuilding needs an admin key. On the machine that runs the server the page has one; elsewhere use <code>tidemark rebuild start {projection}</code>.</p></div>
+  const ask = (reason: string, dryRun: boolean): void => {
+    setBusy(true)
+    setError(undefined)
+    startRebuild(admin, projection, reason, dryRun)
+      .then((rebuild) => (dryRun ? setPlan({ reason, rebuild }) : started(rebuild)), (cause: unknown) => setError(cause instanceof Error ? cause.message : String(cause)))
+      .finally(() => setBusy(false))
+  }
+  const submit = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault()
+    const reason = String(new FormData(event.currentTarget).get("reason") ?? "").trim()
+    if (reason === "") return setError("Say why: the reason is kept with the rebuild.")
+    ask(reason, plan?.reason !== reason)
+  }
+  return (
+    <form className="generation" onSubmit={submit}>
+      <h3>Build a new generation beside it</h3>
+      <label htmlFor={id}>Reason</label>
+      <input id={id} name="reason" autoComplete="off" placeholder="count refunds" maxLength={500} aria-describedby={`${id}-error`} onChange={() => setPlan(undefined)} />
+      <p id={`${id}-error`} className="form-error" role="alert">{error}</p>
+      {plan?.rebuild.plan == null ? null : <Plan plan={plan.rebuild.plan} />}
+      <button type="submit" className="primary" disabled={busy}>{busy ? "Asking …" : plan === undefined ? "Plan the rebuild" : "Start the rebuild"}</button>
+    </form>
+  )
+}
