@@ -1,15 +1,12 @@
 /**
- * Catch-up in the distributed mode: a topic that is there already, from Kafka into committed Postgres rows, into a new
- * generation in every run. With `--peers` the jobs of the peers run on the same topic, one after each run of ours.
+ * Catch-up in the distributed mode: a topic that is there already, from Kafka into committed Postgres rows. Every run has
+ * a topic and a schema of its own with the same events. The jobs of the peers run on the topic of the run before them.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
-import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { partitionsOfLane } from "@tidemark/domain/events/partitioning"
 import { hashHex } from "@tidemark/domain/measures/hash"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -17,6 +14,7 @@ import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { readerEngines } from "@tidemark/infra-wiring/engines"
 import { targetLog } from "@tidemark/infra-wiring/logs"
 import { projections } from "@tidemark/projections/registry"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
 import { Effect } from "effect"
 import { distributedConfiguration, freshNamespace } from "./engineSettings.ts"
 import { makeEventStream } from "./eventStream.ts"
@@ -50,30 +48,22 @@ const writeTopic = (configuration: Configuration, events: number): Promise<numbe
   return Effect.runPromise(program.pipe(Effect.provide(targetLog(configuration, "distributed", { logId: "bench", partitions: PARTITIONS, lanes: LANES, createdAtMs: Date.UTC(2026, 0, 1) }))))
 }
 
-/** A new generation of each definition, active and empty. Answers its number and the records it will fold. */
-const newGeneration = Effect.fn("newGeneration")(function* (definitions: readonly ProjectionDefinition[], generation: number) {
-  const store = yield* ReadModelStore
+/** Records the generations will fold. */
+const recordsOf = Effect.gen(function* () {
   const log = yield* EventLog
-  const { logId, partitions, lanes } = log.identity
-  const laneList = Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: [...partitionsOfLane(lane, lanes, partitions)] }))
-  for (const definition of definitions) {
-    const coverage = Array.from({ length: partitions }, (_, partition) => ({ partition, nextOffset: 0n }))
-    yield* store.createGeneration({ projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: 0, logId, coverage }, laneList)
-    yield* store.flip(definition.name, generation, generation - 1)
-  }
   let records = 0n
-  for (let partition = 0; partition < partitions; partition++) records += (yield* log.bounds(partition)).end
+  for (let partition = 0; partition < log.identity.partitions; partition++) records += (yield* log.bounds(partition)).end
   return Number(records)
 })
 
 /** Hash of every lane's digest and counters, and the late events. */
-const outcomeOf = Effect.fn("outcomeOf")(function* (definitions: readonly ProjectionDefinition[], generation: number) {
+const outcomeOf = Effect.fn("outcomeOf")(function* (definitions: readonly ProjectionDefinition[]) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
     let [text, late] = ["", 0n]
     for (const { name } of definitions) {
-      for (const { digest, partitions } of yield* snapshot.checkpoints(name, generation)) {
+      for (const { digest, partitions } of yield* snapshot.checkpoints(name, 1)) {
         for (const { counters } of partitions) late += counters.late
         text += hashHex(digest, 0) + partitions.map(({ counters, nextOffset }) => [nextOffset, ...Object.values(counters)].join(" ")).join(",")
       }
@@ -82,13 +72,14 @@ const outcomeOf = Effect.fn("outcomeOf")(function* (definitions: readonly Projec
   }))
 })
 
-const catchUpOnce = (configuration: Configuration, definitions: readonly ProjectionDefinition[], threads: number, generation: number) => {
+const catchUpOnce = (configuration: Configuration, definitions: readonly ProjectionDefinition[], threads: number) => {
   rmSync(join(configuration.dataDir.value, "index"), { recursive: true, force: true })
   const engines = readerEngines(configuration, () => () => {})
   const program = Effect.gen(function* () {
-    const records = yield* newGeneration(definitions, generation)
+    yield* ensureGenerations(definitions)
+    const records = yield* recordsOf
     const folded = yield* Effect.promise(() => foldInThreads({ configuration, lanes: LANES, threads, records, models: definitions.length }))
-    return { ...folded, ...(yield* outcomeOf(definitions, generation)) }
+    return { ...folded, ...(yield* outcomeOf(definitions)) }
   })
   return Effect.runPromise(program.pipe(Effect.provide(engines)))
 }
@@ -131,16 +122,31 @@ interface Options {
   readonly jobs: readonly string[]
 }
 
-const measure = async ({ events, runs, threads, models, peers, jobs }: Options, configuration: Configuration): Promise<Report["rows"]> => {
+interface Done {
+  readonly ours: ReadonlyMap<number, readonly Awaited<ReturnType<typeof catchUpOnce>>[]>
+  readonly theirs: readonly PeerRun[]
+  readonly eventBytes: number
+}
+
+const runAll = async ({ events, runs, threads, models, peers, jobs }: Options, dataDir: string): Promise<Done> => {
   const definitions = projections.filter(({ name }) => models === "all" || models === name)
   if (definitions.length === 0) throw new RangeError(`--models: there is no ${models}`)
   const ours = new Map(threads.map((count) => [count, [] as Awaited<ReturnType<typeof catchUpOnce>>[]]))
   const theirs: PeerRun[] = []
-  let generation = 0
+  let eventBytes = NaN
   for (let run = 0; run < runs; run++) {
-    for (const [count, done] of ours) done.push(await catchUpOnce(configuration, definitions, count, ++generation))
-    if (peers !== undefined) theirs.push(...runPeers(peers, configuration, jobs, configuration.dataDir.value))
+    let configuration: Configuration | undefined
+    for (const [count, done] of ours) {
+      configuration = distributedConfiguration(dataDir, freshNamespace(), { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES) })
+      eventBytes = await writeTopic(configuration, events)
+      done.push(await catchUpOnce(configuration, definitions, count))
+    }
+    if (peers !== undefined && configuration !== undefined) theirs.push(...runPeers(peers, configuration, jobs, dataDir))
   }
+  return { ours, theirs, eventBytes }
+}
+
+const rowsOf = ({ events, models }: Options, { ours, theirs }: Done): Report["rows"] => {
   const rows = [...ours].map(([count, done]) =>
     rowOf(`tidemark ${models}`, count, done.map(({ seconds }) => events / seconds), done.map(({ late }) => late), done.map(({ digest }) => digest), rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2)))
   for (const job of new Set(theirs.map((run) => run.job))) {
@@ -153,10 +159,8 @@ const measure = async ({ events, runs, threads, models, peers, jobs }: Options, 
 const bench = async (name: string, options: Options): Promise<Report> => {
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
   try {
-    const configuration = distributedConfiguration(dataDir, freshNamespace(), { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES) })
-    const eventBytes = await writeTopic(configuration, options.events)
-    const rows = await measure(options, configuration)
-    return { name, conditions: { ...conditions(), events: options.events, "event bytes": rounded(eventBytes), partitions: PARTITIONS, lanes: LANES, runs: options.runs }, rows }
+    const done = await runAll(options, dataDir)
+    return { name, conditions: { ...conditions(), events: options.events, "event bytes": rounded(done.eventBytes), partitions: PARTITIONS, lanes: LANES, runs: options.runs }, rows: rowsOf(options, done) }
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
