@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { SCHEMA_VERSION } from "./migrations.ts"
 import { readModelStorePostgres } from "./ReadModelStorePostgres.ts"
 import { prepare, withStore } from "./specStore.ts"
 import { startCluster } from "./testCluster.ts"
@@ -16,7 +17,7 @@ describe("opening the store on Postgres", () => {
     const names = await Promise.all(Array.from({ length: 6 }, () => withStore(namespace, (store) => Effect.andThen(prepare(store, "p", { lanes: 3 }), store.incarnation))))
     expect(new Set(names).size).toBe(1)
     await withClient(async (client) => {
-      expect((await client.query(`SELECT version FROM "${namespace}".schema_migrations`)).rows).toEqual([{ version: 1 }])
+      expect((await client.query(`SELECT version FROM "${namespace}".schema_migrations`)).rows).toEqual(Array.from({ length: SCHEMA_VERSION }, (_, at) => ({ version: at + 1 })))
       expect((await client.query(`SELECT lane, epoch FROM "${namespace}".lane_checkpoints ORDER BY lane`)).rows).toEqual([0, 1, 2].map((lane) => ({ lane, epoch: "6" })))
     })
   })
