@@ -1,5 +1,6 @@
 /** Creates a key of a tenant, from 256 random bits or from a text given by hand. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { KeyExistsError, decideCreateKey, validateCreateKey } from "@tidemark/domain/settings/key/decide"
 import type { CreateKey } from "@tidemark/domain/settings/key/decide"
 import { readKeyEvent } from "@tidemark/domain/settings/key/events"

@@ -1,5 +1,5 @@
 /** Creates a tenant. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decideCreateTenant, validateCreateTenant } from "@tidemark/domain/settings/tenant/decide"
 import type { CreateTenant } from "@tidemark/domain/settings/tenant/decide"
 import { readTenantEvent } from "@tidemark/domain/settings/tenant/events"

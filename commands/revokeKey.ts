@@ -1,5 +1,6 @@
 /** Revokes a key of a tenant; every process stops taking it as soon as its settings model has followed. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { KeyMissingError, decideRevokeKey } from "@tidemark/domain/settings/key/decide"
 import type { RevokeKey } from "@tidemark/domain/settings/key/decide"
 import { isTenantId } from "@tidemark/domain/settings/streams"

@@ -5,7 +5,9 @@
  * event takes no key any more: it cannot know whether it was a revocation. Rules: docs/security.md §2.
  */
 import { timingSafeEqual } from "node:crypto"
-import { Clock, Deferred, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { StoredEvent } from "@tidemark/domain/ports/EventStore"
 import { readKeyEvent } from "@tidemark/domain/settings/key/events"

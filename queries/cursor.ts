@@ -3,7 +3,7 @@
  * may see: the tenant comes from the key of each request.
  */
 import type { PartitionPosition } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { CursorError } from "./errors.ts"
 
 const OFFSET = /^\d{1,19}$/

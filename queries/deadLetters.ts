@@ -1,7 +1,7 @@
 /** Accepted events that a projection could not fold. */
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { DeadLetter } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
 import { readLedgerPage } from "./ledgerPage.ts"
 import type { LedgerInput } from "./ledgerPage.ts"

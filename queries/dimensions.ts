@@ -2,7 +2,7 @@
 import { OTHER, shorten } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import type { RowScan } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { UnknownDimensionError } from "./errors.ts"
 
 export interface DimensionFilter {

@@ -4,7 +4,7 @@ import type { PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** No projection of this name has an active generation. */
 export class UnknownProjectionError extends Schema.TaggedError<UnknownProjectionError>()("UnknownProjectionError", {

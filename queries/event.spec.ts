@@ -2,7 +2,7 @@
 import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { event } from "./event.ts"
 import { portsOf } from "./fakePorts.ts"

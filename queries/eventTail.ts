@@ -1,7 +1,8 @@
 /** Events as they are stored. */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionPosition } from "@tidemark/domain/ports/EventLog"
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { QueryError } from "./errors.ts"
 import type { EventFilter } from "./events.ts"
 import { loggedEvent } from "./loggedEvent.ts"

@@ -1,7 +1,7 @@
 /** How far every projection is in every partition, and how complete its data is. */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
 import { openPointer } from "./openModel.ts"
 import { logEnds } from "./projections.ts"

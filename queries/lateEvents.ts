@@ -1,7 +1,7 @@
 /** Events whose window had closed when they arrived: counted as a correction, or held. */
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LateEntry } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { labelled } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
 import type { QueryError } from "./errors.ts"

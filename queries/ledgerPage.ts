@@ -1,6 +1,6 @@
 /** A page of a ledger; a cursor stays on the generation it began with. */
 import type { LedgerPage, ReadSnapshot, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { ledgerCursor, readLedgerCursor } from "./cursor.ts"
 import { CursorError } from "./errors.ts"
 import { PAGE_DEFAULT, pageSize } from "./limits.ts"

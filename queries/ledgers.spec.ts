@@ -1,5 +1,5 @@
 /** Lists of the log and its ledgers: pages that neither repeat nor skip, cursors that stay where they began. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { deadLetters } from "./deadLetters.ts"
 import { events } from "./events.ts"

@@ -1,5 +1,5 @@
 /** Limits that answer before anything is read. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { BadArgumentError, LimitError } from "./errors.ts"
 
 /** Points of one answer: windows × groups. */

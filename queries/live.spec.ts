@@ -1,5 +1,7 @@
 /** Live answers: what a subscriber is told, in which order, and that nothing is asked while nothing is told. */
-import { Effect, Fiber, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { describe, expect, it } from "vitest"
 import { eventTail } from "./eventTail.ts"
 import { portsOf } from "./fakePorts.ts"

@@ -3,7 +3,7 @@ import type { ProjectionDefinition } from "@tidemark/domain/definitions/definiti
 import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, readMeasure } from "@tidemark/domain/measures/measure"
 import type { Accumulator, MeasureFigure, MeasureSpec } from "@tidemark/domain/measures/measure"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { BadArgumentError, UnknownMeasureError } from "./errors.ts"
 
 /** One figure asked for: a part of the measure at `index` of the definition. */

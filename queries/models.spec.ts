@@ -1,7 +1,7 @@
 /** Series, top and window over a small hand-made read model. */
 import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { portsOf } from "./fakePorts.ts"

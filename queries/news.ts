@@ -1,7 +1,9 @@
 /** What subscriptions of the bus said since somebody last asked: collected as it comes, kept small, handed over at once. */
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
-import { Clock, Deferred, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 
 /** Notifications a topic keeps between two takes. */
 const NOTIFICATIONS_MAX = 10_000

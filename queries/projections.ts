@@ -2,7 +2,7 @@
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
 import { PAGE_MAX } from "./limits.ts"
 import { allParts } from "./mergePartials.ts"

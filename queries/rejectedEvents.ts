@@ -1,7 +1,7 @@
 /** Events that ingest refused, newest first. */
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { entryCursor, readEntryCursor } from "./cursor.ts"
 import type { QueryError } from "./errors.ts"
 import { PAGE_DEFAULT, pageSize } from "./limits.ts"

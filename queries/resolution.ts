@@ -1,7 +1,7 @@
 /** Resolutions of windows and the ranges they cut time into. */
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 import type { ResolutionName } from "@tidemark/domain/time/window"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { BadArgumentError } from "./errors.ts"
 
 export type Resolution = (typeof RESOLUTIONS)[number]

@@ -11,7 +11,11 @@ import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, GenerationRecord, Halt, LaneCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { lanePartitions } from "@tidemark/projections/runtime/generationCheck"
 import { runLanes } from "@tidemark/projections/runtime/runLanes"
-import { Clock, Deferred, Effect, Fiber, Schema } from "effect"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 
 /** The generation cannot be folded further; `code` and `detail` as the runtime says them. */
 export class BuildHaltedError extends Schema.TaggedError<BuildHaltedError>()("BuildHaltedError", { code: Schema.String, detail: Schema.String }) {}

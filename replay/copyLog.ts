@@ -4,7 +4,8 @@
  */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { AppendRejectedError, AppendUnknownError, EventLogShape, LogBatch, LogReadError, LogRecord } from "@tidemark/domain/ports/EventLog"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 const READ_BYTES_MAX = 1 << 20
 

@@ -15,7 +15,8 @@ import type { LogBatch, LogReadError, LogUnavailableError } from "@tidemark/doma
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LateEntry, ReadSnapshot, ResolutionCode, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /** The generation the window was read from is gone or cannot be run by this program. */
 export class LineageUnavailableError extends Schema.TaggedError<LineageUnavailableError>()("LineageUnavailableError", {

@@ -1,5 +1,5 @@
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { offeredRebuilds, planRebuild } from "./planRebuild.ts"
 import { PARTITIONS, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"

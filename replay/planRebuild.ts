@@ -6,7 +6,7 @@ import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { nextGeneration } from "./buildGeneration.ts"
 
 /** Bytes read of each partition, at its start, its middle and its last quarter, to know how large a record is. */

@@ -1,7 +1,7 @@
 /** Stored ledgers of one partition against the recomputed entries: by offset range, and once more by tenant. */
 import { hashHex } from "@tidemark/domain/measures/hash"
 import type { DeadLetter, DuplicateEntry, LateEntry, LedgerRange, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { compare } from "./verifyReport.ts"
 import type { Comparison, ModelCheck } from "./verifyReport.ts"
 

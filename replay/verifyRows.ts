@@ -1,7 +1,7 @@
 /** Stored rows of one lane against the recomputed ones, and the digest over them. Rules: docs/semantics.md §5, §8. */
 import { hashHex } from "@tidemark/domain/measures/hash"
 import type { ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { inSlice, rowName } from "./verifyFold.ts"
 import type { ExpectedRow, Slice } from "./verifyFold.ts"
 import { compare } from "./verifyReport.ts"

@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import type { Context } from "effect"
+import type * as Context from "effect/Context"
 import { TokenBuckets } from "@tidemark/domain/ports/tokenBuckets"
 import { buildApiSchema } from "./buildApiSchema.ts"
 import type { ApiMetrics, ApiPorts } from "./context.ts"

@@ -21,7 +21,9 @@ import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
 import { tenantDifferences } from "@tidemark/replay/parity"
 import { planRebuild } from "@tidemark/replay/planRebuild"
-import { Clock, Context, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 
 type DeskPorts = ReadModelStore | EventLog | EventStore
 

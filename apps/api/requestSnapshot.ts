@@ -1,6 +1,9 @@
 /** One snapshot for all questions of one request, so that its answers belong together. Rules: docs/semantics.md §8. */
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { Context, Effect, Exit, Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import type { ApiPorts } from "./context.ts"
 
 export interface RequestServices {

@@ -4,7 +4,7 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { makeEventStream } from "./eventStream.ts"
 
 const CREATED_AT_MS = Date.UTC(2026, 0, 1)

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import { ADMIN, READ, WRITE, startIngest } from "./harness.ts"

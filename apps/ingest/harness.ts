@@ -1,7 +1,7 @@
 /** Ingest on a real server of this process, over in-memory ports, for the specifications. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { emptyIndex, makeFakeLog, makeFakeRejectedLog } from "@tidemark/commands/accept-events/fakes"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { EventLog } from "@tidemark/domain/ports/EventLog"

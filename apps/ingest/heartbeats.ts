@@ -4,7 +4,8 @@
  *
  * Several emitters do no harm. When the log does not take them, the next ones are tried as usual.
  */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
 import { EventLog } from "@tidemark/domain/ports/EventLog"

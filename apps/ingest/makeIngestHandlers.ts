@@ -1,6 +1,6 @@
 /** Ingest on a shared node:http server: `/v1/events`, its description `/openapi.json` and a page on both, `/docs`. */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { makeAcceptEvents } from "@tidemark/commands/accept-events/acceptEvents"
 import { makeSchemaRegistry } from "@tidemark/commands/accept-events/schemas"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { startIngest } from "./harness.ts"
 import { rateHeaders } from "./rateLimits.ts"

@@ -1,6 +1,6 @@
 /** Tells when the log has grown: a log that announces its appends, and a bell that rings at most once in a while. */
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** The same log; `onAppended` is called after every append, also after one whose outcome is unknown. */
 export const announceAppends = (log: EventLogShape, onAppended: () => void): EventLogShape => ({

@@ -14,8 +14,9 @@ import { dropNamespace, elasticsearchUrl, freshNamespace } from "@tidemark/infra
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import { createMemoryLogDisk, memoryEventLog } from "@tidemark/projections/simulation/memoryEventLog"
 import { SeededRandom } from "@tidemark/projections/simulation/random"
-import { Effect, Layer } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
 
 const T0_MS = Date.UTC(2024, 0, 31, 23, 59, 0)

@@ -5,8 +5,8 @@ import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { RuntimeObserver } from "@tidemark/projections/runtime/observer"
 import { runLanes } from "@tidemark/projections/runtime/runLanes"
 import type { MessagePort } from "node:worker_threads"
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type { FromWorker, ToWorker } from "./messages.ts"
 
 /** Registers a listener for "the log grew"; answers the way to stop listening. */

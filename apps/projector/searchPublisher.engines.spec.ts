@@ -18,7 +18,8 @@ import { documentModel } from "@tidemark/projections/runtime/windowDocument"
 import { GrowingModel, growingRecord, owedDocuments } from "@tidemark/projections/simulation/growingModel"
 import { createMemoryModelDisk, memoryReadModelStore } from "@tidemark/projections/simulation/memoryReadModelStore"
 import { SeededRandom } from "@tidemark/projections/simulation/random"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 
 let namespace: string

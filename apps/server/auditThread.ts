@@ -1,6 +1,6 @@
 /** The background audit of this server: runs in a thread of its own, is started again when it dies, tells its figures. */
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StartCheck } from "./checkThread.ts"
 import type { Telemetry } from "./context.ts"
 import type { ReadyPart } from "./operations.ts"

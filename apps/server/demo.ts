@@ -12,7 +12,7 @@ import { makeRandom } from "@tidemark/demo-shop/random"
 import type { ShopEvent } from "@tidemark/demo-shop/shop"
 import { makeTraffic } from "@tidemark/demo-shop/traffic"
 import type { Traffic } from "@tidemark/demo-shop/traffic"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const SEED = 20_260_101
 const HOUR_MS = 3_600_000

@@ -5,7 +5,7 @@ import { revokeKey } from "@tidemark/commands/revokeKey"
 import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { eventStoreLmdb } from "@tidemark/infra-embedded/EventStoreLmdb"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ensureFirstKeys } from "./firstKeys.ts"
 

@@ -9,7 +9,7 @@ import { createKey } from "@tidemark/commands/createKey"
 import { createTenant } from "@tidemark/commands/createTenant"
 import { generateKeyText } from "@tidemark/commands/settings/keyText"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { readKeyFile, writeKeyFile } from "./keyFile.ts"
 import type { KeyFile, TenantKeys } from "./keyFile.ts"
 

@@ -3,8 +3,8 @@ import { createServer } from "node:http"
 import type { IncomingMessage, RequestListener, Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
-import { Effect } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 /** How long running requests may take when the server closes. */
 const CLOSE_MS_MAX = 2_000

@@ -3,7 +3,7 @@ import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { JournalError } from "@tidemark/replay/carryOut"
 import type { Journal } from "@tidemark/replay/carryOut"
 import type { MessagePort } from "node:worker_threads"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { STOP } from "./checkThread.ts"
 import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
 

@@ -2,7 +2,7 @@
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadSnapshot, ResolutionCode, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
 const OFFSET_MAX = (1n << 63n) - 1n

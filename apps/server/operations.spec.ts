@@ -6,7 +6,7 @@ import { ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/Re
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
 import { verify } from "@tidemark/replay/verify"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { conservationFault, describeLog, readiness } from "./operations.ts"
 

@@ -5,7 +5,7 @@ import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { conservationFault as countersFault } from "@tidemark/projections/runtime/conservation"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 export interface ReadyPart {
   readonly name: string

@@ -1,6 +1,6 @@
 /** What serving needs from the process that runs it. */
 import type { StartThread } from "@tidemark/projector/projectorPool"
-import type { Deferred } from "effect"
+import type * as Deferred from "effect/Deferred"
 import type { Announcer } from "./announce.ts"
 import type { StartCheck } from "./checkThread.ts"
 import type { ServerSettings, Telemetry } from "./context.ts"

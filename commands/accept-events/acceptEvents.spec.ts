@@ -1,4 +1,7 @@
-import { Deferred, Effect, Fiber, Random } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { decodeRecord } from "@tidemark/domain/events/envelope"

@@ -1,5 +1,9 @@
 /** Takes the events of one request into the log: checks them, drops duplicates, appends once, answers each in order. */
-import { Clock, Deferred, Effect, Exit, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
 import { v7 } from "uuid"
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"

@@ -4,7 +4,11 @@
  * An event is pending from before its append until the state has observed it; while its outcome is open, whoever
  * brings the same event waits. Rules: docs/semantics.md §4 (Duplicates).
  */
-import { Clock, Deferred, Effect, Schema, Semaphore } from "effect"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"
 import { PartitionState } from "@tidemark/domain/events/partitionState"

@@ -1,5 +1,5 @@
 /** In-memory ports for the specifications of this command. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"

@@ -4,7 +4,8 @@
  * Other processes append to the same log, so this finds some duplicates and not all; readers of the log drop the rest.
  * It never names an event a duplicate that readers would count. Rules: docs/semantics.md §4 (Duplicates).
  */
-import { Deferred, Effect } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import type { StoredAt } from "@tidemark/domain/ports/EventLog"
 import { DUPLICATE, NEW } from "./confirmedEvents.ts"
 import type { KnownEvents, NamedEvent, Standing } from "./confirmedEvents.ts"

@@ -1,5 +1,6 @@
 /** How the rebuilds of a projection are read and changed. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { readRebuildEvent } from "@tidemark/domain/settings/rebuild/events"
 import type { RebuildEvent } from "@tidemark/domain/settings/rebuild/events"
 import { evolveRebuilds } from "@tidemark/domain/settings/rebuild/evolve"

@@ -2,7 +2,7 @@
  * Moves a projection to its rebuilt generation, and back. The pointer in the read models is the truth: what the event
  * stream says follows it, and is put right by `followPointer` when a process ends between the two.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildStatusError, decideCutOver, decideMoved, decideMovedBack } from "@tidemark/domain/settings/rebuild/decide"

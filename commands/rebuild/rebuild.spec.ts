@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"

@@ -1,5 +1,6 @@
 /** Ends the way back: after its time on standby the generation that is not served is dropped. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { decideRetire } from "@tidemark/domain/settings/rebuild/decide"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"

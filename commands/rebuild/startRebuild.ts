@@ -1,5 +1,5 @@
 /** Plans a rebuild: from here on the executor carries it on by itself. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decidePlan } from "@tidemark/domain/settings/rebuild/decide"
 import type { PlanRebuild } from "@tidemark/domain/settings/rebuild/decide"
 import type { Act } from "../settings/decideAndAppend.ts"

@@ -1,5 +1,5 @@
 /** Pauses, resumes and aborts a rebuild. The executor notices and acts on it. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decideAbort, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
 import type { Act } from "../settings/decideAndAppend.ts"
 import { changeRebuilds } from "./aggregate.ts"

@@ -1,5 +1,6 @@
 /** The write side's one loop: read the stream, decide, append at the revision read; decide again when somebody was quicker. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { v7 } from "uuid"
 import { SettingsCorruptError } from "@tidemark/domain/settings/streams"
 import { EventStore } from "@tidemark/domain/ports/EventStore"

@@ -1,5 +1,6 @@
 /** An in-memory event store for the specifications of the settings. */
-import { Deferred, Effect } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import { EventStoreUnavailableError, WrongRevisionError } from "@tidemark/domain/ports/EventStore"
 import type { EventStoreShape, NewStoredEvent, StoredEvent } from "@tidemark/domain/ports/EventStore"
 

@@ -5,7 +5,7 @@
  */
 import { Environment, ParseError } from "@marcbachmann/cel-js"
 import type { ASTNode } from "@marcbachmann/cel-js"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { HELPERS } from "./eventHelpers.ts"
 
 /** The definition names a helper or function this binary lacks. */

@@ -3,7 +3,7 @@
  * encoding: varints are minimal (LEB128), a signed integer carries its sign in the lowest bit.
  * Readers refuse anything else, so equal state and equal bytes mean the same thing.
  */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Stored bytes are not the canonical form of the accumulator asked for. Never retry: the store is damaged. */
 export class MeasureBytesError extends Schema.TaggedError<MeasureBytesError>()("MeasureBytesError", {

@@ -3,8 +3,9 @@
  * The index has checkpoints of its own; what it does not hold yet is found in the log, so it may lag and search still
  * answers everything.
  */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 
 /** The log is not the one that was indexed, or what comes next is gone from it or broken. Never skip: somebody has to decide. */
 export class EventIndexHaltedError extends Schema.TaggedError<EventIndexHaltedError>()("EventIndexHaltedError", {

@@ -1,6 +1,7 @@
 /** What every event log must do. Runs unchanged on each adapter. */
-import { Effect, Exit } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { EventLog } from "./EventLog.ts"
 import type { EventLogShape, LogBatch } from "./EventLog.ts"

@@ -4,8 +4,9 @@
  * Offsets are dense integers from 0 in each partition. A batch is acknowledged only once it is durable.
  * Rules: docs/semantics.md §1, §2, §7.
  */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 
 /** Fixed when the log is created. */
 export interface LogIdentity {

@@ -1,6 +1,7 @@
 /** What every event store must do. Runs unchanged on each adapter. */
-import { Effect, Fiber } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { EventStore } from "./EventStore.ts"
 import type { EventStoreShape, NewStoredEvent, StoredEvent } from "./EventStore.ts"

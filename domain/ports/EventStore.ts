@@ -1,6 +1,7 @@
 /** Event streams of the write side (settings): append with expected revision, read, follow. */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 
 export interface NewStoredEvent {
   /** UUID; the same id appended again to the same stream at the same place is the same append. */

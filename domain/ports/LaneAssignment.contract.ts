@@ -1,6 +1,6 @@
 /** What every lane assignment must do. The first suite runs on each adapter, the second on those that share lanes between processes. */
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { afterEach, describe, expect, it } from "vitest"
 import { LaneAssignment } from "./LaneAssignment.ts"
 

@@ -4,8 +4,10 @@
  * Assignment serves liveness only. Two processes may hold one lane for a while; the epoch of the checkpoint decides
  * whose flushes count (docs/semantics.md §7), and the checkpoint says where to go on, never the assignment.
  */
-import { Context, Schema } from "effect"
-import type { Effect, Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { PartitionPosition } from "./EventLog.ts"
 
 /** The group cannot be joined. Trying again is safe. */

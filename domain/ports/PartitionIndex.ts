@@ -4,8 +4,9 @@
  * Persisted as packed segments by offset range. Losing them costs time, never numbers: whoever loads a prefix
  * replays the log from where the stored segments end. Rules: docs/semantics.md §3.2, §4.
  */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 
 /** Dedupe entries and clocks of one offset range. Array i of each group describes entry i. */
 export interface PartitionSegment {

@@ -1,6 +1,9 @@
 /** What every pub/sub must do. Runs unchanged on each adapter. */
-import { Effect, Exit, Fiber, Scope } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { PubSub } from "./PubSub.ts"
 import type { Notification, PubSubShape, Subscription } from "./PubSub.ts"

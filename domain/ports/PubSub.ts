@@ -1,8 +1,10 @@
 /**
  * Change hints between processes or parts of one. Loss is allowed and repaired by a query; no value travels here.
  */
-import { Context, Schema } from "effect"
-import type { Effect, Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 export interface Notification {
   /** What changed; a receiver reads the read model. */

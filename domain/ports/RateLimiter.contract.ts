@@ -1,6 +1,6 @@
 /** What every rate limiter must do. Runs unchanged on each adapter. */
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { RateLimiter } from "./RateLimiter.ts"
 import type { RateLimit, RateLimiterShape } from "./RateLimiter.ts"

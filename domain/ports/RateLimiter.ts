@@ -2,8 +2,8 @@
  * Limits on how often something may happen, as token buckets: `perSecond` tokens flow in, at most `capacity` are held.
  * A limiter protects the platform and holds no truth: where it cannot ask the others it limits by what it knows itself.
  */
-import { Context } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 
 export interface RateLimit {
   /** Keeps the buckets of different limits apart: lower-case letters and hyphens. */

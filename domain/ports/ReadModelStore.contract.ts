@@ -1,6 +1,7 @@
 /** What every read-model store must do. Runs unchanged on each adapter. */
-import { Effect, Fiber } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { canonicalJson } from "../definitions/canonicalJson.ts"
 import { defineProjection } from "../definitions/definition.ts"

@@ -4,8 +4,10 @@
  * The owner of a lane takes it over (raising its epoch), then commits with a compare-and-set on (epoch, next
  * offsets). A read opens one snapshot and answers from it alone. Rules: docs/semantics.md §5, §7, §8.
  */
-import { Context, Schema } from "effect"
-import type { Effect, Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 export type ResolutionCode = 0 | 1 | 2 // minute, hour, day
 

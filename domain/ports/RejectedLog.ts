@@ -1,6 +1,7 @@
 /** Events that ingest refused, kept with their reasons so that they can be fixed and sent again. */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 
 export interface RejectedEvent {
   readonly tenantId: string

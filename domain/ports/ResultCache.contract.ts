@@ -1,6 +1,6 @@
 /** What every result cache must do. Runs unchanged on each adapter. */
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { RESULT_BYTES_MAX, ResultCache } from "./ResultCache.ts"
 import type { ResultCacheShape, ResultKey } from "./ResultCache.ts"

@@ -2,8 +2,8 @@
  * Answers kept for who asks the same again. The key holds everything an answer depends on, so an entry never turns wrong
  * and nothing is ever invalidated; it only ages out. A cache that does not answer is a miss.
  */
-import { Context } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 
 export interface ResultKey {
   readonly tenantId: string

@@ -1,6 +1,6 @@
 /** What every search over the event log must do. Runs unchanged on each adapter. */
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { encodeEvent } from "../events/envelope.ts"
 import type { EventAttributes } from "../events/event.ts"

@@ -1,6 +1,7 @@
 /** Search over the event log: newest first, by tenant, with a cursor. */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 import type { LogCorruptError, PartitionPosition } from "./EventLog.ts"
 
 export interface EventSearch {

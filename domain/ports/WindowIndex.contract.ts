@@ -1,6 +1,6 @@
 /** What every window index must do. Runs unchanged on each adapter. */
-import { Effect } from "effect"
-import type { Layer } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { keyIdOf } from "../definitions/rowKey.ts"
 import { WindowIndex } from "./WindowIndex.ts"

@@ -6,8 +6,8 @@
  * Nothing is deleted from a live index: an engine that forgets a deletion would let a delayed write raise the dead.
  * What is out of retention or of use goes with its whole index.
  */
-import { Context } from "effect"
-import type { Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type { ResolutionCode, RowKey } from "./ReadModelStore.ts"
 import type { SearchUnavailableError } from "./SearchIndex.ts"
 

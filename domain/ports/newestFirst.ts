@@ -4,7 +4,7 @@
  * The newest unread records of all partitions are merged by receive time. Within a partition the order is that of
  * the offsets, so one exclusive upper bound per partition says where a page ended.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decodeRecord } from "../events/envelope.ts"
 import type { EventLogShape, LogReadError } from "./EventLog.ts"
 import { SearchUnavailableError } from "./SearchIndex.ts"

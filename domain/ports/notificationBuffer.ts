@@ -2,7 +2,7 @@
  * What one subscription of a bus has not read yet: its newest `bufferMax` notifications. Older ones are dropped, and the
  * next `take` says so. Adapters differ in how notifications come; what a slow reader keeps is the same on each.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Notification, Subscription } from "./PubSub.ts"
 
 export interface NotificationBuffer {

@@ -1,5 +1,5 @@
 /** Names of settings streams: `<tenant>-<aggregate>-<id>`, built here only. Rules: docs/security.md §3. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/
 

@@ -1,8 +1,9 @@
 /** The connection to Elasticsearch: what is asked, what is answered, and when an answer counts as none. */
 import { Client } from "@elastic/elasticsearch"
 import { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
-import { Effect, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 
 /** Elasticsearch does not answer at start. `url` is without user and password. */
 export class ElasticsearchUnreachableError extends Schema.TaggedError<ElasticsearchUnreachableError>()("ElasticsearchUnreachableError", { url: Schema.String, cause: Schema.Defect() }) {}

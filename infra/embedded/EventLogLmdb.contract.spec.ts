@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { eventLogLmdb } from "./EventLogLmdb.ts"
 

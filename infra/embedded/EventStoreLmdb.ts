@@ -5,8 +5,10 @@
  */
 import { EventStore, EventStoreUnavailableError, WrongRevisionError } from "@tidemark/domain/ports/EventStore"
 import type { EventStoreShape, NewStoredEvent, StoredEvent } from "@tidemark/domain/ports/EventStore"
-import { Effect, Layer, Option } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { Database, RootDatabase } from "lmdb"
 import { fromText, toText } from "./jsonCodec.ts"
 import { openEnvironment } from "./lmdbEnvironment.ts"

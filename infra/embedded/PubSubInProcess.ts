@@ -3,7 +3,8 @@ import { makeNotificationBuffer } from "@tidemark/domain/ports/notificationBuffe
 import type { NotificationBuffer } from "@tidemark/domain/ports/notificationBuffer"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 const makePubSub = (): PubSubShape => {
   const topics = new Map<string, Set<NotificationBuffer>>()

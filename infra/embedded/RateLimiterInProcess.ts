@@ -2,7 +2,9 @@
 import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import type { RateLimiterShape } from "@tidemark/domain/ports/RateLimiter"
 import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
-import { Clock, Effect, Layer } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 const makeLimiter: Effect.Effect<RateLimiterShape> = Effect.sync(() => {
   const takeAt = makeLocalLimiter()

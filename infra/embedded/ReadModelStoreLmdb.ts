@@ -7,8 +7,10 @@ import { CommitUnknownError, FencedError, GenerationMissingError, ReadModelStore
 import type {
   DeadLetter, KeyCount, LaneCheckpoint, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { Database } from "lmdb"
 import { createGeneration, dropGeneration, flip, follow } from "./generationsLmdb.ts"
 import { fromText, toText } from "./jsonCodec.ts"

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { rejectedLogContract } from "@tidemark/domain/ports/RejectedLog.contract"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { rejectedLogLmdb } from "./RejectedLogLmdb.ts"
 

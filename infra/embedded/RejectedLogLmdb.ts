@@ -5,7 +5,8 @@
  */
 import { RejectedLog, RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Database, RootDatabase } from "lmdb"
 import { fromText, toText } from "./jsonCodec.ts"
 import { openEnvironment } from "./lmdbEnvironment.ts"

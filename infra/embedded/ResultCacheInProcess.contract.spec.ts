@@ -1,6 +1,6 @@
 import { ResultCache } from "@tidemark/domain/ports/ResultCache"
 import { resultCacheContract } from "@tidemark/domain/ports/ResultCache.contract"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, it } from "vitest"
 import { resultCacheInProcess } from "./ResultCacheInProcess.ts"
 

@@ -1,7 +1,8 @@
 /** Answers kept in the memory of this process: the last used ones, up to a number of bytes. */
 import { RESULT_BYTES_MAX, ResultCache, resultKeyText } from "@tidemark/domain/ports/ResultCache"
 import type { ResultCacheShape } from "@tidemark/domain/ports/ResultCache"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 const CACHE_BYTES_MAX = 64 * 1024 * 1024
 /** What an entry costs besides its key and value, about. */

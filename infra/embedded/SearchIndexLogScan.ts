@@ -7,7 +7,8 @@ import { newestFirst, openReaders, refillFromLog } from "@tidemark/domain/ports/
 import { SearchIndex, SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import type { SearchIndexShape } from "@tidemark/domain/ports/SearchIndex"
 import { compileSearch } from "@tidemark/domain/ports/searchMatching"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 /** Search by scanning the given event log. */
 export const searchIndexLogScan: Layer.Layer<SearchIndex, never, EventLog> = Layer.effect(

@@ -1,7 +1,8 @@
 /** Opens the LMDB environment of a small store for the length of a scope. */
 import { mkdirSync } from "node:fs"
-import { Effect, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { open } from "lmdb"
 import type { RootDatabase } from "lmdb"
 import type { Key } from "./modelStores.ts"

@@ -4,7 +4,7 @@
  */
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { packBlock } from "./logBlock.ts"
 import type { Committed, PackedRecords } from "./logCommit.ts"
 

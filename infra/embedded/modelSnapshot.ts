@@ -4,8 +4,8 @@ import type {
   DeadLetter, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
   WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Database, Transaction } from "lmdb"
 import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"

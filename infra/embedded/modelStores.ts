@@ -1,7 +1,7 @@
 /** The named stores of the read-model environment and the keys used in them. */
 import { mkdirSync } from "node:fs"
 import type { LaneId } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { open } from "lmdb"
 import type { Database, RootDatabase } from "lmdb"
 

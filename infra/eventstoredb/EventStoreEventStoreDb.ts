@@ -9,8 +9,10 @@ import { EventStore, EventStoreUnavailableError, WrongRevisionError } from "@tid
 import type { EventStoreShape, NewStoredEvent, StoredEvent } from "@tidemark/domain/ports/EventStore"
 import { BACKWARDS, END, EventStoreDBClient, FORWARDS, NO_STREAM, START, StreamNotFoundError, WrongExpectedVersionError, jsonEvent, streamNameFilter } from "@eventstore/db-client"
 import type { AllStreamRecordedEvent, AllStreamResolvedEvent, AppendExpectedRevision, JSONType, RecordedEvent, ResolvedEvent, StreamingRead } from "@eventstore/db-client"
-import { Effect, Layer, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { answerWithin } from "./answerWithin.ts"
 
 /** The server does not answer at start, or the address cannot be read. `url` is without user and password. */

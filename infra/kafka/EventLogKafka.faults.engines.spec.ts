@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import kafkajs from "kafkajs"
 import type { Admin, ITopicConfig } from "kafkajs"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"

@@ -8,7 +8,7 @@
  */
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { CompressionTypes, Message, Producer } from "kafkajs"
 
 type Outcome = Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError>

@@ -8,7 +8,8 @@ import {
   CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, LaneId, ReadModelStoreShape, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Pool, PoolClient } from "pg"
 import { timeParameter } from "./arrayParameters.ts"
 import { layoutOf } from "./columns.ts"

@@ -1,7 +1,8 @@
 /** The rejected log on Postgres. Entry ids are told apart within a tenant, so that no tenant can hide an entry of another. */
 import { RejectedLog, RejectedLogError } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { textArray, timeArray } from "./arrayParameters.ts"
 import { transact } from "./connection.ts"
 import type { PostgresOptions, StoreOpenError } from "./connection.ts"

@@ -4,8 +4,9 @@
  * Writers and snapshots have pools of their own, so that readers who hold snapshots never keep a flush waiting.
  */
 import { CommitUnknownError, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { DatabaseError, Pool } from "pg"
 import type { PoolClient } from "pg"
 

@@ -1,5 +1,5 @@
 import type { LaneCheckpoint, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { commitOf, prepare, rowOf, withStore } from "./specStore.ts"
 import { startCluster } from "./testCluster.ts"

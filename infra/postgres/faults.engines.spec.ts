@@ -1,5 +1,7 @@
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Exit, Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { openProxy } from "./faultProxy.ts"
 import type { FaultProxy } from "./faultProxy.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { SCHEMA_VERSION } from "./migrations.ts"
 import { readModelStorePostgres } from "./ReadModelStorePostgres.ts"

@@ -1,6 +1,6 @@
 /** Opens the store: checks what durability rests on, brings the schema up to date, finds out what this user may see. */
-import { Effect } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Pool } from "pg"
 import { StoreOpenError, openPools } from "./connection.ts"
 import type { PostgresOptions } from "./connection.ts"

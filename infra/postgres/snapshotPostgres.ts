@@ -4,8 +4,8 @@
  */
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, Halt, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { PoolClient } from "pg"
 import { unixMs } from "./arrayParameters.ts"
 import { readCheckpoints } from "./commitPostgres.ts"

@@ -1,5 +1,5 @@
 import type { LateEntry } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { commitOf, prepare, rowOf, withStore } from "./specStore.ts"
 import { dropNamespace, freshNamespace } from "./testDatabase.ts"

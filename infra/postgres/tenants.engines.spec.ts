@@ -1,7 +1,7 @@
 import { rejectedLogPostgres } from "./RejectedLogPostgres.ts"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { commitOf, prepare, rowOf, withStore } from "./specStore.ts"
 import { databaseUrl, dropNamespace, freshNamespace, withClient } from "./testDatabase.ts"

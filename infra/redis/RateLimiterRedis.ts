@@ -5,8 +5,10 @@
 import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import type { RateLimit, RateLimiterShape, RateState } from "@tidemark/domain/ports/RateLimiter"
 import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
-import { Clock, Effect, Layer } from "effect"
-import type { Scope } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { connectRedis } from "./redisConnection.ts"
 import type { RedisSettings, RedisUnreachableError } from "./redisConnection.ts"
 

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto"
 import { RESULT_BYTES_MAX, ResultCache, resultKeyText } from "@tidemark/domain/ports/ResultCache"
 import type { ResultCacheShape, ResultKey } from "@tidemark/domain/ports/ResultCache"
-import { Effect, Layer } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { connectRedis } from "./redisConnection.ts"
 import type { RedisSettings, RedisUnreachableError } from "./redisConnection.ts"
 

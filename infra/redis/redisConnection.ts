@@ -2,8 +2,9 @@
  * Connections to Redis that never make anybody wait for long: a command fails at once while there is no connection and
  * after a second while the server does not answer; the connection is tried again for ever, with backoff and jitter.
  */
-import { Effect, Schema } from "effect"
-import type { Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import type { RedisOptions } from "ioredis"
 

@@ -18,7 +18,8 @@ import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStoreP
 import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
 import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { ConfigurationError, EngineUnreachableError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 

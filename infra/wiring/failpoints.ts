@@ -10,7 +10,8 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 /** Before an append, in it before the sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over; before and after a generation is created, followed or not any more, made active, dropped. */
 export const FAILPOINTS = [

@@ -2,7 +2,8 @@
 import { join } from "node:path"
 import type { EventLog, LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { ConfigurationError } from "./configuration.ts"
 import type { Configuration, Mode } from "./configuration.ts"
 

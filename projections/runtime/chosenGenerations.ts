@@ -5,7 +5,7 @@
  */
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, GenerationRecord, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** "served": active and followed ones, as they change. Else the one that is being built, which nobody else folds. */
 export type Choice = "served" | GenerationId

@@ -6,7 +6,8 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { lanePartitions } from "./generationCheck.ts"
 
 /** The generation to make active: one that was made for this log and definition and never activated, or the next number. */

@@ -1,6 +1,7 @@
 /** One flush of a lane: all its generations in one transaction. Rules: docs/semantics.md §7. */
 import type { LaneCommit, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { FoldFailure } from "./foldBatch.ts"
 import { pendingRecords } from "./generationLane.ts"
 import type { GenerationLane } from "./generationLane.ts"

@@ -6,7 +6,7 @@ import { DefinitionMissingError } from "@tidemark/domain/definitions/expressionS
 import { hashHex } from "@tidemark/domain/measures/hash"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import type { GenerationRecord, LaneCheckpoint, PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { HaltError } from "./halt.ts"
 import { readLog } from "./readLog.ts"
 

@@ -1,5 +1,5 @@
 /** A projection that cannot go on without guessing stops and says where. Codes: docs/semantics.md §2, §6; faults I3. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 export const HaltCode = Schema.Literals([
   /** Records are missing between two offsets, or were removed below the checkpoint. */

@@ -1,6 +1,7 @@
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
-import { Effect, Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"

@@ -6,7 +6,9 @@ import { checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } 
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { Clock, Effect, Queue } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 
 const OUTBOX_PAGE = 200
 /** Notices of a projection are at least this far apart, ms. */

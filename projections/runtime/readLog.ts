@@ -1,6 +1,6 @@
 /** Reading the log as the runtime must: what no retry mends is a halt, never a jump. */
 import type { EventLogShape, LogBatch, LogReadError, LogUnavailableError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { HaltError } from "./halt.ts"
 
 const toHalt = (error: LogReadError): HaltError | LogUnavailableError => {

@@ -1,7 +1,7 @@
 /** Rows below the lane's `retainedFrom` go, with the flush that passes it. Rules: docs/semantics.md §5, retention. */
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { windowStart } from "@tidemark/domain/time/window"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { GenerationLane } from "./generationLane.ts"
 import { NO_ROW, rowHash } from "./rowDigest.ts"
 

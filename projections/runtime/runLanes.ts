@@ -2,7 +2,7 @@
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { FencedError, GenerationMissingError, ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Choice } from "./chosenGenerations.ts"
 import type { RuntimeObserver } from "./observer.ts"
 import { runLane } from "./runLane.ts"

@@ -1,6 +1,6 @@
 /** The partition index is saved beside the reader, after flushes; losing some of it costs time only. */
 import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { PartitionReader } from "./openLane.ts"
 
 /** Saves what every reader observed since the last time, oldest first. What fails stays for the next time. */

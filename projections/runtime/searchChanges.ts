@@ -1,6 +1,6 @@
 /** What the outbox says has changed, each window once however often it changed. */
 import type { ReadModelStoreShape, RowKey, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const ENTRIES_PAGE = 50
 /** Collecting stops here: many changes of few windows are worth one look, and memory is bounded. */

@@ -1,7 +1,9 @@
 /** Puts documents until each of them is resolved: stored, superseded, or kept aside as refused. */
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import type { PutOutcome, WindowDocument, WindowIndexShape, WindowModel } from "@tidemark/domain/ports/WindowIndex"
-import { Effect, Random, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
 
 /** The index holds another content under the same revision. Never overwrite it: one of the two is wrong. */
 export class SearchConflictError extends Schema.TaggedError<SearchConflictError>()("SearchConflictError", {

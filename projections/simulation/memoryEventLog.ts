@@ -2,7 +2,9 @@
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
 import { AppendRejectedError, AppendUnknownError, EventLog, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogBatch, LogIdentity, LogReadError, LogRecord, PartitionPosition, StoredAt } from "@tidemark/domain/ports/EventLog"
-import { Effect, Layer, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
 interface StoredPartition {
   /** First offset still stored. */

@@ -1,7 +1,7 @@
 /** Generations of the read-model store in memory: which are served, followed and dropped. */
 import { GenerationInUseError, GenerationMissingError, PointerConflictError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, LaneId, Pointer } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { ModelState } from "./memoryModelState.ts"
 
 const idText = ({ projection, generation }: GenerationId): string => `${projection}/${generation}`

@@ -3,7 +3,7 @@ import type {
   DeadLetter, DuplicateEntry, GenerationId, GenerationRecord, Halt, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
   StoredRow, WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 interface Entered<T> {
   readonly lane: LaneId

@@ -2,7 +2,8 @@
 import { HORIZON_MS } from "@tidemark/domain/events/partitionState"
 import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 /** Segments of each partition, oldest first, and the smallest offset of each import entry. */
 export interface MemoryIndexDisk {

@@ -1,7 +1,8 @@
 /** Pub/sub in memory. A slow subscription keeps its newest notifications and learns that it lost some. */
 import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { Notification, PubSubShape, Subscription } from "@tidemark/domain/ports/PubSub"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 interface Receiver extends Subscription {
   readonly receive: (notifications: readonly Notification[]) => void

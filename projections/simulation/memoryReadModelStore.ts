@@ -7,7 +7,8 @@ import { CommitUnknownError, FencedError, GenerationMissingError, ReadModelStore
 import type {
   GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, ReadModelStoreShape, RowKey
 } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { dropGeneration, flip, follow } from "./memoryGenerations.ts"
 import { copyState, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"

@@ -5,7 +5,8 @@ import type {
   Candidates, PutOutcome, Ranking, WindowDocument, WindowFound, WindowImage, WindowIndexShape, WindowModel, WindowSearch, WindowSelection
 } from "@tidemark/domain/ports/WindowIndex"
 import type { RowKey } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 interface StoredImage extends WindowImage {
   readonly documents: Map<string, WindowDocument>

@@ -1,5 +1,6 @@
 /** What goes wrong in a run: the deeds of its scenario, each at its time, and the damage at its end. */
-import { Deferred, Effect } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import { simulatedProjections } from "./oracleProjections.ts"
 import { SeededRandom } from "./random.ts"
 import type { DeedName } from "./scenario.ts"

@@ -4,8 +4,11 @@
  *
  * A killed node's tasks and timers are never run again, so no finalizer of it runs, as with kill -9; a paused node's wait.
  */
-import { Cause, Clock, Duration, Effect } from "effect"
-import type { Scheduler } from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scheduler from "effect/Scheduler"
 import type { SeededRandom } from "./random.ts"
 
 /** A process. `skewMs`: how far its clock is ahead of the world's. */

@@ -8,7 +8,8 @@ import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/Part
 import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LaneId, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { SeededRandom } from "./random.ts"
 
 /** How slow and how faulty the engines are just now: probabilities from 0 to 1. */

@@ -3,7 +3,7 @@
  * is sent again; a refused record is sent again or given up. Rules: docs/semantics.md §7 and invariant 4.
  */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { SeededRandom } from "./random.ts"
 import { isRequested } from "./worldRequests.ts"
 import type { ProducedRecord, StoredRecords, Workload } from "./workload.ts"

@@ -4,7 +4,8 @@
  */
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { SeededRandom } from "./random.ts"
 import type { StoredRecords } from "./workload.ts"
 

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from "node:os"
 import { makeProjectorPool, threadsOf } from "@tidemark/projector/projectorPool"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** What the threads open the engines from. */
 const configuration: unknown = JSON.parse(process.env["SECOND_PROJECTOR_CONFIGURATION"] ?? "{}")

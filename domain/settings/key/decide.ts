@@ -1,5 +1,5 @@
 /** Decisions about a key. Pure: the same state and command give the same events. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { InvalidSettingError, isTenantId } from "../streams.ts"
 import { KEY_CREATED, KEY_REVOKED } from "./events.ts"
 import type { KeyEvent, KeyRole } from "./events.ts"

@@ -1,5 +1,6 @@
 /** What can happen to a key. The key itself is never stored, only its SHA-256. */
-import { Option, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 export const KEY_CREATED = "key.created"
 export const KEY_REVOKED = "key.revoked"

@@ -1,5 +1,5 @@
 /** Decisions about rebuilds. Pure: the same state and command give the same events. Rules: docs/semantics.md §8. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { InvalidSettingError } from "../streams.ts"
 import type { ParitySummary, RebuildEvent, RebuildPlan } from "./events.ts"
 import { isRunning } from "./evolve.ts"

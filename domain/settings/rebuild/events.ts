@@ -1,5 +1,6 @@
 /** What can happen to the rebuilds of a projection. Rules: docs/semantics.md §8. */
-import { Option, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 /** What a rebuild will read and write, estimated before it begins. Counts are decimal text. */
 const Plan = Schema.Struct({ events: Schema.String, bytes: Schema.String, seconds: Schema.NullOr(Schema.Finite) })

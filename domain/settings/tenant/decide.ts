@@ -1,5 +1,5 @@
 /** Decisions about a tenant. Pure: the same state and command give the same events. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { InvalidSettingError, isTenantId } from "../streams.ts"
 import { TENANT_CREATED } from "./events.ts"
 import type { TenantEvent } from "./events.ts"

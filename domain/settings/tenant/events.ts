@@ -1,5 +1,6 @@
 /** What can happen to a tenant. */
-import { Option, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 export const TENANT_CREATED = "tenant.created"
 
