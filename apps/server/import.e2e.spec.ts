@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { SeededRandom } from "./crash/random.ts"
 import { countAccessLog } from "./fixtures/plainCounts.ts"
 import type { PlainRequestCounts } from "./fixtures/plainCounts.ts"
 import { KEYS, ask, runCli, startProcess } from "./processHarness.ts"
@@ -93,6 +94,11 @@ describe("an Apache access log", () => {
   const plain = countAccessLog()
   const RANGE = `from: "2015-05-17T00:00:00.000Z", to: "2015-05-21T00:00:00.000Z"`
   const MEASURES = `measures: ["requests", "bytes", "clients"]`
+  const WINDOW = `query ($path: String!, $status: String!, $start: DateTime!) { window(projection: "requests", key: [{ name: "path", value: $path }, { name: "status", value: $status }], start: $start, resolution: HOUR) { start events measures { name value text exact errorBound } } }`
+  /** Longer than 512 bytes: stored as a prefix and a hash, found by the whole path. */
+  const LONG_PATH = [...plain.byPath.keys()].find((path) => Buffer.byteLength(path) > 512) ?? ""
+  /** The path that a key stands for. */
+  const wholePath = (key: string): string => (key.includes("…") && LONG_PATH.startsWith(key.slice(0, key.indexOf("…"))) ? LONG_PATH : key)
   const POINTS = "groups { key { name value } points { start events measures { name value text exact errorBound } } }"
 
   it("is imported whole; its truncated line is named and kept as rejected; the same import again adds nothing", async () => {
@@ -119,26 +125,55 @@ describe("an Apache access log", () => {
     for (const point of points) expectRequests(point, plain.byHour.get(point.start))
   })
 
-  it("gives the plain count of every path hour by hour over the four days", async () => {
-    const paths = [...plain.byPath.keys()].sort()
+  it("gives the plain count of every path in every hour: no hour more, none less", async () => {
+    const paths = [...plain.byPathAndHour.keys()].sort()
+    expect(paths.filter((path) => Buffer.byteLength(path) > 512)).toEqual([LONG_PATH])
     const groups: Group[] = []
     for (let from = 0; from < paths.length; from += 500) {
       const { series } = await question<{ series: { groups: Group[] } }>(`query ($paths: [String!]!) { series(projection: "requests", ${MEASURES}, ${RANGE}, resolution: HOUR, breakdownBy: "path", first: 1000, where: [{ name: "path", in: $paths }]) { ${POINTS} } }`, { paths: paths.slice(from, from + 500) })
       groups.push(...series.groups)
     }
-    // Longer than 512 bytes: stored as a prefix and a hash, found by the whole path.
-    const long = paths.filter((path) => Buffer.byteLength(path) > 512)
-    expect(long).toHaveLength(1)
-    const pathOf = ({ key }: Group): string => {
-      const text = key[0]?.value ?? ""
-      return text.includes("…") ? (long.find((path) => path.startsWith(text.slice(0, text.indexOf("…")))) ?? text) : text
-    }
+    const pathOf = ({ key }: Group): string => wholePath(key[0]?.value ?? "")
     expect(groups.map(pathOf).sort()).toEqual(paths)
     for (const group of groups) {
-      const { points } = group
-      const counts = plain.byPath.get(pathOf(group))
-      expect(points.reduce((sum, point) => sum + BigInt(point.events), 0n)).toBe(BigInt(counts?.requests ?? -1))
-      expect(points.reduce((sum, point) => sum + BigInt(figure(point, "bytes").text ?? -1), 0n)).toBe(BigInt(counts?.bytes ?? -1))
+      const hours = plain.byPathAndHour.get(pathOf(group)) ?? new Map<string, PlainRequestCounts>()
+      expect(group.points.map(({ start }) => start), pathOf(group)).toEqual([...hours.keys()].sort())
+      for (const point of group.points) expectRequests(point, hours.get(point.start))
+    }
+    expect(groups.reduce((sum, { points }) => sum + points.length, 0)).toBe(5_458)
+  })
+
+  it("gives the plain count of every day, whose clients are more than are counted exactly", async () => {
+    const { series } = await question<{ series: { groups: Group[] } }>(`{ series(projection: "requests", ${MEASURES}, ${RANGE}, resolution: DAY) { ${POINTS} } }`)
+    const points = series.groups.flatMap((group) => group.points)
+    expect(points.map(({ start }) => start.slice(0, 10))).toEqual([...plain.byDay.keys()].sort())
+    for (const point of points) expectRequests(point, plain.byDay.get(point.start.slice(0, 10)))
+    expect(points.some((point) => !figure(point, "clients").exact)).toBe(true)
+  })
+
+  it("gives single windows as the plain count does: at the edges and 80 by chance, and none where nothing was", async () => {
+    const seed = Date.now() % 2 ** 31
+    const random = new SeededRandom(seed)
+    const rows = [...plain.byRowAndHour.keys()].sort()
+    const most = (of: (counts: PlainRequestCounts) => number): string => [...plain.byRowAndHour].reduce((best, row) => (of(row[1]) > of(best[1]) ? row : best))[0]
+    const hours = [...plain.byHour.keys()].sort()
+    const edges = [
+      ...rows.filter((row) => row.endsWith(hours[0] ?? "none") || row.endsWith(hours.at(-1) ?? "none")),
+      most(({ requests }) => requests), most(({ bytes }) => bytes), most(({ clients }) => clients.size), most(({ bytes }) => -bytes),
+      ...rows.filter((row) => row.startsWith(LONG_PATH)), ...rows.filter((row) => row.startsWith("/ "))
+    ]
+    const chosen = new Set([...edges, ...Array.from({ length: 80 }, () => random.pick(rows))])
+    for (const row of chosen) {
+      const [path, status, start] = row.split(" ")
+      const { window } = await question<{ window: Point | null }>(WINDOW, { path, status, start })
+      if (window === null) throw new Error(`seed ${seed}: no window of ${row}`)
+      const found = { row, seed, events: window.events, requests: figure(window, "requests").text, bytes: figure(window, "bytes").text, clients: figure(window, "clients").value, exact: figure(window, "clients").exact }
+      const counts = plain.byRowAndHour.get(row)
+      expect(found).toEqual({ row, seed, events: String(counts?.requests), requests: String(counts?.requests), bytes: String(counts?.bytes), clients: counts?.clients.size, exact: true })
+    }
+    for (const path of ["/favicon.ico", LONG_PATH, "/no-such-page"]) {
+      const { window } = await question<{ window: Point | null }>(WINDOW, { path, status: "200", start: "2015-05-16T23:00:00.000Z" })
+      expect(window, path).toBeNull()
     }
   })
 
