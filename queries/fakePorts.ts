@@ -95,7 +95,7 @@ const batchOf = (partition: number, firstOffset: bigint, values: readonly Uint8A
   const ends = Uint32Array.from(values, (value) => (end += value.length))
   const bytes = new Uint8Array(end)
   values.forEach((value, index) => bytes.set(value, ends[index - 1] ?? 0))
-  return { partition, firstOffset, bytes, ends }
+  return { partition, firstOffset, bytes, ends, more: false }
 }
 
 const logOf = (world: World): EventLogShape => {

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import { distributedConfiguration, freshNamespace } from "./engineSettings.ts"
 import { makeEventStream } from "./eventStream.ts"
 import { foldInThreads } from "./foldInThreads.ts"
+import type { Folded } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 
@@ -107,8 +108,21 @@ const runPeers = (folder: string, configuration: Configuration, jobs: readonly s
   }))
 }
 
-const rowOf = (what: string, threads: number | string, rates: readonly number[], late: readonly number[], digests: readonly string[], cpu: number | string): Report["rows"][number] => ({
-  what, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)), "cpu µs/event": cpu,
+interface Costs {
+  readonly cpu: number | string
+  readonly rows: number | string
+  readonly flushes: number | string
+}
+
+/** Medians of the runs. */
+const costsOf = (done: readonly Folded[], events: number): Costs => ({
+  cpu: rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2),
+  rows: rounded(median(done.map(({ rows }) => rows / events)), 3),
+  flushes: median(done.map(({ flushes }) => flushes))
+})
+
+const rowOf = (what: string, threads: number | string, rates: readonly number[], late: readonly number[], digests: readonly string[], costs: Costs): Report["rows"][number] => ({
+  what, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)), "cpu µs/event": costs.cpu, "rows/event": costs.rows, flushes: costs.flushes,
   late: [...new Set(late)].join(" / "), digest: new Set(digests).size === 1 ? (digests[0] ?? "") : `${new Set(digests).size} different`
 })
 
@@ -148,10 +162,10 @@ const runAll = async ({ events, runs, threads, models, peers, jobs }: Options, d
 
 const rowsOf = ({ events, models }: Options, { ours, theirs }: Done): Report["rows"] => {
   const rows = [...ours].map(([count, done]) =>
-    rowOf(`tidemark ${models}`, count, done.map(({ seconds }) => events / seconds), done.map(({ late }) => late), done.map(({ digest }) => digest), rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2)))
+    rowOf(`tidemark ${models}`, count, done.map(({ seconds }) => events / seconds), done.map(({ late }) => late), done.map(({ digest }) => digest), costsOf(done, events)))
   for (const job of new Set(theirs.map((run) => run.job))) {
     const done = theirs.filter((run) => run.job === job)
-    rows.push(rowOf(job, "own", done.map(({ toCommit }) => toCommit), done.map(({ late }) => late), done.map(({ digest }) => digest), "unknown"))
+    rows.push(rowOf(job, "own", done.map(({ toCommit }) => toCommit), done.map(({ late }) => late), done.map(({ digest }) => digest), { cpu: "unknown", rows: "unknown", flushes: "unknown" }))
   }
   return rows
 }

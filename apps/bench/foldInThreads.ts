@@ -17,6 +17,9 @@ export interface Folded {
   readonly seconds: number
   /** Of all threads, collector included. */
   readonly cpuSeconds: number
+  /** Commits of all lanes, and the rows they wrote: minute, hour and day, each as often as a commit changed it. */
+  readonly flushes: number
+  readonly rows: number
 }
 
 type Told = FromWorker | { readonly kind: "loaded" }
@@ -26,7 +29,7 @@ export const foldInThreads = async ({ configuration, models, lanes: laneCount, t
   const shares = Array.from({ length: threads }, (_, share) => Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => lane % threads === share))
   const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes } satisfies WorkerStart }))
   try {
-    let committed = 0
+    let [committed, flushes, rows] = [0, 0, 0]
     let loaded = 0
     let startMs = 0
     let startCpu = process.cpuUsage()
@@ -41,10 +44,14 @@ export const foldInThreads = async ({ configuration, models, lanes: laneCount, t
         if (told.kind === "fenced") reject(new Error(told.detail))
         if (told.kind === "retrying") reject(new Error(told.failure.cause))
         if (told.kind !== "committed") return
-        for (const report of told.reports) committed += report.records
+        for (const report of told.reports) {
+          committed += report.records
+          flushes += 1
+          rows += report.rows
+        }
         if (committed !== records * models) return
         const { user, system } = process.cpuUsage(startCpu)
-        resolve({ seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 })
+        resolve({ seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6, flushes, rows })
       }
       for (const worker of workers) worker.on("message", onMessage).on("error", reject)
     })

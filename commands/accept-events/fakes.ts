@@ -40,7 +40,7 @@ export const makeFakeLog = (partitions: number) => {
           const ends = Uint32Array.from(values, (value) => (end += value.length))
           const bytes = new Uint8Array(end)
           values.forEach((value, i) => bytes.set(value, ends[i - 1] ?? 0))
-          return [{ partition, firstOffset: nextOffset, bytes, ends }]
+          return [{ partition, firstOffset: nextOffset, bytes, ends, more: false }]
         })
       ),
     bounds: (partition) => Effect.sync(() => ({ start: 0n, end: BigInt(stored[partition]?.length ?? 0) })),

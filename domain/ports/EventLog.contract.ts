@@ -73,6 +73,23 @@ export const eventLogContract = (name: string, makeHarness: () => EventLogHarnes
         }))
     }))
 
+    it("says with every batch whether the partition holds more", session(async (run) => {
+      const appended = await run((log) => log.append([record(0, "a".repeat(30_000)), record(1, "b")]).pipe(Effect.andThen(log.append([record(0, "c".repeat(30_000))])), Effect.andThen(log.append([record(0, "d")]))))
+      const end = (appended[0]?.offset ?? 0n) + 1n
+      const told = await run((log) => Effect.gen(function* () {
+        const seen: { readonly reached: bigint; readonly more: boolean }[] = []
+        for (let next = 0n; next < end;) {
+          for (const batch of yield* log.read([{ partition: 0, nextOffset: next }], { bytesMax: 16_384, waitMaxMs: 1_000 })) {
+            next = batch.firstOffset + BigInt(batch.ends.length)
+            seen.push({ reached: next, more: batch.more })
+          }
+        }
+        return seen
+      }))
+      expect(told.length).toBeGreaterThan(1)
+      for (const { reached, more } of told) expect(more).toBe(reached < end)
+    }))
+
     it("resumes exactly at any offset, within a block and across blocks, whatever the byte budget", session(async (run) => {
       await run((log) => Effect.gen(function* () {
         yield* log.append(Array.from({ length: 5 }, (_, i) => record(0, `v${i + 1}`)))

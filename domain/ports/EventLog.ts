@@ -41,6 +41,8 @@ export interface LogBatch {
   readonly firstOffset: bigint
   readonly bytes: Uint8Array
   readonly ends: Uint32Array
+  /** The partition held records after this batch when it was read: whoever keeps reading is behind. */
+  readonly more: boolean
 }
 
 export interface LogBounds {

@@ -22,18 +22,19 @@ const readPartition = (blocks: BlockStore, { partition, nextOffset }: PartitionP
   let expected = nextOffset
   let bytes = 0
   for (const { key, value } of blocks.getRange({ start: keyOf(partition, first[0]), end: lastKey(partition) })) {
+    if (bytes >= bytesMax) return batches
     const firstOffset = offsetOfKey(key)
     const block = decodeBlock(value)
     if (typeof block === "string") throw new LogCorruptError({ partition, offset: firstOffset, detail: block })
     if (firstOffset > expected) throw new LogCorruptError({ partition, offset: expected, detail: `offsets ${expected} to ${firstOffset - 1n} are missing` })
     const skip = Number(expected - firstOffset)
     if (skip >= block.count) continue
-    batches.push({ partition, firstOffset: expected, ...trimBlock(block, skip) })
+    batches.push({ partition, firstOffset: expected, ...trimBlock(block, skip), more: true })
     expected = firstOffset + BigInt(block.count)
     bytes += block.bytes.length
-    if (bytes >= bytesMax) break
   }
-  return batches
+  const last = batches.pop()
+  return last === undefined ? batches : [...batches, { ...last, more: false }]
 }
 
 /** Batches from all positions, the byte budget shared evenly. */

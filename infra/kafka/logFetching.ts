@@ -20,6 +20,8 @@ export interface ReadOptions {
 interface FetchedPartition {
   readonly partition: number
   readonly errorCode: number
+  /** High watermark: one past the last record that may be read. */
+  readonly end: bigint
   readonly records: Buffer
 }
 
@@ -54,7 +56,7 @@ const parseFetch = (_correlationId: number, _apiKey: number, _apiVersion: number
     return topic.readArray((entry) => {
       const partition = entry.readInt32()
       const errorCode = entry.readInt16()
-      entry.readInt64()
+      const end = entry.readInt64()
       entry.readInt64()
       entry.readInt64()
       entry.readNullableArray((aborted) => [aborted.readInt64(), aborted.readInt64()])
@@ -62,7 +64,7 @@ const parseFetch = (_correlationId: number, _apiKey: number, _apiVersion: number
       const size = Math.max(entry.readUnsignedVarInt() - 1, 0)
       const records = data.subarray(entry.position, entry.position + size)
       entry.skip(size)
-      return { partition, errorCode, records }
+      return { partition, errorCode, end, records }
     })
   }).flat()
 }
@@ -178,7 +180,7 @@ export class LogFetching {
       if (entry === undefined) continue
       if (entry.errorCode !== 0) await this.explain(partition, nextOffset, entry.errorCode)
       const { bytes, ends, batches, gap } = packRecords(partition, entry.records, nextOffset)
-      if (ends.length > 0) fetched.push({ batch: { partition, firstOffset: nextOffset, bytes, ends }, stored: batches })
+      if (ends.length > 0) fetched.push({ batch: { partition, firstOffset: nextOffset, bytes, ends, more: nextOffset + BigInt(ends.length) < entry.end }, stored: batches })
       else if (gap !== undefined) throw new LogGapError({ partition, wanted: gap.wanted, found: gap.found })
     }
     return fetched

@@ -135,18 +135,21 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   session.stopped = stopped
   let bytes = 0
   let arrived = 0
+  const behind = new Map<number, boolean>()
   for (const batch of batches) {
     const reader = readers.get(batch.partition)
     if (reader === undefined) continue
     yield* drop(options, session, yield* foldBatch(store, reader, session.generations, batch, seed))
     bytes += batch.bytes.length
     arrived += batch.ends.length
+    behind.set(batch.partition, batch.more)
   }
   session.bytes += bytes
   const { records, rows } = totals(session)
   if (records === 0) return
   const sinceMs = (yield* Clock.currentTimeMillis) - session.lastFlushMs
-  const drained = bytes < bytesMax
+  // Not by the size of the read: a log answers with less than asked for as it likes.
+  const drained = ![...behind.values()].includes(true)
   if (drained) session.backlogMs = FLUSH_BACKLOG_MS
   const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
   if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)

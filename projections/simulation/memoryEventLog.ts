@@ -65,7 +65,7 @@ const batchFrom = (stored: StoredPartition, { partition, nextOffset }: Partition
     end += part.length
     ends[index] = end
   })
-  return [{ partition, firstOffset: nextOffset, bytes, ends }]
+  return [{ partition, firstOffset: nextOffset, bytes, ends, more: first + parts.length < stored.records.length }]
 }
 
 const readNow = (disk: MemoryLogDisk, from: readonly PartitionPosition[], bytesMax: number): Effect.Effect<readonly LogBatch[], OffsetOutOfRangeError> => {
