@@ -52,7 +52,8 @@ export const makeFakeLog = (partitions: number) => {
 /** An index that stores nothing: every state is replayed from the log. */
 export const emptyIndex: PartitionIndexShape = {
   load: () => Effect.succeed({ nextOffset: 0n, segments: [], imports: { has: () => false } }),
-  save: () => Effect.void
+  save: () => Effect.void,
+  clocks: () => Effect.succeed(undefined)
 }
 
 /** An index in memory, of partition 0. `control.faults` is how many saves fail next. */
@@ -73,7 +74,8 @@ export const makeFakeIndex = () => {
         if (segment.from !== end) return Effect.fail(new PartitionIndexError({ cause: `starts at ${segment.from}, stored to ${end}` }))
         segments.push(segment)
         return Effect.void
-      })
+      }),
+    clocks: () => Effect.succeed(undefined)
   }
   return { shape, segments, control }
 }

@@ -105,6 +105,11 @@ export class PartitionState {
     return this.next
   }
 
+  /** Records observed since the last segment was taken. */
+  get unsegmented(): number {
+    return Number(this.next - this.segmentFrom)
+  }
+
   /** R: the largest receive time of the prefix, Unix ms; −Infinity if none. */
   get receivedMaxMs(): number {
     return this.receivedMs

@@ -4,7 +4,7 @@ import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import type { DecodedRecord } from "../events/envelope.ts"
 import { HORIZON_MS, PartitionState } from "../events/partitionState.ts"
-import { PartitionIndex } from "./PartitionIndex.ts"
+import { CLOCKS_APART, PartitionIndex } from "./PartitionIndex.ts"
 import type { PartitionIndexShape, PartitionSegment } from "./PartitionIndex.ts"
 
 export interface PartitionIndexHarness {
@@ -119,6 +119,32 @@ export const partitionIndexContract = (name: string, makeHarness: () => Partitio
       expect(answers).toEqual([false, true, true, false, true, false, false])
       const later = await run((index) => index.load(1, 8n).pipe(Effect.map(({ imports }) => imports.has(9, 6, 8))))
       expect(later).toBe(false)
+    }))
+
+    it("answers clocks of a prefix within the offset and the receive time asked for, long after its entries have gone", session(async (run) => {
+      const apart = CLOCKS_APART.receivedMs + 1
+      const segments = Array.from({ length: 100 }, (_, i) => segment(i * 10, i * 10 + 10, { receivedMaxMs: i === 0 ? -Infinity : i * apart * 20, heartbeatMaxMs: i - 0.5, tenantMaxMs: new Map([["ü", i]]) }))
+      await run((index) => saveAll(index, [...segments, segment(0, 7, { partition: 1 })]))
+      const clocks = (atMost: bigint, receivedMaxMs: number) => run((index) => index.clocks(0, atMost, receivedMaxMs))
+      expect(await clocks(9n, Infinity)).toBe(undefined)
+      expect(await clocks(10n, -Infinity)).toEqual({ partition: 0, nextOffset: 10n, receivedMaxMs: null, heartbeatMaxMs: -0.5, tenantMaxMs: new Map([["ü", 0]]) })
+      for (const at of [1, 2, 50, 99]) {
+        const expected = { partition: 0, nextOffset: BigInt(at * 10 + 10), receivedMaxMs: at * apart * 20, heartbeatMaxMs: at - 0.5, tenantMaxMs: new Map([["ü", at]]) }
+        expect(await clocks(BigInt(at * 10 + 19), Infinity)).toEqual(expected)
+        expect(await clocks(100_000n, at * apart * 20)).toEqual(expected)
+        expect(await clocks(100_000n, (at + 1) * apart * 20 - 1)).toEqual(expected)
+      }
+    }))
+
+    it("may forget clocks between near ones, and then answers those just before them", session(async (run) => {
+      const near = CLOCKS_APART.receivedMs / 4
+      await run((index) => saveAll(index, Array.from({ length: 200 }, (_, i) => segment(i * 10, i * 10 + 10, { receivedMaxMs: i * near }))))
+      for (let at = 0; at < 200; at++) {
+        const found = await run((index) => index.clocks(0, BigInt(at * 10 + 10), Infinity))
+        expect((found?.receivedMaxMs ?? Infinity) - at * near).toBeLessThanOrEqual(0)
+        expect(at * near - (found?.receivedMaxMs ?? -Infinity)).toBeLessThanOrEqual(CLOCKS_APART.receivedMs)
+        expect(await run((index) => index.clocks(0, 10_000n, at * near))).toEqual(found)
+      }
     }))
 
     it("finds each of many import entries saved in many segments, and none that was not saved", session(async (run) => {

@@ -47,6 +47,22 @@ export interface StoredPrefix {
   readonly imports: ImportLookup
 }
 
+/** What a prefix says of time: M and R where it ends. Takes no duplicates into account, so it is small and is kept for ever. */
+export interface PrefixClocks {
+  readonly partition: number
+  /** End of the prefix. */
+  readonly nextOffset: bigint
+  /** R of the prefix, Unix ms; null if none. */
+  readonly receivedMaxMs: number | null
+  /** Largest heartbeat time of the prefix, Unix ms; null if none. */
+  readonly heartbeatMaxMs: number | null
+  /** M of every tenant, without heartbeats, Unix ms. */
+  readonly tenantMaxMs: ReadonlyMap<string, number>
+}
+
+/** Of the clocks of two segments this near to each other only the later ones need to be kept: records, and ms of R. */
+export const CLOCKS_APART = { records: 65_536n, receivedMs: 60_000 } as const
+
 export class PartitionIndexError extends Schema.TaggedError<PartitionIndexError>()("PartitionIndexError", {
   cause: Schema.Defect()
 }) {}
@@ -60,6 +76,11 @@ export interface PartitionIndexShape {
    * partition may start anywhere: the log may have lost its head.
    */
   readonly save: (segment: PartitionSegment) => Effect.Effect<void, PartitionIndexError>
+  /**
+   * Clocks of a saved prefix that ends at or below `atMost` and whose R is at most `receivedMaxMs`; undefined when none
+   * is stored. Of all that were ever saved it is the longest one, or one that `CLOCKS_APART` calls near to it.
+   */
+  readonly clocks: (partition: number, atMost: bigint, receivedMaxMs: number) => Effect.Effect<PrefixClocks | undefined, PartitionIndexError>
 }
 
 export class PartitionIndex extends Context.Service<PartitionIndex, PartitionIndexShape>()("tidemark/PartitionIndex") {}

@@ -1,13 +1,13 @@
 /**
  * What is derived from each partition, on LMDB beside the log: segments of live entries and clocks, runs of imports.
  *
- * Live entries nobody can need any more are dropped; import entries stay for ever. A directory that belongs to
+ * Live entries nobody can need any more are dropped; import entries and, at a distance, clocks stay for ever. A directory that belongs to
  * another log is emptied when it is opened: losing the index costs time, a wrong one would cost numbers.
  */
 import { mkdirSync } from "node:fs"
 import { HORIZON_MS } from "@tidemark/domain/events/partitionState"
-import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
-import type { PartitionIndexShape, PartitionSegment, StoredPrefix } from "@tidemark/domain/ports/PartitionIndex"
+import { CLOCKS_APART, PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexShape, PartitionSegment, PrefixClocks, StoredPrefix } from "@tidemark/domain/ports/PartitionIndex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -16,7 +16,7 @@ import type { Database, RootDatabase } from "lmdb"
 import { addRun, makeImportLookup } from "./importRuns.ts"
 import type { RunStores } from "./importRuns.ts"
 import { keyOf, offsetOfKey } from "./logKeys.ts"
-import { decodeSegment, encodeSegment, segmentFrom } from "./segmentCodec.ts"
+import { decodeClocks, decodeSegment, encodeClocks, encodeSegment, segmentFrom } from "./segmentCodec.ts"
 
 export interface PartitionIndexOptions {
   /** A directory of its own. */
@@ -31,6 +31,8 @@ interface Stores extends RunStores {
   readonly segments: Database<Buffer, Buffer>
   /** R at `to` by (partition, to), f64. Under (partition, 0): R of the last dropped segment. */
   readonly ends: Database<Buffer, Buffer>
+  /** Clocks by (partition, to). */
+  readonly clocks: Database<Buffer, Buffer>
 }
 
 interface SegmentEnd {
@@ -48,10 +50,10 @@ const openStores = ({ directory, logId }: PartitionIndexOptions): Stores => {
   mkdirSync(directory, { recursive: true })
   const root = open<string, string>({ path: directory, encoding: "string", maxDbs: 8, mapSize: MAP_BYTES, overlappingSync: false, noMemInit: true })
   const openDb = (name: string) => root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" })
-  const stores: Stores = { root, segments: openDb("segments"), ends: openDb("ends"), runs: openDb("runs"), pages: openDb("pages") }
+  const stores: Stores = { root, segments: openDb("segments"), ends: openDb("ends"), clocks: openDb("clocks"), runs: openDb("runs"), pages: openDb("pages") }
   if (root.get(LOG_ID_KEY) === logId) return stores
   root.transactionSync(() => {
-    for (const db of [stores.segments, stores.ends, stores.runs, stores.pages]) for (const key of Array.from(db.getKeys())) db.removeSync(key)
+    for (const db of [stores.segments, stores.ends, stores.clocks, stores.runs, stores.pages]) for (const key of Array.from(db.getKeys())) db.removeSync(key)
     root.putSync(LOG_ID_KEY, logId)
   })
   return stores
@@ -107,6 +109,42 @@ const dropExpired = (stores: Stores, partition: number): void => {
   }
 }
 
+/** Stored clocks of prefixes that end at or below `atMost`, longest first. */
+function* clocksBelow({ clocks }: Stores, partition: number, atMost: bigint): Generator<PrefixClocks> {
+  for (const { value } of clocks.getRange({ start: keyOf(partition, atMost), end: keyOf(partition, 0n), reverse: true })) yield decodeClocks(partition, value)
+}
+
+const isWithin = (clocks: PrefixClocks, receivedMaxMs: number): boolean => (clocks.receivedMaxMs ?? -Infinity) <= receivedMaxMs
+
+/** R never falls along a partition, so the last clocks within it are found by halving the offsets. */
+const findClocks = (stores: Stores, partition: number, atMost: bigint, receivedMaxMs: number): PrefixClocks | undefined => {
+  const [longest] = clocksBelow(stores, partition, atMost)
+  if (longest === undefined || isWithin(longest, receivedMaxMs)) return longest
+  let found: PrefixClocks | undefined
+  let [low, high] = [0n, longest.nextOffset - 1n]
+  while (low < high) {
+    const middle = (low + high + 1n) / 2n
+    const [clocks] = clocksBelow(stores, partition, middle)
+    if (clocks !== undefined && !isWithin(clocks, receivedMaxMs)) high = clocks.nextOffset - 1n
+    else {
+      if (clocks !== undefined) found = clocks
+      low = middle
+    }
+  }
+  return found
+}
+
+/** Stores clocks; those between them and their last but one neighbour go where all three are near to each other. */
+const saveClocks = (stores: Stores, segment: PartitionSegment): void => {
+  const { partition, to, receivedMaxMs } = segment
+  const [last, lastButOne] = clocksBelow(stores, partition, to)
+  if (last !== undefined && lastButOne !== undefined) {
+    const receivedMs = receivedMaxMs - (lastButOne.receivedMaxMs ?? -Infinity)
+    if (to - lastButOne.nextOffset <= CLOCKS_APART.records && receivedMs <= CLOCKS_APART.receivedMs) stores.clocks.removeSync(keyOf(partition, last.nextOffset))
+  }
+  stores.clocks.putSync(keyOf(partition, to), encodeClocks(segment))
+}
+
 const saveSegment = (stores: Stores, whole: PartitionSegment): void =>
   stores.root.transactionSync(() => {
     const { partition } = whole
@@ -117,6 +155,7 @@ const saveSegment = (stores: Stores, whole: PartitionSegment): void =>
     const segment = segmentFrom(whole, end)
     stores.segments.putSync(keyOf(partition, segment.to), encodeSegment(segment))
     stores.ends.putSync(keyOf(partition, segment.to), encodeMs(segment.receivedMaxMs))
+    saveClocks(stores, segment)
     addRun(stores, partition, segment.imports)
     dropExpired(stores, partition)
   })
@@ -139,6 +178,11 @@ const openIndex = (options: PartitionIndexOptions): Effect.Effect<PartitionIndex
           saveSegment(stores, segment)
           stores.root.resetReadTxn()
           lookup.forget(segment.partition)
+        }),
+      clocks: (partition, atMost, receivedMaxMs) =>
+        attempt(() => {
+          stores.root.resetReadTxn()
+          return findClocks(stores, partition, atMost, receivedMaxMs)
         })
     }
   })

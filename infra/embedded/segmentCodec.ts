@@ -5,7 +5,7 @@
  * received ms f64 × n, offset f64 × n, hash hi u32 × n, hash lo u32 × n, clocks as JSON.
  */
 import { crc32 } from "node:zlib"
-import type { PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionSegment, PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 
 const VERSION = 1
 const BODY_AT = 16
@@ -23,16 +23,35 @@ interface Clocks {
 const finite = (ms: number): number | null => (ms === -Infinity ? null : ms)
 const bytesOf = (array: Uint32Array | Float64Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
+const clocksOf = (segment: PartitionSegment): Clocks => ({
+  from: String(segment.from),
+  to: String(segment.to),
+  receivedMaxMs: finite(segment.receivedMaxMs),
+  heartbeatMaxMs: finite(segment.heartbeatMaxMs),
+  tenants: [...segment.tenantMaxMs]
+})
+
+/** A segment's clocks by themselves: crc32 of the rest u32, clocks as JSON. */
+export const encodeClocks = (segment: PartitionSegment): Buffer => {
+  const json = Buffer.from(JSON.stringify(clocksOf(segment)))
+  const packed = Buffer.alloc(4 + json.length)
+  packed.writeUInt32LE(crc32(json), 0)
+  json.copy(packed, 4)
+  return packed
+}
+
+/** Opens stored clocks; throws when they are damaged. */
+export const decodeClocks = (partition: number, stored: Buffer): PrefixClocks => {
+  const json = stored.subarray(4)
+  if (stored.length < 4 || crc32(json) !== stored.readUInt32LE(0)) throw new Error(`stored clocks of partition ${partition} fail their checksum`)
+  const { to, receivedMaxMs, heartbeatMaxMs, tenants } = JSON.parse(json.toString()) as Clocks
+  return { partition, nextOffset: BigInt(to), receivedMaxMs, heartbeatMaxMs, tenantMaxMs: new Map(tenants) }
+}
+
 /** Packs a segment without its import entries. */
 export const encodeSegment = (segment: PartitionSegment): Buffer => {
   const { live } = segment
-  const clocks: Clocks = {
-    from: String(segment.from),
-    to: String(segment.to),
-    receivedMaxMs: finite(segment.receivedMaxMs),
-    heartbeatMaxMs: finite(segment.heartbeatMaxMs),
-    tenants: [...segment.tenantMaxMs]
-  }
+  const clocks = clocksOf(segment)
   const head = Buffer.alloc(BODY_AT)
   const packed = Buffer.concat([head, bytesOf(live.receivedMs), bytesOf(live.offset), bytesOf(live.hi), bytesOf(live.lo), Buffer.from(JSON.stringify(clocks))])
   packed.writeUInt8(VERSION, 0)

@@ -41,6 +41,8 @@ const FLUSH_ROWS_MAX = 50_000
 const PACED_READ_BYTES_MAX = 64 << 10
 const IDLE_WAIT_MS = 500
 const INDEX_EVERY_MS = 10_000
+/** A partition's index is saved after this many records at the latest: the past is read from the nearest clocks it keeps. */
+const INDEX_EVERY_RECORDS = 65_536
 /** What is to be folded may change: looked at this often, ms. */
 const CHOICE_EVERY_MS = 500
 
@@ -91,7 +93,8 @@ const flush = Effect.fn("flush")(function* (options: RunLaneOptions, session: Se
   session.bytes = 0
   session.lastFlushMs = yield* Clock.currentTimeMillis
   if (reports.length > 0) yield* Effect.sync(() => options.observer.committed(reports))
-  if (session.lastFlushMs - session.lastIndexMs >= INDEX_EVERY_MS) {
+  const readers = [...session.open.readers.values()]
+  if (session.lastFlushMs - session.lastIndexMs >= INDEX_EVERY_MS || readers.some(({ isIndexed, state }) => isIndexed && state.unsegmented >= INDEX_EVERY_RECORDS)) {
     session.lastIndexMs = session.lastFlushMs
     yield* saveIndex(session.open.readers)
   }

@@ -1,7 +1,7 @@
 /** The partition index in memory. What is stored outlives the layer. */
 import { HORIZON_MS } from "@tidemark/domain/events/partitionState"
 import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
-import type { PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexShape, PartitionSegment, PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -48,6 +48,12 @@ const save = (disk: MemoryIndexDisk, whole: PartitionSegment): Effect.Effect<voi
   return Effect.void
 }
 
+const finite = (ms: number): number | null => (Number.isFinite(ms) ? ms : null)
+
+const clocksOf = ({ partition, to, receivedMaxMs, heartbeatMaxMs, tenantMaxMs }: PartitionSegment): PrefixClocks => ({
+  partition, nextOffset: to, receivedMaxMs: finite(receivedMaxMs), heartbeatMaxMs: finite(heartbeatMaxMs), tenantMaxMs
+})
+
 const makeIndex = (disk: MemoryIndexDisk): PartitionIndexShape => ({
   load: (partition, atMost) => Effect.sync(() => {
     const below = (disk.segments.get(partition) ?? []).filter(({ to }) => to <= atMost)
@@ -58,7 +64,11 @@ const makeIndex = (disk: MemoryIndexDisk): PartitionIndexShape => ({
       imports: { has: (hi, lo, before) => (disk.imports.get(importKey(partition, hi, lo)) ?? Infinity) < before }
     }
   }),
-  save: (segment) => Effect.suspend(() => save(disk, segment))
+  save: (segment) => Effect.suspend(() => save(disk, segment)),
+  clocks: (partition, atMost, receivedMaxMs) => Effect.sync(() => {
+    const found = (disk.segments.get(partition) ?? []).findLast((segment) => segment.to <= atMost && segment.receivedMaxMs <= receivedMaxMs)
+    return found === undefined ? undefined : clocksOf(found)
+  })
 })
 
 /** The index on `disk`. */

@@ -86,7 +86,7 @@ const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListe
 const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRandom, weather: EngineWeather): PartitionIndexShape => {
   const orFail = <A>(effect: Effect.Effect<A, PartitionIndexError>): Effect.Effect<A, PartitionIndexError> =>
     seam(Effect.suspend(() => (random.chance(weather.indexFault) ? Effect.fail(new PartitionIndexError({ cause: new Error("simulated") })) : effect)))
-  return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)) }
+  return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)), clocks: (partition, atMost, receivedMaxMs) => orFail(index.clocks(partition, atMost, receivedMaxMs)) }
 }
 
 /** The engines of one process. */
