@@ -1,5 +1,6 @@
 import { encodeEvent } from "@tidemark/domain/events/envelope"
-import { EventLog, LogCorruptError } from "@tidemark/domain/ports/EventLog"
+import { EventLog, LogCorruptError, LogGapError, LogIdentityError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
+import type { LogReadError, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
@@ -180,14 +181,32 @@ describe("verification", () => {
     expect(digest.model.digests).toMatchObject({ differing: 1 })
   })
 
-  it("says which block of the log is damaged and that its read models were not checked", async () => {
+  /** Verifies with a log whose reads, and whose check of partition 1, end in `fault`. */
+  const checkFaulty = ({ logDisk, modelDisk, identity }: Folded, fault: Exclude<LogReadError, LogUnavailableError>): Promise<VerifyReport> => {
+    const faulty = Layer.effect(EventLog, Effect.map(EventLog, (log) => ({ ...log, verify: (partition: number) => (partition === 1 ? Effect.fail(fault) : log.verify(partition)), read: () => Effect.fail(fault) })))
+    return Effect.runPromise(verify({ full: true, tenants: [], progress: () => {} }).pipe(
+      Effect.provide(Layer.mergeAll(faulty.pipe(Layer.provide(memoryEventLog(logDisk, identity))), memoryReadModelStore(modelDisk)))))
+  }
+  const faults: readonly (readonly [text: string, fault: Exclude<LogReadError, LogUnavailableError>])[] = [
+    ["LOG_CORRUPT: block at offset 7: checksum differs", new LogCorruptError({ partition: 1, offset: 7n, detail: "checksum differs" })],
+    ["LOG_GAP: partition 1: offsets 3 to 8 hold no record", new LogGapError({ partition: 1, wanted: 3n, found: 9n })],
+    ["LOG_GAP: partition 1: offset 3 is wanted, the log holds 5 to 9", new OffsetOutOfRangeError({ partition: 1, wanted: 3n, start: 5n, end: 9n })],
+    ["LOG_IDENTITY: opened as log log-1: it has 3 partitions now", new LogIdentityError({ logId: "log-1", detail: "it has 3 partitions now" })]
+  ]
+  it.each(faults)("reports %s, and that its read models were not checked", async (text, fault) => {
+    const report = await checkFaulty(folded, fault)
+    expect(report).toMatchObject({ ok: false, log: [{ error: null }, { error: text }, { error: null }, { error: null }] })
+    expect(report.models?.length).toBeGreaterThan(3)
+    for (const model of report.models ?? []) expect(model.error).toBe(text)
+  })
+
+  it("calls records that the log counts and does not show a gap, and no end of the log", async () => {
     const { logDisk, modelDisk, identity } = folded
-    const damaged = new LogCorruptError({ partition: 1, offset: 7n, detail: "checksum differs" })
-    const layer = Layer.effect(EventLog, Effect.map(EventLog, (log) => ({ ...log, verify: (partition: number) => (partition === 1 ? Effect.fail(damaged) : log.verify(partition)), read: () => Effect.fail(damaged) })))
+    const silent = Layer.effect(EventLog, Effect.map(EventLog, (log) => ({ ...log, read: () => Effect.succeed([]) })))
     const report = await Effect.runPromise(verify({ full: true, tenants: [], progress: () => {} }).pipe(
-      Effect.provide(Layer.mergeAll(layer.pipe(Layer.provide(memoryEventLog(logDisk, identity))), memoryReadModelStore(modelDisk)))))
-    expect(report).toMatchObject({ ok: false, log: [{ error: null }, { error: "block at offset 7: checksum differs" }, { error: null }, { error: null }] })
-    for (const model of report.models ?? []) expect(model.error).toBe("block at offset 7: checksum differs")
+      Effect.provide(Layer.mergeAll(silent.pipe(Layer.provide(memoryEventLog(logDisk, identity))), memoryReadModelStore(modelDisk)))))
+    expect(report.ok).toBe(false)
+    for (const model of report.models ?? []) expect(model.error).toMatch(/^LOG_GAP: partition 0: offsets 0 to \d+ hold no record$/)
   })
 
   it("finds that the log holds another event than was folded", async () => {

@@ -14,11 +14,12 @@ import { decodeRecord } from "@tidemark/domain/events/envelope"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { hashHex } from "@tidemark/domain/measures/hash"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import type { LogReadError } from "@tidemark/domain/ports/EventLog"
+import type { LogBatch } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord, LaneCheckpoint, PartitionCheckpoint, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { logFault, readStored } from "./storedRecords.ts"
 import { LaneFold, TooManyRowsError } from "./verifyFold.ts"
 import type { ExpectedCounters, Slice } from "./verifyFold.ts"
 import { compareHeld, compareLedgers, compareTenantLedgers } from "./verifyLedgers.ts"
@@ -44,21 +45,8 @@ const SLICES_MAX = 256
 const READ_BYTES_MAX = 1 << 20
 const PROGRESS_EVERY_MS = 1_000
 const OFFSET_MAX = (1n << 64n) - 2n
-
-const logFault = (error: LogReadError): string => {
-  switch (error._tag) {
-    case "LogCorruptError":
-      return `block at offset ${error.offset}: ${error.detail}`
-    case "OffsetOutOfRangeError":
-      return `partition ${error.partition}: offset ${error.wanted} is wanted, the log holds ${error.start} to ${error.end}`
-    case "LogGapError":
-      return `partition ${error.partition}: offsets ${error.wanted} to ${error.found - 1n} hold no record`
-    case "LogIdentityError":
-      return `opened as log ${error.logId}: ${error.detail}`
-    case "LogUnavailableError":
-      return `the log does not answer: ${String(error.cause)}`
-  }
-}
+/** Findings about the log; that it does not answer is none. */
+const LOG_FAULTS = ["LogCorruptError", "OffsetOutOfRangeError", "LogGapError", "LogIdentityError"] as const
 
 const checkLog = Effect.fn("checkLog")(function* (progress: (line: string) => void) {
   const log = yield* EventLog
@@ -66,10 +54,8 @@ const checkLog = Effect.fn("checkLog")(function* (progress: (line: string) => vo
   for (let partition = 0; partition < log.identity.partitions; partition++) {
     yield* Effect.sync(() => progress(`log: partition ${partition} of ${log.identity.partitions}`))
     checks.push(yield* log.verify(partition).pipe(
-      Effect.match({
-        onSuccess: ({ records, blocks }): LogCheck => ({ partition, records: records.toString(), blocks, error: null }),
-        onFailure: (error): LogCheck => ({ partition, records: "0", blocks: 0, error: logFault(error) })
-      })
+      Effect.map(({ records, blocks }): LogCheck => ({ partition, records: records.toString(), blocks, error: null })),
+      Effect.catchTag(LOG_FAULTS, (error) => Effect.succeed<LogCheck>({ partition, records: "0", blocks: 0, error: logFault(error) }))
     ))
   }
   return checks
@@ -115,6 +101,21 @@ interface Subject {
 
 const firstSlice = ({ index }: Slice): boolean => index === 0
 
+/** Takes the records of `batches` below `end`; answers the next offset and the hash of the last record taken. */
+const foldBatches = (batches: readonly LogBatch[], start: bigint, end: bigint, fold: LaneFold, prefix: Prefix): { readonly next: bigint; readonly hash: string } | undefined => {
+  let last: { readonly next: bigint; readonly hash: string } | undefined
+  for (const { bytes, ends, firstOffset } of batches) {
+    for (let at = 0, offset = firstOffset; at < ends.length && offset < end; at++, offset++) {
+      const record = bytes.subarray(at === 0 ? 0 : ends[at - 1], ends[at])
+      const decoded = decodeRecord(record)
+      const sight = prefix.take(decoded)
+      if (offset >= start) fold.take(Number(offset), decoded, sight, prefix)
+      last = { next: offset + 1n, hash: offset === end - 1n ? hashHex(record, 0) : "" }
+    }
+  }
+  return last
+}
+
 /** Reads one partition up to its checkpoint into `fold`. Ledgers and checkpoint are compared in the first slice only. */
 const recomputePartition = Effect.fn("recomputePartition")(function* (subject: Subject, checkpoint: PartitionCheckpoint, fold: LaneFold, slice: Slice, model: ModelCheck, sums: TenantSums) {
   const log = yield* EventLog
@@ -127,16 +128,11 @@ const recomputePartition = Effect.fn("recomputePartition")(function* (subject: S
   let next = (yield* log.bounds(partition)).start
   let lastHash = ""
   while (next < end) {
-    const [batch] = yield* log.read([{ partition, nextOffset: next }], { bytesMax: READ_BYTES_MAX, waitMaxMs: 0 })
-    if (batch === undefined) break
     const first = next
-    for (let at = 0; at < batch.ends.length && next < end; at++, next++) {
-      const bytes = batch.bytes.subarray(at === 0 ? 0 : batch.ends[at - 1], batch.ends[at])
-      const decoded = decodeRecord(bytes)
-      const sight = prefix.take(decoded)
-      if (next >= start) fold.take(Number(next), decoded, sight, prefix)
-      if (next === end - 1n) lastHash = hashHex(bytes, 0)
-    }
+    const taken = foldBatches(yield* readStored(partition, next, READ_BYTES_MAX), start, end, fold, prefix)
+    if (taken === undefined) break
+    next = taken.next
+    lastHash = taken.hash
     if (firstSlice(slice)) yield* compareLedgers(snapshot, { ...ledger, min: first, max: next - 1n }, fold, fold.held, model, sums)
     fold.applied = []
     fold.duplicates = []
@@ -228,10 +224,7 @@ const checkModel = Effect.fn("checkModel")(function* (snapshot: ReadSnapshot, re
   const tenants = new Set([...options.tenants, ...checkpoints.flatMap(({ partitions }) => partitions.flatMap(({ tenantMaxMs }) => [...tenantMaxMs.keys()]))])
   const subject: Subject = { record, compiled: compiled.success, seed, snapshot, starts: startsOf(record), rowsMax: options.rowsMax ?? ROWS_MAX, tell }
   yield* recomputeGeneration(subject, checkpoints, tenants, model).pipe(
-    Effect.catchTags({
-      LogCorruptError: (error) => Effect.sync(() => void (model.error = logFault(error))),
-      OffsetOutOfRangeError: (error) => Effect.sync(() => void (model.error = logFault(error)))
-    })
+    Effect.catchTag(LOG_FAULTS, (error) => Effect.sync(() => void (model.error = logFault(error))))
   )
   return model
 })
