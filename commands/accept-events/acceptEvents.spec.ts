@@ -2,6 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import { MaxOpsBeforeYield } from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
@@ -17,6 +18,8 @@ import { splitBody } from "./splitBody.ts"
 
 const NOW = 1_700_000_000_000
 const HOUR = 3_600_000
+/** The fewest operations after which a fiber may give way and still get on. */
+const YIELD_AFTER_MIN = 3
 const schemas = makeSchemaRegistry([{ type: "page.viewed", version: 2, schema: { type: "object", properties: { ms: { type: "integer" } } } }])
 
 const request = (events: readonly object[] | string, more: Partial<AcceptRequest> = {}): AcceptRequest => {
@@ -104,6 +107,38 @@ describe("acceptEvents", () => {
         expect(log.control.appends, behaviour).toBe(appends)
       }))
     }
+  })
+
+  it("appends one of equal events once, wherever the requests that bring them give way to each other", async () => {
+    for (let operations = YIELD_AFTER_MIN; operations <= 60; operations++) {
+      const { log, make } = setUp()
+      const answers = await run(Effect.gen(function* () {
+        const accept = yield* make
+        yield* accept(request([event("loaded")]))
+        return yield* Effect.all([1, 2, 3].map(() => accept(request([event("1")]))), { concurrency: "unbounded" })
+      }).pipe(Effect.provideService(MaxOpsBeforeYield, operations)))
+      expect(answers.flatMap(statuses).toSorted(), `giving way after ${operations} operations`).toEqual(["accepted", "duplicate", "duplicate"])
+      expect(log.stored[0], `giving way after ${operations} operations`).toHaveLength(2)
+    }
+  })
+
+  it("lets nobody wait for a request that was interrupted, wherever it was", async () => {
+    let stored = 0
+    for (let steps = 0; steps < 200; steps++) {
+      const { log, make } = setUp()
+      await run(Effect.gen(function* () {
+        const accept = yield* make
+        yield* accept(request([event("loaded")]))
+        const one = yield* Effect.forkChild(Effect.provideService(accept(request([event("1")])), MaxOpsBeforeYield, YIELD_AFTER_MIN))
+        for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(one)
+        const before = log.stored[0]?.length ?? 0
+        stored += before - 1
+        expect(statuses(yield* accept(request([event("1")]))), `interrupted after ${steps} steps`).toEqual([before === 1 ? "accepted" : "duplicate"])
+      }))
+    }
+    expect(stored).toBeGreaterThan(0)
+    expect(stored).toBeLessThan(200)
   })
 
   it("fails copies within a batch together with their first, and appends again when asked again", async () => {

@@ -10,7 +10,7 @@ import type { EventAttributes } from "@tidemark/domain/events/event"
 import { kafkaPartition, partitionKeyOf } from "@tidemark/domain/events/partitioning"
 import { identityText } from "@tidemark/domain/events/partitionState"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import type { AppendRejectedError, AppendUnknownError, LogReadError, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
+import type { AppendRejectedError, AppendUnknownError, EventLogShape, LogReadError, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
 import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
@@ -18,7 +18,7 @@ import type { RejectedEvent, RejectedLogError } from "@tidemark/domain/ports/Rej
 import { correctEventTime } from "@tidemark/domain/time/correct"
 import { TIME_MS_MIN } from "@tidemark/domain/time/rfc3339"
 import { ConfirmedEvents } from "./confirmedEvents.ts"
-import type { DedupeFullError, KnownEvents, NamedEvent } from "./confirmedEvents.ts"
+import type { DedupeFullError, KnownEvents, NamedEvent, OpenAppend } from "./confirmedEvents.ts"
 import { RecentEvents } from "./recentEvents.ts"
 import type { SchemaRegistry } from "./schemas.ts"
 import { importId } from "./importId.ts"
@@ -202,20 +202,6 @@ const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | 
   return rejectedOnly ? "log-not-writable" : "outcome-unknown"
 }
 
-/** Appends the fresh candidates as one batch; not interruptible, so that nobody waits for an answer that never comes. */
-const appendFresh = Effect.fn(function* (confirmed: KnownEvents, fresh: readonly Candidate[]) {
-  if (fresh.length === 0) return
-  const log = yield* EventLog
-  confirmed.begin(fresh)
-  const exit = yield* Effect.exit(
-    Effect.suspend(() => log.append(fresh.map(({ partition, event, dataText }): LogRecord => ({ partition, key: event.partitionKey, value: encodeEvent(event, dataText) }))))
-  )
-  const stored = Exit.isSuccess(exit) ? exit.value : undefined
-  confirmed.finish(fresh, stored)
-  const failure = failureCode(exit)
-  fresh.forEach((candidate, i) => (candidate.fate = stored?.[i] ?? failure))
-}, Effect.uninterruptible)
-
 /** Live events among them by partition, where there is no room to know them; imports are known on disk. */
 const withoutRoom = (confirmed: KnownEvents, fresh: readonly Candidate[]): readonly (readonly [number, number])[] => {
   const live = new Map<number, number>()
@@ -223,27 +209,66 @@ const withoutRoom = (confirmed: KnownEvents, fresh: readonly Candidate[]): reado
   return [...live].filter(([partition, count]) => !confirmed.hasRoom(partition, count))
 }
 
+/** What comes of one look at the candidates. */
+type Look =
+  /** Asked again once these are answered. */
+  | { readonly kind: "wait"; readonly open: Sorted["open"] }
+  /** Asked again once there is room for as many in each partition. */
+  | { readonly kind: "full"; readonly wanted: readonly (readonly [number, number])[] }
+  /** Whose append it is to make, if anything is fresh: from here on everybody else finds these events open. */
+  | { readonly kind: "ours"; readonly sorted: Sorted; readonly append: OpenAppend | undefined }
+
+/**
+ * Decides which candidates are this request's to append, and registers them as open. Both in one synchronous step: a
+ * fiber may give way between any two effects, and a request that looked in between would append the same events again.
+ */
+const claim = (confirmed: KnownEvents, candidates: readonly Candidate[]): Look => {
+  const sorted = sortOut(candidates, confirmed)
+  const { fresh, open } = sorted
+  if (open.length > 0) return { kind: "wait", open }
+  const wanted = withoutRoom(confirmed, fresh)
+  if (wanted.length > 0) return { kind: "full", wanted }
+  return { kind: "ours", sorted, append: fresh.length === 0 ? undefined : confirmed.begin(fresh) }
+}
+
+/** Everything that is not fresh is a duplicate, and a copy shares the failure of its first. */
+const spread = (candidates: readonly Candidate[], { fresh, copies }: Sorted, fateOfFresh: (index: number) => Fate): void => {
+  for (const candidate of candidates) candidate.fate = "duplicate"
+  fresh.forEach((candidate, i) => (candidate.fate = fateOfFresh(i)))
+  for (const [copy, { fate }] of copies) copy.fate = fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate"
+}
+
+/** Claims what is fresh and appends it as one batch. Not interruptible, so that nobody waits for an answer that never comes. */
+const claimAndAppend = (log: EventLogShape, confirmed: KnownEvents, candidates: readonly Candidate[]): Effect.Effect<Look> =>
+  Effect.uninterruptible(Effect.suspend((): Effect.Effect<Look> => {
+    const look = claim(confirmed, candidates)
+    if (look.kind !== "ours") return Effect.succeed(look)
+    const { sorted, append } = look
+    if (append === undefined) {
+      spread(candidates, sorted, () => "duplicate")
+      return Effect.succeed(look)
+    }
+    const records = Effect.suspend(() => log.append(sorted.fresh.map(({ partition, event, dataText }): LogRecord => ({ partition, key: event.partitionKey, value: encodeEvent(event, dataText) }))))
+    return Effect.map(Effect.exit(records), (exit) => {
+      const stored = Exit.isSuccess(exit) ? exit.value : undefined
+      confirmed.finish(append, stored)
+      const failure = failureCode(exit)
+      spread(candidates, sorted, (i) => stored?.[i] ?? failure)
+      return look
+    })
+  }))
+
 /** Decides the fate of every candidate. */
-const settle = Effect.fn(function* (confirmed: KnownEvents, candidates: readonly Candidate[], dryRun: boolean) {
+const settle = Effect.fn(function* (log: EventLogShape, confirmed: KnownEvents, candidates: readonly Candidate[], dryRun: boolean) {
   const partitions = new Set(candidates.map(({ partition }) => partition))
   for (;;) {
     for (const partition of partitions) yield* confirmed.prepare(partition)
-    const { fresh, open, copies } = sortOut(candidates, confirmed)
-    if (open.length > 0 && !dryRun) {
-      for (const answered of open) yield* Deferred.await(answered)
-      continue
-    }
-    const full = dryRun ? [] : withoutRoom(confirmed, fresh)
-    if (full.length > 0) {
-      // Others' events may have come meanwhile, so everything is looked at again.
-      for (const [partition, count] of full) yield* confirmed.makeRoom(partition, count)
-      continue
-    }
-    for (const candidate of candidates) candidate.fate = "duplicate"
-    if (dryRun) for (const candidate of fresh) candidate.fate = "dry"
-    else yield* appendFresh(confirmed, fresh)
-    for (const [copy, { fate }] of copies) copy.fate = fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate"
-    return
+    if (dryRun) return spread(candidates, sortOut(candidates, confirmed), () => "dry")
+    // Others' events may come while this one waits or makes room, so everything is looked at again.
+    const look = yield* claimAndAppend(log, confirmed, candidates)
+    if (look.kind === "ours") return
+    if (look.kind === "wait") for (const answered of look.open) yield* Deferred.await(answered)
+    else for (const [partition, count] of look.wanted) yield* confirmed.makeRoom(partition, count)
   }
 })
 
@@ -279,7 +304,7 @@ export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplic
     const failed = Effect.sync(() => unsettled.failed(entries))
     if (entries.length > 0) yield* Effect.onError(rejectedLog.put(entries), () => failed)
     const candidates = judged.filter((one) => one.kind === "candidate")
-    yield* Effect.onError(Effect.provideService(settle(confirmed, candidates, request.dryRun), EventLog, log), () => failed)
+    yield* Effect.onError(settle(log, confirmed, candidates, request.dryRun), () => failed)
     if (candidates.some(({ fate }) => fate === "log-not-writable" || fate === "outcome-unknown")) yield* failed
     return answerOf(request.items.length, judged.map(resultOf))
   })

@@ -37,17 +37,21 @@ export interface NamedEvent {
   readonly identity: string
 }
 
-/** Shared by the events of one append. */
-interface Pending {
+/** Events that one append takes into the log; kept by whoever appends, from `begin` to `finish`. */
+export interface OpenAppend {
+  readonly batch: readonly NamedEvent[]
   /** Completed once the append is answered, whatever the answer. */
   readonly answered: Deferred.Deferred<void>
   durable: boolean
 }
 
+/** Of an append that is about to begin. */
+export const openAppend = (batch: readonly NamedEvent[]): OpenAppend => ({ batch, answered: Deferred.makeUnsafe<void>(), durable: false })
+
 interface Partition {
   state: PartitionState | undefined
   readonly lock: Semaphore.Semaphore
-  readonly pending: Map<string, Pending>
+  readonly pending: Map<string, OpenAppend>
   /** Durable events of ours that the state has not observed, by offset. */
   readonly arrived: Map<bigint, NamedEvent>
   segmentFrom: bigint
@@ -72,10 +76,13 @@ export interface KnownEvents {
   readonly makeRoom: (partition: number, live: number) => Effect.Effect<void, DedupeFullError | LogReadError>
   /** How an event stands right now. */
   readonly standing: (named: NamedEvent) => Standing
-  /** These events, no two of one name and none of them open, are about to be appended together. */
-  readonly begin: (batch: readonly NamedEvent[]) => void
-  /** Their append was answered: `stored` undefined = not stored, or not known to be. */
-  readonly finish: (batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined) => void
+  /**
+   * These events are about to be appended together. No two of them have one name, and nothing has come between the
+   * call and `standing`, which named all of them new: whoever asks now must find them open.
+   */
+  readonly begin: (batch: readonly NamedEvent[]) => OpenAppend
+  /** It was answered, once: `stored` undefined = not stored, or not known to be. */
+  readonly finish: (append: OpenAppend, stored: readonly StoredAt[] | undefined) => void
 }
 
 export class ConfirmedEvents implements KnownEvents {
@@ -219,15 +226,14 @@ export class ConfirmedEvents implements KnownEvents {
     return slot.state?.isDuplicate(event, event.receivedAtMs) === true ? DUPLICATE : NEW
   }
 
-  begin(batch: readonly NamedEvent[]): void {
-    const pending: Pending = { answered: Deferred.makeUnsafe<void>(), durable: false }
-    for (const { partition, identity } of batch) this.partitionOf(partition).pending.set(identity, pending)
+  begin(batch: readonly NamedEvent[]): OpenAppend {
+    const append = openAppend(batch)
+    for (const { partition, identity } of batch) this.partitionOf(partition).pending.set(identity, append)
+    return append
   }
 
-  finish(batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined): void {
-    const [first] = batch
-    const pending = first === undefined ? undefined : this.partitionOf(first.partition).pending.get(first.identity)
-    batch.forEach((named, i) => {
+  finish(append: OpenAppend, stored: readonly StoredAt[] | undefined): void {
+    append.batch.forEach((named, i) => {
       const slot = this.partitionOf(named.partition)
       const offset = stored?.[i]?.offset
       if (offset === undefined) slot.pending.delete(named.identity)
@@ -235,8 +241,7 @@ export class ConfirmedEvents implements KnownEvents {
       else slot.arrived.set(offset, named)
     })
     for (const slot of this.partitions.values()) if (slot.state !== undefined && slot.arrived.has(slot.state.nextOffset)) this.drain(slot, slot.state)
-    if (pending === undefined) return
-    pending.durable = stored !== undefined
-    Deferred.doneUnsafe(pending.answered, Effect.void)
+    append.durable = stored !== undefined
+    Deferred.doneUnsafe(append.answered, Effect.void)
   }
 }

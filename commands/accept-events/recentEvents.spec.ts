@@ -15,17 +15,16 @@ const event = (id: string, over: Partial<EventAttributes> = {}): NamedEvent => {
 }
 
 const store = (recent: RecentEvents, ...batch: readonly NamedEvent[]) => {
-  recent.begin(batch)
-  recent.finish(batch, batch.map((_, i) => ({ partition: 0, offset: BigInt(i) })))
+  recent.finish(recent.begin(batch), batch.map((_, i) => ({ partition: 0, offset: BigInt(i) })))
 }
 
 describe("what an ingest process remembers of its own events", () => {
   it("names an event a duplicate once the first is durable, and open before", () => {
     const recent = new RecentEvents()
     expect(recent.standing(event("1"))).toEqual({ kind: "new" })
-    recent.begin([event("1")])
+    const append = recent.begin([event("1")])
     expect(recent.standing(event("1")).kind).toBe("open")
-    recent.finish([event("1")], [{ partition: 0, offset: 5n }])
+    recent.finish(append, [{ partition: 0, offset: 5n }])
     expect(recent.standing(event("1"))).toEqual({ kind: "duplicate" })
     expect(recent.standing(event("1", { tenantId: "b" }))).toEqual({ kind: "new" })
     expect(recent.standing(event("1", { backfill: "import" }))).toEqual({ kind: "new" })
@@ -33,9 +32,9 @@ describe("what an ingest process remembers of its own events", () => {
 
   it("takes an event again whose append was refused or is unknown, and wakes who waited for it", async () => {
     const recent = new RecentEvents()
-    recent.begin([event("1")])
+    const append = recent.begin([event("1")])
     const standing = recent.standing(event("1"))
-    recent.finish([event("1")], undefined)
+    recent.finish(append, undefined)
     expect(recent.standing(event("1"))).toEqual({ kind: "new" })
     if (standing.kind !== "open") throw new Error("expected to wait")
     expect(Exit.isSuccess(await Effect.runPromiseExit(Deferred.await(standing.answered)))).toBe(true)
@@ -52,10 +51,10 @@ describe("what an ingest process remembers of its own events", () => {
 
   it("forgets the oldest first and never one that is still open", () => {
     const recent = new RecentEvents(2)
-    recent.begin([event("open")])
+    const append = recent.begin([event("open")])
     for (const id of ["1", "2", "3"]) store(recent, event(id))
     expect(recent.standing(event("open")).kind).toBe("open")
-    recent.finish([event("open")], [{ partition: 0, offset: 0n }])
+    recent.finish(append, [{ partition: 0, offset: 0n }])
     expect(["1", "2", "3"].map((id) => recent.standing(event(id)).kind)).toEqual(["new", "duplicate", "duplicate"])
   })
 })

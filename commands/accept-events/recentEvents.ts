@@ -7,16 +7,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { StoredAt } from "@tidemark/domain/ports/EventLog"
-import { DUPLICATE, NEW } from "./confirmedEvents.ts"
-import type { KnownEvents, NamedEvent, Standing } from "./confirmedEvents.ts"
+import { DUPLICATE, NEW, openAppend } from "./confirmedEvents.ts"
+import type { KnownEvents, NamedEvent, OpenAppend, Standing } from "./confirmedEvents.ts"
 
 /** An hour less than readers remember: their clock is the log's, which may be behind this one. */
 const HORIZON_MS = 23 * 3_600_000
 
 interface Known {
-  readonly answered: Deferred.Deferred<void>
+  readonly append: OpenAppend
   readonly receivedAtMs: number
-  durable: boolean
 }
 
 export class RecentEvents implements KnownEvents {
@@ -46,36 +45,32 @@ export class RecentEvents implements KnownEvents {
   standing({ event, identity }: NamedEvent): Standing {
     const known = this.known.get(identity)
     if (known === undefined) return NEW
-    if (!known.durable) return { kind: "open", answered: known.answered }
+    const { durable, answered } = known.append
+    if (!durable) return { kind: "open", answered }
     const remembered = event.backfill !== undefined || event.receivedAtMs - known.receivedAtMs <= HORIZON_MS
     return remembered ? DUPLICATE : NEW
   }
 
-  begin(batch: readonly NamedEvent[]): void {
-    const answered = Deferred.makeUnsafe<void>()
+  begin(batch: readonly NamedEvent[]): OpenAppend {
+    const append = openAppend(batch)
     for (const { event, identity } of batch) {
       this.known.delete(identity)
-      this.known.set(identity, { answered, receivedAtMs: event.receivedAtMs, durable: false })
+      this.known.set(identity, { append, receivedAtMs: event.receivedAtMs })
     }
+    return append
   }
 
-  finish(batch: readonly NamedEvent[], stored: readonly StoredAt[] | undefined): void {
-    const [first] = batch
-    const answered = first === undefined ? undefined : this.known.get(first.identity)?.answered
-    for (const { identity } of batch) {
-      const known = this.known.get(identity)
-      if (known === undefined) continue
-      if (stored === undefined) this.known.delete(identity)
-      else known.durable = true
-    }
-    if (answered !== undefined) Deferred.doneUnsafe(answered, Effect.void)
+  finish(append: OpenAppend, stored: readonly StoredAt[] | undefined): void {
+    if (stored === undefined) for (const { identity } of append.batch) this.known.delete(identity)
+    append.durable = stored !== undefined
+    Deferred.doneUnsafe(append.answered, Effect.void)
     this.forgetOldest()
   }
 
   /** The oldest go first; one that is still open is waited for by somebody and stays. */
   private forgetOldest(): void {
-    for (const [identity, { durable }] of this.known) {
-      if (this.known.size <= this.eventsMax || !durable) return
+    for (const [identity, { append }] of this.known) {
+      if (this.known.size <= this.eventsMax || !append.durable) return
       this.known.delete(identity)
     }
   }
