@@ -1,6 +1,8 @@
 /**
  * Bugs that the simulation must catch. Each is planted from outside, by wrapping an engine or replacing a method for the
  * length of one run: production code has no switch that could turn one on. Numbers are those of the fault plan.
+ *
+ * A plant says each time that it made a difference, and where: one that changes nothing would prove nothing.
  */
 import { DuplicateTable } from "@tidemark/domain/events/duplicateTable"
 import type { DecodedRecord } from "@tidemark/domain/events/envelope"
@@ -16,14 +18,17 @@ import { laneKey } from "./memoryModelState.ts"
 import { rowId } from "./memoryReadModelStore.ts"
 import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
 
+/** Told where the bug has just made something other than it had to be: a lane, a partition, an event. */
+export type TookEffect = (where: string) => void
+
 export interface PlantedBug {
   /** Its number in the fault plan; undefined when it has none. */
   readonly number?: number
   readonly name: string
-  readonly wrapLog?: (log: EventLogShape, disk: MemoryLogDisk) => EventLogShape
-  readonly wrapStore?: (store: ReadModelStoreShape, disk: MemoryModelDisk) => ReadModelStoreShape
+  readonly wrapLog?: (log: EventLogShape, disk: MemoryLogDisk, tookEffect: TookEffect) => EventLogShape
+  readonly wrapStore?: (store: ReadModelStoreShape, disk: MemoryModelDisk, tookEffect: TookEffect) => ReadModelStoreShape
   /** Replaces something until the answer is called. `nowMs`: the world's clock. */
-  readonly plant?: (nowMs: () => number) => () => void
+  readonly plant?: (nowMs: () => number, tookEffect: TookEffect) => () => void
 }
 
 /** Replaces a method; answers how to put it back. */
@@ -43,10 +48,24 @@ const expectedNow = (disk: MemoryModelDisk, commit: LaneCommit): LaneCommit => {
   return { ...commit, epoch: checkpoint.epoch, expected: checkpoint.partitions.map(({ partition, nextOffset }) => ({ partition, nextOffset })) }
 }
 
+/** Tells of every lane of the commits. */
+const told = (commits: readonly LaneCommit[], tookEffect: TookEffect): Effect.Effect<void> =>
+  Effect.sync(() => { for (const { lane } of commits) tookEffect(laneKey(lane)) })
+
+const isBeyond = (stored: LaneCommit, commit: LaneCommit): boolean =>
+  stored.epoch !== commit.epoch || stored.expected.some(({ partition, nextOffset }) => commit.expected.some((other) => other.partition === partition && other.nextOffset !== nextOffset))
+
 /** A commit is taken whoever owns the lane and wherever its checkpoint stands. */
 const noEpochFence: PlantedBug = {
   number: 1, name: "no-epoch-fence",
-  wrapStore: (store, disk) => ({ ...store, commit: (commits) => Effect.suspend(() => store.commit(commits.map((commit) => expectedNow(disk, commit)))) })
+  wrapStore: (store, disk, tookEffect) => ({
+    ...store,
+    commit: (commits) => Effect.suspend(() => {
+      const taken = commits.map((commit) => expectedNow(disk, commit))
+      for (const [at, commit] of commits.entries()) if (isBeyond(taken[at] ?? commit, commit)) tookEffect(laneKey(commit.lane))
+      return store.commit(taken)
+    })
+  })
 }
 
 /** `now` plus what `after` added to `before`. */
@@ -57,7 +76,7 @@ const addDelta = (now: Row, before: Row | undefined, after: Row): Row => ({
 /** After an outcome that is unknown the deltas are merged into the rows once more. */
 const deltasReapplied: PlantedBug = {
   number: 2, name: "deltas-reapplied",
-  wrapStore: (store, disk) => ({
+  wrapStore: (store, disk, tookEffect) => ({
     ...store,
     commit: (commits) => Effect.suspend(() => {
       const before = commits.map(({ lane, rows }) => rows.map((row) => storedRow(disk, lane, row)))
@@ -65,7 +84,8 @@ const deltasReapplied: PlantedBug = {
         ...expectedNow(disk, commit), next: storedPartitions(disk, commit),
         rows: commit.rows.map((row, index) => addDelta(storedRow(disk, commit.lane, row) ?? { ...row, events: 0n, fingerprint: 0n }, before[at]?.[index], row))
       }))
-      return Effect.tapError(store.commit(commits), ({ _tag }) => (_tag === "CommitUnknownError" ? Effect.ignore(Effect.suspend(() => store.commit(again()))) : Effect.void))
+      const repeat = Effect.andThen(told(commits, tookEffect), Effect.suspend(() => store.commit(again())))
+      return Effect.tapError(store.commit(commits), ({ _tag }) => (_tag === "CommitUnknownError" ? Effect.ignore(repeat) : Effect.void))
     })
   })
 }
@@ -73,26 +93,36 @@ const deltasReapplied: PlantedBug = {
 /** Rows and ledgers first, the checkpoint in a transaction of its own. */
 const checkpointOutside: PlantedBug = {
   number: 3, name: "checkpoint-outside",
-  wrapStore: (store, disk) => ({
+  wrapStore: (store, disk, tookEffect) => ({
     ...store,
     commit: (commits) => Effect.suspend(() => {
       const rowsOnly = commits.map((commit) => ({ ...commit, next: storedPartitions(disk, commit) }))
       const checkpointOnly = commits.map((commit) => ({ ...commit, rows: [], late: [], duplicates: [], deadLetters: [], keyCounts: [], hints: [] }))
-      return Effect.andThen(store.commit(rowsOnly), store.commit(checkpointOnly))
+      return Effect.andThen(told(commits, tookEffect), Effect.andThen(store.commit(rowsOnly), store.commit(checkpointOnly)))
     })
   })
 }
 
 /** No event is a duplicate. */
-const dedupeOff: PlantedBug = { number: 4, name: "dedupe-off", plant: () => replaceMethod(DuplicateTable.prototype, "has", () => false) }
+const dedupeOff: PlantedBug = {
+  number: 4, name: "dedupe-off",
+  plant: (_nowMs, tookEffect) => {
+    const { has } = DuplicateTable.prototype
+    return replaceMethod(DuplicateTable.prototype, "has", function (this: DuplicateTable, hi: number, lo: number, nowMs: number) {
+      if (has.call(this, hi, lo, nowMs)) tookEffect("a duplicate")
+      return false
+    })
+  }
+}
 
 /** Ingest answers first and stores a little later. */
 const earlyAck: PlantedBug = {
   number: 5, name: "early-ack",
-  wrapLog: (log) => ({
+  wrapLog: (log, _disk, tookEffect) => ({
     ...log,
     append: (batch) => Effect.sleep(50).pipe(
-      Effect.andThen(log.append(batch)), Effect.ignore, Effect.forkDetach, Effect.as(batch.map(({ partition }) => ({ partition, offset: -1n })))
+      Effect.andThen(log.append(batch)), Effect.ignore, Effect.forkDetach, Effect.andThen(Effect.sync(() => tookEffect("an append"))),
+      Effect.as(batch.map(({ partition }) => ({ partition, offset: -1n })))
     )
   })
 }
@@ -100,7 +130,7 @@ const earlyAck: PlantedBug = {
 /** A reader whose offset is gone goes on with the newest record, as if it were the one it wanted. */
 const resetToLatest: PlantedBug = {
   number: 6, name: "reset-to-latest",
-  wrapLog: (log, disk) => {
+  wrapLog: (log, disk, tookEffect) => {
     const jumps = new Map<number, bigint>()
     return {
       ...log,
@@ -108,7 +138,9 @@ const resetToLatest: PlantedBug = {
       read: (from, options) => Effect.suspend(() => {
         for (const { partition, nextOffset } of from) {
           const stored = disk.partitions[partition]
-          if (stored !== undefined && nextOffset < stored.start && !jumps.has(partition)) jumps.set(partition, stored.start + BigInt(stored.records.length) - nextOffset)
+          if (stored === undefined || nextOffset >= stored.start || jumps.has(partition)) continue
+          jumps.set(partition, stored.start + BigInt(stored.records.length) - nextOffset)
+          tookEffect(`partition ${partition}`)
         }
         const wanted = from.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset + (jumps.get(partition) ?? 0n) }))
         return Effect.map(log.read(wanted, options), (batches) => batches.map((batch) => ({ ...batch, firstOffset: batch.firstOffset - (jumps.get(batch.partition) ?? 0n) })))
@@ -117,13 +149,17 @@ const resetToLatest: PlantedBug = {
   }
 }
 
+const partitionOf = (state: PartitionState): string => `partition ${String(Reflect.get(state, "partition"))}`
+
 /** Lateness is judged by the clock on the wall. */
 const wallClockLateness: PlantedBug = {
   number: 8, name: "wall-clock-lateness",
-  plant: (nowMs) => {
+  plant: (nowMs, tookEffect) => {
     const { observe } = PartitionState.prototype
     return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
-      return { ...observe.call(this, decoded), maxEventTimeMs: nowMs() }
+      const observed = observe.call(this, decoded)
+      if (decoded.kind === "event" && observed.maxEventTimeMs !== nowMs()) tookEffect(partitionOf(this))
+      return { ...observed, maxEventTimeMs: nowMs() }
     })
   }
 }
@@ -131,19 +167,26 @@ const wallClockLateness: PlantedBug = {
 /** Sums are doubles in the measure's unit. */
 const floatSums: PlantedBug = {
   number: 9, name: "float-sums",
-  plant: () => replaceMethod(DecimalSum.prototype, "addScaled", function (this: DecimalSum, scaled: Scaled) {
-    const sum = Number(this.value()) / 1e6 + Number(scaled) / 1e6
-    Object.assign(this, { small: 0, big: BigInt(Math.round(sum * 1e6)) })
+  plant: (_nowMs, tookEffect) => replaceMethod(DecimalSum.prototype, "addScaled", function (this: DecimalSum, scaled: Scaled) {
+    const exact = this.value() + BigInt(scaled)
+    const big = BigInt(Math.round((Number(this.value()) / 1e6 + Number(scaled) / 1e6) * 1e6))
+    if (big !== exact) tookEffect(`a sum of ${exact}`)
+    Object.assign(this, { small: 0, big })
   })
 }
+
+/** Windows that a flush still takes. */
+const WINDOWS_KEPT = 3
 
 /** Deltas of the oldest windows leave memory before they are committed. */
 const deltasDropped: PlantedBug = {
   number: 10, name: "deltas-dropped",
-  plant: () => {
+  plant: (_nowMs, tookEffect) => {
     const { windows } = DeltaTable.prototype
     return replaceMethod(DeltaTable.prototype, "windows", function (this: DeltaTable) {
-      return windows.call(this).slice(-3)
+      const all = windows.call(this)
+      if (all.length > WINDOWS_KEPT) tookEffect(`${all.length - WINDOWS_KEPT} windows`)
+      return all.slice(-WINDOWS_KEPT)
     })
   }
 }
@@ -151,13 +194,15 @@ const deltasDropped: PlantedBug = {
 /** What a failed commit was to write is taken for what is stored. */
 const cacheKept: PlantedBug = {
   name: "cache-kept",
-  wrapStore: (store) => {
+  wrapStore: (store, _disk, tookEffect) => {
     const kept = new Map<string, Row>()
     return {
       ...store,
       readRows: (lane, keys) => Effect.map(store.readRows(lane, keys), (rows) => rows.map((row, at) => {
         const key = keys[at]
-        return (key === undefined ? undefined : kept.get(rowId(lane, key))) ?? row
+        const cached = key === undefined ? undefined : kept.get(rowId(lane, key))
+        if (cached !== undefined && cached.revision !== row?.revision) tookEffect(laneKey(lane))
+        return cached ?? row
       })),
       commit: (commits) => store.commit(commits).pipe(
         Effect.tap(() => Effect.sync(() => { for (const { lane, rows } of commits) for (const row of rows) kept.delete(rowId(lane, row)) })),
@@ -170,25 +215,34 @@ const cacheKept: PlantedBug = {
 /** Deltas are merged into hours twice. */
 const doubleRollUp: PlantedBug = {
   name: "double-roll-up",
-  wrapStore: (store, disk) => ({
+  wrapStore: (store, disk, tookEffect) => ({
     ...store,
     commit: (commits) => Effect.suspend(() => store.commit(commits.map((commit) => ({
-      ...commit, rows: commit.rows.map((row) => (row.resolution === 1 ? { ...addDelta(row, storedRow(disk, commit.lane, row), row), revision: row.revision } : row))
+      ...commit,
+      rows: commit.rows.map((row) => {
+        if (row.resolution !== 1) return row
+        tookEffect(laneKey(commit.lane))
+        return { ...addDelta(row, storedRow(disk, commit.lane, row), row), revision: row.revision }
+      })
     }))))
   })
 }
 
-/** Imports move M. */
+/** Imports move M, by the way that moves it for live events. */
 const backfillMovesM: PlantedBug = {
   name: "backfill-moves-m",
-  plant: () => {
+  plant: (_nowMs, tookEffect) => {
     const { observe } = PartitionState.prototype
+    const moveTenant: unknown = Reflect.get(PartitionState.prototype, "moveTenant")
+    if (typeof moveTenant !== "function") throw new Error("M is moved in another way than this bug knows")
     return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
       const observed = observe.call(this, decoded)
-      if (decoded.kind === "event") {
+      if (decoded.kind === "event" && decoded.event.backfill !== undefined) {
         const { tenantId, timeMs } = decoded.event
-        const tenants = Reflect.get(this, "tenants") as Map<string, number>
-        tenants.set(tenantId, Math.max(tenants.get(tenantId) ?? -Infinity, timeMs))
+        const beforeMs = this.tenantMaxMs().get(tenantId) ?? -Infinity
+        moveTenant.call(this, tenantId, timeMs)
+        const afterMs = this.tenantMaxMs().get(tenantId) ?? -Infinity
+        if (Number.isFinite(afterMs) && afterMs > beforeMs) tookEffect(partitionOf(this))
       }
       return observed
     })

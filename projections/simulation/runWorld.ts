@@ -10,14 +10,14 @@ import type { MakeIngest } from "./worldRequests.ts"
 /** The same scenario, bug and ingest give the same result, to the last line of the trace. */
 export const runScenario = (scenario: Scenario, bug?: PlantedBug, makeIngest?: MakeIngest): WorldResult => {
   const world = new World(scenario, bug, makeIngest)
-  const restore = bug?.plant?.(() => world.time.nowMs)
+  const restore = bug?.plant?.(() => world.time.nowMs, world.tookEffect)
   try {
     unleash(world)
     world.weatherTheStorm()
     const last = world.recover()
     if (last !== undefined) damageLog(world, last)
-    const { checker, trace, stats, struck } = world
-    return { scenario: { ...scenario, deeds: struck }, violations: checker.violations, traceHash: trace.hash(), tail: trace.tail(), stats }
+    const { checker, trace, stats, struck, effects } = world
+    return { scenario: { ...scenario, deeds: struck }, violations: checker.violations, traceHash: trace.hash(), tail: trace.tail(), stats, effects }
   } finally {
     restore?.()
   }

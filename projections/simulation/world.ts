@@ -54,6 +54,9 @@ export interface WorldStats {
   halts: number
 }
 
+/** Where a planted bug has made a difference: this many places are kept. */
+const EFFECTS_MAX = 1_000
+
 export interface WorldResult {
   /** What was run, with the deeds that came to happen. */
   readonly scenario: Scenario
@@ -63,6 +66,8 @@ export interface WorldResult {
   /** Last lines of the trace. */
   readonly tail: readonly string[]
   readonly stats: WorldStats
+  /** Where the planted bug made a difference, first one first. */
+  readonly effects: readonly string[]
 }
 
 /** A process of the platform. */
@@ -95,6 +100,7 @@ export class World {
   readonly projectors: (Process | undefined)[] = []
   readonly ingests: (Process | undefined)[] = []
   readonly halted: string[] = []
+  readonly effects: string[] = []
   readonly scenario: Scenario
   /** Deeds that happened so far. */
   readonly struck: Deed[] = []
@@ -134,14 +140,18 @@ export class World {
     this.trace.add(`${this.time.nowMs - START_MS} ${line}`)
   }
 
+  readonly tookEffect = (where: string): void => {
+    if (this.effects.length < EFFECTS_MAX) this.effects.push(where)
+  }
+
   private makeEngines(bug: PlantedBug | undefined): Engines {
     const layer = Layer.mergeAll(memoryEventLog(this.logDisk, this.identity), memoryReadModelStore(this.modelDisk), memoryPartitionIndex(this.indexDisk))
     const engines = Effect.runSync(Effect.gen(function* () {
       return { log: yield* EventLog, store: yield* ReadModelStore, index: yield* PartitionIndex }
     }).pipe(Effect.provide(layer)))
     return {
-      log: bug?.wrapLog?.(engines.log, this.logDisk) ?? engines.log,
-      store: bug?.wrapStore?.(engines.store, this.modelDisk) ?? engines.store,
+      log: bug?.wrapLog?.(engines.log, this.logDisk, this.tookEffect) ?? engines.log,
+      store: bug?.wrapStore?.(engines.store, this.modelDisk, this.tookEffect) ?? engines.store,
       index: engines.index
     }
   }
