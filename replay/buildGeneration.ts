@@ -10,12 +10,15 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, GenerationRecord, Halt, LaneCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { lanePartitions } from "@tidemark/projections/runtime/generationCheck"
-import { runLanes } from "@tidemark/projections/runtime/runLanes"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import { foldHere } from "./foldHere.ts"
+import type { Fold } from "./foldHere.ts"
+import { makePaceMemory } from "./pace.ts"
+import type { PaceMemory } from "./pace.ts"
 
 /** The generation cannot be folded further; `code` and `detail` as the runtime says them. */
 export class BuildHaltedError extends Schema.TaggedError<BuildHaltedError>()("BuildHaltedError", { code: Schema.String, detail: Schema.String }) {}
@@ -33,8 +36,10 @@ export interface BuildOptions {
   readonly stop: Effect.Effect<void>
   /** Built up to this many records behind the log's end. */
   readonly lagMax: bigint
-  /** Records a second over all lanes; undefined: as fast as it goes. */
-  readonly recordsPerSecondMax?: () => number | undefined
+  /** How quickly it may go; as fast as it can unless given. */
+  readonly pace?: PaceMemory
+  /** Who folds the lanes; the calling thread unless given. */
+  readonly fold?: Fold
   readonly progress?: (progress: BuildProgress) => void
 }
 
@@ -78,23 +83,11 @@ export const buildProgress = Effect.fn("buildProgress")(function* (id: Generatio
   }))
 })
 
-/** Waits so that no more records a second are read than allowed, over all lanes that share it. */
-const makePace = (recordsPerSecondMax: () => number | undefined) => {
-  let freeMs = 0
-  return Effect.fn("pace")(function* (records: number) {
-    const allowed = recordsPerSecondMax()
-    if (allowed === undefined) return
-    const nowMs = yield* Clock.currentTimeMillis
-    freeMs = Math.max(freeMs, nowMs) + (records / allowed) * 1_000
-    yield* Effect.sleep(freeMs - nowMs)
-  })
-}
-
 /**
  * Folds the lanes from their checkpoints until at most `lagMax` records are missing ("caught up") or `stop` completes.
  * Fails with `BuildHaltedError` when the generation halts, with `FencedError` when somebody else builds it.
  */
-export const buildGeneration = Effect.fn("buildGeneration")(function* ({ id, lanes, stop, lagMax, recordsPerSecondMax, progress }: BuildOptions) {
+export const buildGeneration = Effect.fn("buildGeneration")(function* ({ id, lanes, stop, lagMax, pace = makePaceMemory(), fold = foldHere, progress }: BuildOptions) {
   const end = yield* Deferred.make<void>()
   const halted = yield* Deferred.make<never, BuildHaltedError>()
   const watch = Effect.gen(function* () {
@@ -105,9 +98,9 @@ export const buildGeneration = Effect.fn("buildGeneration")(function* ({ id, lan
       yield* Effect.sleep(WATCH_EVERY_MS)
     }
   })
-  const observer = { committed: () => {}, halted: ({ code, detail }: Halt) => void Deferred.doneUnsafe(halted, Effect.fail(new BuildHaltedError({ code, detail }))), retrying: () => {} }
+  const onHalted = ({ code, detail }: Pick<Halt, "code" | "detail">) => void Deferred.doneUnsafe(halted, Effect.fail(new BuildHaltedError({ code, detail })))
   return yield* Effect.scoped(Effect.gen(function* () {
-    const folding = yield* Effect.forkScoped(runLanes({ lanes, stop: Deferred.await(end), observer, choice: id, ...(recordsPerSecondMax === undefined ? {} : { pace: makePace(recordsPerSecondMax) }) }))
+    const folding = yield* Effect.forkScoped(fold({ id, lanes, stop: Deferred.await(end), pace, halted: onHalted }))
     const outcome = yield* Effect.raceAllFirst([watch, Effect.as(stop, "stopped" as const), Deferred.await(halted), Effect.andThen(Fiber.join(folding), Effect.never)])
     yield* Deferred.succeed(end, undefined)
     yield* Fiber.join(folding)

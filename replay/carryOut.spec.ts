@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
 import { carryOut } from "./carryOut.ts"
 import type { CarryOutOptions, Journal } from "./carryOut.ts"
+import { allow, makePaceMemory } from "./pace.ts"
 import { isEqual } from "./parity.ts"
 import type { Parity } from "./parity.ts"
 import { appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
@@ -89,7 +90,9 @@ describe("carrying a rebuild out", () => {
   it("stops where it is paused, within a build too, and ends with the same result once it is resumed", async () => {
     const { kept, journal, set } = keep(orders())
     await makeMemory().run(served(Effect.gen(function* () {
-      const pausing = { recordsPerSecondMax: () => 1_000, progress: ({ processed }: { readonly processed: bigint }) => { if (processed > 0n && kept.statuses.at(-1) === "building") set({ status: "paused" }, true) } }
+      const pace = makePaceMemory()
+      allow(pace, 1_000)
+      const pausing = { pace, progress: ({ processed }: { readonly processed: bigint }) => { if (processed > 0n && kept.statuses.at(-1) === "building") set({ status: "paused" }, true) } }
       expect(yield* run(journal, pausing)).toBe("paused")
       expect((yield* seen).checkpoints.flatMap(({ partitions }) => partitions).some(({ nextOffset }) => nextOffset > 0n)).toBe(true)
       set({ status: "building" }, true)

@@ -26,7 +26,7 @@ export interface Journal {
   readonly failed: (error: string) => Effect.Effect<void, JournalError>
 }
 
-export interface CarryOutOptions extends Pick<BuildOptions, "lanes" | "lagMax" | "recordsPerSecondMax" | "progress"> {
+export interface CarryOutOptions extends Pick<BuildOptions, "lanes" | "lagMax" | "pace" | "fold" | "progress"> {
   readonly journal: Journal
   /** Tenants that may have rows. */
   readonly tenants: readonly string[]

@@ -7,6 +7,9 @@ import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
 import { buildGeneration, buildProgress, createShadow, joinServed } from "./buildGeneration.ts"
 import type { BuildOptions } from "./buildGeneration.ts"
+import type { Folding } from "./foldHere.ts"
+import { foldHere } from "./foldHere.ts"
+import { allow, makePaceMemory } from "./pace.ts"
 import { isEqual, parity } from "./parity.ts"
 import { LANES, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
 
@@ -15,6 +18,15 @@ const SHADOW = { projection: "orders", generation: 2 }
 const compare = (differencesMax = 100, tenants: readonly string[] = []) => parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants, differencesMax })
 
 const build = (over: Partial<BuildOptions> = {}) => buildGeneration({ id: SHADOW, lanes: [0, 1], stop: Effect.never, lagMax: 20n, ...over })
+
+const slowed = (recordsPerSecondMax: number) => {
+  const pace = makePaceMemory()
+  allow(pace, recordsPerSecondMax)
+  return pace
+}
+
+/** Each lane by somebody else. */
+const byTwo = (folding: Folding) => Effect.all(folding.lanes.map((lane) => foldHere({ ...folding, lanes: [lane] })), { concurrency: "unbounded", discard: true })
 
 /** Generation 1 served and up to date, generation 2 built by `how` while events come, joined and level. */
 const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Effect.Services<ReturnType<typeof build>>> = build()) =>
@@ -44,11 +56,12 @@ const change = (rows: Rows, at: number, over: (row: StoredRow) => Partial<Stored
 describe("a rebuild of the same definition", () => {
   const ways: readonly (readonly [string, Parameters<typeof rebuilt>[1]])[] = [
     ["by one worker", build()],
+    ["by one that has two others fold", build({ fold: byTwo })],
     ["by two workers, a lane each", Effect.all([build({ lanes: [0] }), build({ lanes: [1] })], { concurrency: 2 })],
-    ["throttled", build({ recordsPerSecondMax: () => 20_000 })],
+    ["throttled", build({ pace: slowed(20_000) })],
     ["stopped and begun again", Effect.gen(function* () {
       const stop = yield* Deferred.make<void>()
-      expect(yield* build({ stop: Deferred.await(stop), recordsPerSecondMax: () => 1_000, progress: ({ processed }) => { if (processed > 0n) Deferred.doneUnsafe(stop, Effect.void) } })).toBe("stopped")
+      expect(yield* build({ stop: Deferred.await(stop), pace: slowed(1_000), progress: ({ processed }) => { if (processed > 0n) Deferred.doneUnsafe(stop, Effect.void) } })).toBe("stopped")
       const { processed, total } = yield* buildProgress(SHADOW, [0, 1])
       expect(processed).toBeGreaterThan(0n)
       expect(processed).toBeLessThan(total)

@@ -5,15 +5,19 @@
 import { inspect } from "node:util"
 import { Worker } from "node:worker_threads"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
+import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
+import type { PaceMemory } from "@tidemark/replay/pace"
 import type { Parity } from "@tidemark/replay/parity"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
 import type { VerifyReport } from "@tidemark/replay/verifyReport"
 
-/** `seed`: of the audit's choice of windows. */
+/** `seed`: of the audit's choice of windows. `threads`: that fold a rebuild, at most. */
 export type CheckTask =
   | { readonly kind: "verify"; readonly full: boolean; readonly tenants: readonly string[] }
   | { readonly kind: "audit"; readonly seed: number }
-  | { readonly kind: "rebuild"; readonly lanes: readonly number[]; readonly tenants: readonly string[] }
+  | { readonly kind: "rebuild"; readonly lanes: readonly number[]; readonly tenants: readonly string[]; readonly threads: number; readonly pace: PaceMemory }
+  /** A share of the lanes of a rebuild, for the thread of that rebuild. */
+  | { readonly kind: "fold"; readonly id: GenerationId; readonly lanes: readonly number[]; readonly pace: PaceMemory }
 
 /** What a rebuilding thread asks of its journal, which the main thread keeps. */
 export type JournalCall =
@@ -29,6 +33,7 @@ export type FromCheck =
   | { readonly kind: "progress"; readonly line: string }
   | { readonly kind: "report"; readonly report: VerifyReport }
   | { readonly kind: "audited"; readonly figures: AuditFigures; readonly difference: string | undefined }
+  | { readonly kind: "halted"; readonly code: string; readonly detail: string }
   | { readonly kind: "journal"; readonly number: number; readonly call: JournalCall }
 
 /** What a thread is started with. `settings` is what its entry opens the engines from. */
@@ -49,8 +54,8 @@ export const STOP = "stop"
 /** Ending a thread from outside while it opens or reads LMDB aborts the whole process: it gets this long to end by itself, ms. */
 const STOP_MS_MAX = 5_000
 
-/** Starts a task; answers the way to end it early, which resolves once it has ended. */
-export type StartCheck = (task: CheckTask, events: CheckEvents) => () => Promise<unknown>
+/** Starts a task; answers the way to end it early, which resolves once it has ended, from outside after `stopMsMax`. */
+export type StartCheck = (task: CheckTask, events: CheckEvents) => (stopMsMax?: number) => Promise<unknown>
 
 /** Threads that run `entry`, a module that calls `runCheck`; `settings` must be plain data. */
 export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { message, exit }) => {
@@ -64,9 +69,9 @@ export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { 
       resolve()
     })
   })
-  return async () => {
+  return async (stopMsMax = STOP_MS_MAX) => {
     worker.postMessage(STOP)
-    const timer = setTimeout(() => void worker.terminate(), STOP_MS_MAX)
+    const timer = setTimeout(() => void worker.terminate(), stopMsMax)
     await ended
     clearTimeout(timer)
   }

@@ -13,6 +13,8 @@ export interface ServerSettings {
   readonly port: number
   readonly dataDir: string
   readonly demo: boolean
+  /** Threads that fold a rebuild, at most one a lane. */
+  readonly rebuildThreads: number
   /** Keys of tenant `default` given by hand. */
   readonly keys: { readonly write: string | undefined; readonly read: string | undefined; readonly admin: string | undefined }
 }

@@ -44,7 +44,7 @@ describe("a rebuild on the real process", () => {
   }
 
   it("is built beside the served one, proved, served and taken back, while events come and every query is answered", async () => {
-    const { ingest = "", dashboard = "", graphql = "" } = await start({ TIDEMARK_PARTITIONS: "2" }).ready
+    const { ingest = "", dashboard = "", graphql = "" } = await start({ TIDEMARK_PARTITIONS: "2", TIDEMARK_REBUILD_THREADS: "2" }).ready
     const served = async () => {
       const { data } = (await ask(graphql, KEYS.read, SERIES, range)) as Answer
       const counted = data?.series.groups.flatMap(({ points }) => points).reduce((sum, point) => sum + Number(point.events), 0)
@@ -78,7 +78,7 @@ describe("a rebuild on the real process", () => {
   }, 60_000)
 
   it("goes on by itself after the process was killed, and is gone when it is aborted", async () => {
-    const first = start({ TIDEMARK_PARTITIONS: "2" })
+    const first = start({ TIDEMARK_PARTITIONS: "2", TIDEMARK_REBUILD_THREADS: "1" })
     const { ingest = "", graphql = "" } = await first.ready
     expect(await send(ingest, KEYS.write, events(0))).toMatchObject({ status: 200 })
     const change = async (address: string, text: string) => ((await ask(address, KEYS.admin, `mutation { ${text} { id status } }`)) as { readonly data: Record<string, { readonly id: string; readonly status: string }> }).data

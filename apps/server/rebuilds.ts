@@ -20,6 +20,7 @@ import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import { rebuildStream } from "@tidemark/domain/settings/streams"
 import { projections } from "@tidemark/projections/registry"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
+import { makePaceMemory } from "@tidemark/replay/pace"
 import type { Parity } from "@tidemark/replay/parity"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -39,6 +40,9 @@ const PAGE_EVENTS = 1_000
 const WAIT_MAX_MS = 30_000
 /** Checkpoints are read, and progress told to the bus, this often: the thread that folds has no time for it. */
 const MEASURE_EVERY_MS = 500
+
+/** Its threads flush what they hold before they end, ms. */
+const STOP_MS_MAX = 60_000
 
 const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
 
@@ -99,7 +103,7 @@ const measure = Effect.fn("measure")(function* ({ projection, generation, rebuil
 })
 
 /** Runs the thread until it ends, or ends it. Answers why it broke off, undefined when it came to its end. */
-const carry = Effect.fn("carry")(function* ({ startCheck }: ServeOptions, rebuild: Rebuild, lanes: readonly number[], tenants: readonly string[]) {
+const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptions, rebuild: Rebuild, lanes: readonly number[], tenants: readonly string[]) {
   const services = yield* Effect.context<EventStore>()
   const run = Effect.runPromiseWith(services)
   const take = (message: FromCheck, answer: (answer: JournalAnswer) => void): void => {
@@ -108,11 +112,11 @@ const carry = Effect.fn("carry")(function* ({ startCheck }: ServeOptions, rebuil
     run(answerCall(rebuild, call)).then((now) => answer({ number, rebuild: now }), (cause: unknown) => answer({ number, cause: String(cause) }))
   }
   return yield* Effect.callback<string | undefined>((resume) => {
-    const end = startCheck({ kind: "rebuild", lanes, tenants }, {
+    const end = startCheck({ kind: "rebuild", lanes, tenants, threads: settings.rebuildThreads, pace: makePaceMemory() }, {
       message: take,
       exit: (cause) => resume(Effect.succeed(cause))
     })
-    return Effect.promise(end)
+    return Effect.promise(() => end(STOP_MS_MAX))
   })
 })
 

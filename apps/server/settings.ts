@@ -13,18 +13,20 @@ export interface ConfiguredValues {
   readonly port: Value<number>
   readonly dataDir: Value<string>
   readonly demo: Value<boolean>
+  readonly rebuildThreads: Value<number>
   readonly writeKey: Value<string | undefined>
   readonly readKey: Value<string | undefined>
   readonly adminKey: Value<string | undefined>
 }
 
-export const settingsOf = ({ mode, roles, host, port, dataDir, demo, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThreads, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
   roles: new Set(roles.value),
   shared: mode.value === "distributed",
   host: host.value,
   port: port.value,
   dataDir: dataDir.value,
   demo: demo.value,
+  rebuildThreads: rebuildThreads.value,
   keys: { write: writeKey.value, read: readKey.value, admin: adminKey.value }
 })
 

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ConfigurationError, explainConfiguration, readConfiguration } from "./configuration.ts"
@@ -30,6 +30,12 @@ describe("configuration", () => {
   it("derives lanes from the partitions, at most 4", () => {
     expect(read({ TIDEMARK_PARTITIONS: "2" }).lanes.value).toBe(2)
     expect(read({ TIDEMARK_PARTITIONS: "12" }).lanes.value).toBe(4)
+  })
+
+  it("folds a rebuild on every processor unless it is told how many threads to use", () => {
+    expect(read().rebuildThreads).toEqual({ value: availableParallelism(), source: "default" })
+    expect(read({ TIDEMARK_REBUILD_THREADS: "1" }).rebuildThreads.value).toBe(1)
+    expect(() => read({ TIDEMARK_REBUILD_THREADS: "0" })).toThrow(/from 1 to 64/)
   })
 
   it("runs the demo by default on a terminal only", () => {

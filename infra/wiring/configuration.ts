@@ -6,6 +6,7 @@
  * writes. Names and defaults: docs/reference (surfaces).
  */
 import { existsSync, readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { resolve } from "node:path"
 
 export type Source = "flag" | "environment" | "file" | "engines" | "default"
@@ -32,6 +33,8 @@ export interface Configuration {
   readonly partitions: Setting<number>
   readonly lanes: Setting<number>
   readonly demo: Setting<boolean>
+  /** Threads that fold a rebuild; no more than lanes are used. */
+  readonly rebuildThreads: Setting<number>
   readonly writeKey: Setting<string | undefined>
   readonly readKey: Setting<string | undefined>
   readonly adminKey: Setting<string | undefined>
@@ -158,6 +161,7 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     partitions,
     lanes: pick("TIDEMARK_LANES", Math.min(partitions.value, 4), (text) => integer("TIDEMARK_LANES", text, 1, partitions.value)),
     demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => text === "1" || text === "true"),
+    rebuildThreads: pick("TIDEMARK_REBUILD_THREADS", availableParallelism(), (text) => integer("TIDEMARK_REBUILD_THREADS", text, 1, 64)),
     writeKey: optionalKey("TIDEMARK_WRITE_KEY"),
     readKey: optionalKey("TIDEMARK_READ_KEY"),
     adminKey: optionalKey("TIDEMARK_ADMIN_KEY"),

@@ -46,6 +46,13 @@ const INDEX_EVERY_RECORDS = 65_536
 /** What is to be folded may change: looked at this often, ms. */
 const CHOICE_EVERY_MS = 500
 
+/** How a rebuild is slowed. */
+export interface Pace {
+  readonly isSlowed: () => boolean
+  /** Waited for after each read that brought records. */
+  readonly wait: (records: number) => Effect.Effect<void>
+}
+
 export interface RunLaneOptions {
   readonly lane: number
   /** Once it completes, the lane flushes what it holds, saves its index and returns. */
@@ -53,8 +60,7 @@ export interface RunLaneOptions {
   readonly observer: RuntimeObserver
   /** What is folded; the active and followed generations unless a rebuild says which one it builds. */
   readonly choice?: Choice
-  /** Waited for after each read that brought records: how a rebuild is slowed. */
-  readonly pace?: (records: number) => Effect.Effect<void>
+  readonly pace?: Pace
 }
 
 /** A lane between taking over and losing its memory. */
@@ -128,7 +134,7 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const store = yield* ReadModelStore
   const { readers } = session.open
   const seed = hashSeedOf(log.identity.logId)
-  const bytesMax = options.pace === undefined ? READ_BYTES_MAX : PACED_READ_BYTES_MAX
+  const bytesMax = options.pace?.isSlowed() === true ? PACED_READ_BYTES_MAX : READ_BYTES_MAX
   const from = [...readers.values()].map(({ partition, state }) => ({ partition, nextOffset: state.nextOffset }))
   const pending = totals(session).records > 0
   const waitMaxMs = pending ? Math.max(0, session.lastFlushMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
@@ -156,7 +162,7 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   if (drained) session.backlogMs = FLUSH_BACKLOG_MS
   const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
   if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)
-  if (arrived > 0 && options.pace !== undefined && !stopped) yield* Effect.raceFirst(options.pace(arrived), options.stop)
+  if (arrived > 0 && options.pace !== undefined && !stopped) yield* Effect.raceFirst(options.pace.wait(arrived), options.stop)
   if (stopped || overdue || session.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX) yield* flush(options, session)
 })
 

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Choice } from "./chosenGenerations.ts"
 import type { RuntimeObserver } from "./observer.ts"
 import { runLane } from "./runLane.ts"
+import type { Pace } from "./runLane.ts"
 
 export interface RunLanesOptions {
   readonly lanes: readonly number[]
@@ -13,7 +14,7 @@ export interface RunLanesOptions {
   readonly stop: Effect.Effect<void>
   readonly observer: RuntimeObserver
   readonly choice?: Choice
-  readonly pace?: (records: number) => Effect.Effect<void>
+  readonly pace?: Pace
 }
 
 /** Folds the lanes into every active and followed generation, or the one being built, until stopped. Fails when another owner has taken one of them. */
