@@ -13,7 +13,7 @@ import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { why } from "./lineage.ts"
-import type { LineageEvent } from "./lineage.ts"
+import type { LineageEvent } from "./windowProof.ts"
 
 /** Totals since the audit began. */
 export interface AuditFigures {

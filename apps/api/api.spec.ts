@@ -107,6 +107,16 @@ describe("answers", () => {
     expect(second).toMatchObject({ window: { why: { events: { edges: [{ node: { id: "two", data: { page: "/", country: "DE", durationMs: 100 } } }], pageInfo: { hasNextPage: false } } } } })
   })
 
+  it("say what a proof would cost when it is more than one answer reads, and what to ask instead", async () => {
+    const known = world.rows
+    world.rows = known.map((row) => ({ ...row, offsets: row.offsets.map((range) => ({ ...range, max: 6_000_000n })) }))
+    const asked = (resolution: string) => post(`{ window(projection: "page-views", key: [{ name: "page", value: "/" }, { name: "country", value: "DE" }], start: "2026-03-01T00:00:00Z", resolution: ${resolution}) { why { foundEvents } } }`)
+    const day = await asked("DAY").finally(() => (world.rows = known))
+    expect(codeOf(day)).toEqual([400, "LIMIT_EXCEEDED"])
+    expect(day.answer.errors?.[0]?.message).toBe("The events of this window lie among 12000002 records of the log, and one answer reads at most 5000000. Nothing is proved or disproved. Ask for the hours or minutes of the window: each has a proof of its own. tidemark verify --full has no such bound.")
+    expect(day.answer.errors?.[0]?.extensions).toMatchObject({ limit: "records", records: "12000002", walked: "0", max: "5000000" })
+  })
+
   it("tell what became of an event, and how fresh every partition is", async () => {
     const { answer } = await post('{ event(id: "one") { event { id partition offset } windows { projection generation start key { name value } outcome } } freshness { projection partition offset lagEvents } projection(name: "page-views") { dimensions status lagEvents deadLetters } nothing: projection(name: "nope") { name } }')
     expect(answer.data).toEqual({

@@ -16,6 +16,20 @@ const unavailable: Told = { code: "UNAVAILABLE", message: "The data cannot be re
 
 const names = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "")
 
+const REACHED: Readonly<Record<string, (error: Fields) => string>> = {
+  records: ({ records, max }) => `The events of this window lie among ${String(records)} records of the log, and one answer reads at most ${String(max)}.`,
+  time: ({ records, walked, max }) => `The events of this window lie among ${String(records)} records of the log, and ${String(walked)} of them were read within ${Number(max) / 1_000} seconds.`,
+  keys: ({ max }) => `What counts under __other__ is told by the other keys of each minute, and this window has more than ${String(max)} of them.`
+}
+
+/** What was reached, that nothing is known by it, and what to do. */
+const tooLarge = (error: Fields): Told => {
+  const { bound, records, walked, max, resolution } = error
+  const next = resolution === "minute" ? "" : ` Ask for the ${resolution === "day" ? "hours or " : ""}minutes of the window: each has a proof of its own.`
+  const message = `${REACHED[String(bound)]?.(error) ?? ""} Nothing is proved or disproved.${next} tidemark verify --full has no such bound.`
+  return { code: "LIMIT_EXCEEDED", message, status: 400, extra: { limit: bound, records: String(records), walked: String(walked), max: String(max) } }
+}
+
 /** What the asker can put right is 400, what is ours 5xx; 200 stays for answers that are what they are. */
 const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   UnknownProjectionError: ({ projection, valid }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } }),
@@ -24,7 +38,7 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
   LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: `At most ${String(max)} ${String(limit)}, asked for ${String(wanted)}.`, status: 400, extra: { limit, max } }),
   CursorError: ({ detail }) => ({ code: "BAD_CURSOR", message: `The cursor is ${String(detail)}.`, status: 400 }),
-  LineageTooLargeError: ({ max }) => ({ code: "LIMIT_EXCEEDED", message: `The window's events lie among more than ${String(max)} records. Ask for a shorter window.`, status: 400 }),
+  LineageTooLargeError: (error) => tooLarge(error),
   LineageUnavailableError: () => ({ code: "GENERATION_GONE", message: "The generation of this window is gone. Ask for the window again.", status: 200 }),
   OffsetOutOfRangeError: () => ({ code: "LOG_RETAINED", message: "A part of the log behind this answer is no longer stored.", status: 200 }),
   LogCorruptError: () => ({ code: "LOG_CORRUPT", message: "A part of the log behind this answer fails its checksum. Run tidemark verify.", status: 500 }),
