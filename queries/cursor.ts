@@ -57,3 +57,22 @@ export const readEntryCursor = Effect.fn("readEntryCursor")(function* (cursor: s
   if (typeof value !== "object" || value === null || !("e" in value) || typeof value.e !== "string") return yield* wrong
   return value.e
 })
+
+/** A place in a stored list: that of the item after it. */
+export interface ListPlace {
+  readonly listId: string
+  readonly next: number
+}
+
+/** Cursor of an item of a stored list; it stays on that list when a newer one takes its place. */
+export const listCursor = ({ listId, next }: ListPlace): string => encode({ l: listId, n: next })
+
+const LIST_ID = /^[0-9a-f-]{36}$/
+
+export const readListCursor = Effect.fn("readListCursor")(function* (cursor: string) {
+  const value = yield* decode(cursor)
+  if (typeof value !== "object" || value === null || !("l" in value) || !("n" in value)) return yield* wrong
+  const { l: listId, n: next } = value
+  if (typeof listId !== "string" || !LIST_ID.test(listId) || typeof next !== "number" || !Number.isSafeInteger(next) || next < 0) return yield* wrong
+  return { listId, next } satisfies ListPlace
+})

@@ -16,7 +16,7 @@ import { appendOrders, folded, makeMemory, orders, whileServed } from "./rebuild
 
 /** A rebuild kept in memory, with every status it had; `onMoved` runs after each step. */
 const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => {
-  const kept = { statuses: ["planned"] as string[], found: undefined as Parity | undefined, onMoved: (_status: string): void => {} }
+  const kept = { statuses: ["planned"] as string[], found: undefined as Parity | undefined, comparisonId: "", listed: [] as string[], onMoved: (_status: string): void => {} }
   let rebuild: Rebuild = {
     rebuildId: "r", projection: "orders", generation: 2, fromGeneration: 1, definition: canonicalJson(definition), definitionHash: definitionHash(definition), reason: "why",
     plan: { events: "0", bytes: "0", seconds: null }, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: 0, finishedAtMs: null, ...over
@@ -30,7 +30,9 @@ const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => 
   const journal: Journal = {
     load: Effect.sync(() => rebuild),
     moved: (to) => Effect.sync(() => set({ status: to, resumeAs: to })),
-    verified: (found) => Effect.sync(() => {
+    listed: (comparisonId, { tenantId, differences }) => Effect.sync(() => void kept.listed.push(`${comparisonId} ${tenantId} ${differences.length}`)),
+    verified: (comparisonId, found) => Effect.sync(() => {
+      kept.comparisonId = comparisonId
       kept.found = found
       set({ status: "ready" })
     }),
@@ -65,6 +67,7 @@ describe("carrying a rebuild out", () => {
       return yield* seen
     })))
     expect(kept.statuses).toEqual(["planned", "preparing", "building", "catching_up", "verifying", "ready"])
+    expect(kept.listed).toEqual([])
     expect(kept.found !== undefined && isEqual(kept.found)).toBe(true)
     expect(pointer).toMatchObject({ generation: 1, pointerVersion: 1 })
     expect(following).toEqual([{ projection: "orders", generation: 2 }])

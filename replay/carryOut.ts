@@ -3,6 +3,7 @@
  * catching up → verifying → ready. Each phase may be begun again, so whoever takes over after a crash goes on with the
  * phase the journal names, and the build itself with its checkpoints. Rules: docs/semantics.md §8.
  */
+import { randomUUID } from "node:crypto"
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
@@ -13,7 +14,7 @@ import * as Schema from "effect/Schema"
 import { buildGeneration, createShadow, joinServed } from "./buildGeneration.ts"
 import type { BuildOptions } from "./buildGeneration.ts"
 import { parity } from "./parity.ts"
-import type { Parity } from "./parity.ts"
+import type { Parity, TenantDifferences } from "./parity.ts"
 
 /** The journal cannot be read or written. Begin again later: what was done is found again. */
 export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", { cause: Schema.Defect() }) {}
@@ -22,7 +23,9 @@ export class JournalError extends Schema.TaggedError<JournalError>()("JournalErr
 export interface Journal {
   readonly load: Effect.Effect<Rebuild, JournalError>
   readonly moved: (to: "preparing" | "building" | "catching_up" | "verifying") => Effect.Effect<void, JournalError>
-  readonly verified: (found: Parity) => Effect.Effect<void, JournalError>
+  /** One tenant's differences, before the comparison they belong to is stored. */
+  readonly listed: (comparisonId: string, list: TenantDifferences) => Effect.Effect<void, JournalError>
+  readonly verified: (comparisonId: string, found: Parity) => Effect.Effect<void, JournalError>
   readonly failed: (error: string) => Effect.Effect<void, JournalError>
 }
 
@@ -80,7 +83,10 @@ const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: R
       const input = { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax }
       // It may stand behind for the length of a take-over.
       const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
-      return yield* journal.verified(found)
+      // A comparison that is begun again has lists of its own.
+      const comparisonId = randomUUID()
+      for (const list of found.lists) yield* journal.listed(comparisonId, list)
+      return yield* journal.verified(comparisonId, found)
     }
     default:
       return undefined

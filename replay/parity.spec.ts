@@ -11,11 +11,14 @@ import type { Folding } from "./foldHere.ts"
 import { foldHere } from "./foldHere.ts"
 import { allow, makePaceMemory } from "./pace.ts"
 import { isEqual, parity } from "./parity.ts"
+import type { Parity } from "./parity.ts"
 import { LANES, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
 
 const EVENTS = 3_000
 const SHADOW = { projection: "orders", generation: 2 }
 const compare = (differencesMax = 100, tenants: readonly string[] = []) => parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants, differencesMax })
+
+const differencesOf = ({ lists }: Parity) => lists.flatMap(({ differences }) => differences)
 
 const build = (over: Partial<BuildOptions> = {}) => buildGeneration({ id: SHADOW, lanes: [0, 1], stop: Effect.never, lagMax: 20n, ...over })
 
@@ -72,7 +75,7 @@ describe("a rebuild of the same definition", () => {
     it(`equals the live one in every row, counter and digest, built ${name} while events come`, async () => {
       const { run } = makeMemory()
       const found = await run(Effect.andThen(rebuilt(orders(), how), compare()))
-      expect(found).toMatchObject({ sameDefinition: true, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], differences: [] })
+      expect(found).toMatchObject({ sameDefinition: true, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], measures: [], lists: [] })
       expect(found.compared).toBeGreaterThan(100)
       expect(isEqual(found)).toBe(true)
     })
@@ -84,8 +87,10 @@ describe("a rebuild of the same definition", () => {
     const at = ownRows(modelDisk.state.rows).findIndex(([, { row }]) => row.tenantId === "other")
     change(modelDisk.state.rows, at, ({ events }) => ({ events: events + 1n }))
     const found = await run(compare())
-    expect(found).toMatchObject({ differ: 1, onlyOld: 0, onlyNew: 0, differences: [{ tenantId: "other", cause: "LOGIC" }] })
-    expect(Number(found.differences[0]?.new?.["events"])).toBe(Number(found.differences[0]?.old?.["events"]) + 1)
+    expect(found).toMatchObject({ differ: 1, onlyOld: 0, onlyNew: 0, measures: [{ measure: "events", windows: 1 }], lists: [{ tenantId: "other", counts: { differ: 1, listed: 1 } }] })
+    const [difference] = differencesOf(found)
+    expect(difference).toMatchObject({ tenantId: "other", cause: "INPUT" })
+    expect(Number(difference?.new?.["events"])).toBe(Number(difference?.old?.["events"]) + 1)
     expect(found.faults).toEqual([expect.stringMatching(/^stored rows of lane \d are not what its digest says$/)])
   })
 
@@ -101,7 +106,9 @@ describe("a rebuild of the same definition", () => {
     expect(isEqual(await run(compare()))).toBe(true)
     const twin = { ...entry.row, lane: (entry.row.lane + 1) % LANES }
     modelDisk.state.rows.set("twin", { lane: { ...entry.lane, lane: twin.lane }, row: twin })
-    expect(await run(compare())).toMatchObject({ differ: 1, differences: [{ startMs: entry.row.windowStartMs, key: entry.row.key }] })
+    const found = await run(compare())
+    expect(found).toMatchObject({ differ: 1 })
+    expect(differencesOf(found)).toMatchObject([{ startMs: entry.row.windowStartMs, key: entry.row.key }])
   })
 
   it("names two rows whose values were swapped", async () => {
@@ -112,7 +119,19 @@ describe("a rebuild of the same definition", () => {
     if (first === undefined || second === undefined) throw new RangeError("no rows")
     change(rows, 0, () => ({ measures: second.measures }))
     change(rows, 1, () => ({ measures: first.measures }))
-    expect(await run(compare())).toMatchObject({ differ: 2, differences: [{ cause: "LOGIC" }, { cause: "LOGIC" }] })
+    const found = await run(compare())
+    expect(found).toMatchObject({ differ: 2, measures: expect.arrayContaining([{ measure: "amount", windows: 2 }]) as object })
+    // The definition is the same: no other logic can be the cause.
+    expect(differencesOf(found)).toMatchObject([{ cause: "INPUT" }, { cause: "INPUT" }])
+  })
+
+  it("names a row that cannot be read, beside all others", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt())
+    change(modelDisk.state.rows, 2, ({ measures }) => ({ measures: measures.map((bytes, at) => (at === 0 ? new Uint8Array([255, 255, 255]) : bytes)) }))
+    const found = await run(compare())
+    expect(found).toMatchObject({ differ: 1, measures: [{ measure: "amount", windows: 1 }], faults: [expect.stringContaining("not what its digest says")] })
+    expect(differencesOf(found)[0]?.new).toMatchObject({ amount: "unreadable" })
   })
 
   it("is not compared while it stands at another position", async () => {
@@ -137,10 +156,19 @@ describe("a rebuild of another definition", () => {
       .reduce((sums, row) => sums.set(`${row.tenantId} ${row.resolution} ${row.windowStartMs} ${row.key[0]}`, (sums.get(`${row.tenantId} ${row.resolution} ${row.windowStartMs} ${row.key[0]}`) ?? 0n) + row.events), new Map<string, bigint>()))
     const [old, now] = [counted(1), counted(2)]
     const expected = [...old].filter(([name, events]) => now.get(name) !== events).map(([name]) => name).sort()
-    expect(found.differences.map(({ tenantId, resolution, startMs, key }) => `${tenantId} ${resolution} ${startMs} ${key[0]}`).sort()).toEqual(expected)
+    const differences = differencesOf(found)
+    expect(differences.map(({ tenantId, resolution, startMs, key }) => `${tenantId} ${resolution} ${startMs} ${key[0]}`).sort()).toEqual(expected)
     expect(expected.length).toBeGreaterThan(10)
-    expect(found.differences.every(({ cause }) => cause === "INPUT")).toBe(true)
+    expect(differences.every(({ cause }) => cause === "INPUT")).toBe(true)
     expect(found).toMatchObject({ sameDefinition: false, faults: [], differ: expected.length - found.onlyOld })
+    const cut = await run(compare(7))
+    expect({ ...cut, lists: [] }).toEqual({ ...found, lists: [] })
+    expect(differencesOf(cut)).toHaveLength(7)
+    for (const [at, list] of cut.lists.entries()) {
+      // A tenant with many differences leaves room for the other.
+      expect(list.differences.length).toBeGreaterThan(2)
+      expect(list).toEqual({ ...found.lists[at], counts: { ...found.lists[at]?.counts, listed: list.differences.length }, differences: found.lists[at]?.differences.slice(0, list.differences.length) })
+    }
   })
 
   it("says LOGIC where the same events give another value, and which measures only one of them has", async () => {
@@ -149,7 +177,8 @@ describe("a rebuild of another definition", () => {
     const found = await run(compare(10_000))
     expect(found).toMatchObject({ addedMeasures: ["orders"], removedMeasures: ["buyers"], onlyOld: 0, onlyNew: 0, faults: [] })
     expect(found.differ).toBeGreaterThan(0)
-    expect(found.differences.every(({ cause }) => cause === "LOGIC")).toBe(true)
+    expect(differencesOf(found).every(({ cause }) => cause === "LOGIC")).toBe(true)
+    expect(found.measures).toEqual([{ measure: "amount", windows: found.differ }])
   })
 })
 

@@ -5,16 +5,15 @@
  * Same definition: digests, counters and every row must be equal. Another definition: the differences are listed with
  * their cause, for a person to accept. Rules: docs/semantics.md §8.
  */
-import { parseDefinition } from "@tidemark/domain/definitions/definition"
-import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, readMeasure } from "@tidemark/domain/measures/measure"
-import type { MeasureSpec } from "@tidemark/domain/measures/measure"
-import { ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import type { GenerationRecord, LaneCheckpoint, ReadSnapshot, ResolutionCode, RowKey, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import type { DifferenceCounts, MeasureCount, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
 import { NO_ROW, RowDigest, rowHash } from "@tidemark/projections/runtime/rowDigest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { positionsOf } from "./buildGeneration.ts"
+import { RESOLUTIONS, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
+import type { Comparing, Side } from "./parityWindows.ts"
 import { digestHex } from "./verifyRows.ts"
 
 /** The two generations do not stand at one position, so nothing can be compared. Let the new one catch up. */
@@ -24,22 +23,11 @@ export class NotAtBarrierError extends Schema.TaggedError<NotAtBarrierError>()("
   newOffset: Schema.BigInt
 }) {}
 
-/** A generation is gone. */
-export class ComparisonGoneError extends Schema.TaggedError<ComparisonGoneError>()("ComparisonGoneError", { projection: Schema.String, generation: Schema.Int }) {}
-
-/** LOGIC: the same events, another value. INPUT: other events. */
-export type Cause = "LOGIC" | "INPUT"
-
-/** One window of one key that is not the same in both; null: not there. */
-export interface WindowDifference {
+/** What differs of one tenant's windows: counted whole, listed up to a bound. */
+export interface TenantDifferences {
   readonly tenantId: string
-  readonly resolution: ResolutionCode
-  readonly startMs: number
-  readonly key: readonly string[]
-  /** Figures by measure part, and `events`, as text. */
-  readonly old: Readonly<Record<string, string>> | null
-  readonly new: Readonly<Record<string, string>> | null
-  readonly cause: Cause
+  readonly counts: DifferenceCounts
+  readonly differences: readonly WindowDifference[]
 }
 
 export interface Parity {
@@ -56,7 +44,10 @@ export interface Parity {
   readonly onlyNew: number
   /** What no difference of a window explains: digests, counters, rows that are not what their digest says. */
   readonly faults: readonly string[]
-  readonly differences: readonly WindowDifference[]
+  /** Of the windows that are there in both, how many differ in a measure; "events" for what counts them, "rows" for what no figure shows. */
+  readonly measures: readonly MeasureCount[]
+  /** Of the tenants of whom a window differs. */
+  readonly lists: readonly TenantDifferences[]
   /** Measures of one definition only; they are not compared. */
   readonly addedMeasures: readonly string[]
   readonly removedMeasures: readonly string[]
@@ -64,117 +55,6 @@ export interface Parity {
 
 /** True when nothing at all differs. */
 export const isEqual = ({ differ, onlyOld, onlyNew, faults }: Parity): boolean => differ + onlyOld + onlyNew + faults.length === 0
-
-const PAGE = 500
-const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
-
-interface Side {
-  readonly record: GenerationRecord
-  readonly definition: ProjectionDefinition
-  readonly checkpoints: readonly LaneCheckpoint[]
-}
-
-interface Comparing {
-  readonly snapshot: ReadSnapshot
-  readonly old: Side
-  readonly new: Side
-  readonly common: readonly string[]
-  readonly differencesMax: number
-}
-
-type Tally = { -readonly [Name in "compared" | "equal" | "differ" | "onlyOld" | "onlyNew"]: number } & { readonly differences: WindowDifference[] }
-
-const openSide = Effect.fn("openSide")(function* (snapshot: ReadSnapshot, projection: string, generation: number) {
-  const record = yield* snapshot.generation(projection, generation)
-  if (record === undefined || record.isDropped === true) return yield* new ComparisonGoneError({ projection, generation })
-  const definition = yield* Effect.try({ try: () => parseDefinition(record.definition), catch: () => new ComparisonGoneError({ projection, generation }) })
-  const side: Side = { record, definition, checkpoints: yield* snapshot.checkpoints(projection, generation) }
-  return side
-})
-
-const specOf = ({ measures }: ProjectionDefinition, name: string): readonly [index: number, spec: MeasureSpec | undefined] => {
-  const index = Object.keys(measures).indexOf(name)
-  return [index, measures[name]]
-}
-
-/** One measure over all partials: its canonical bytes, and its figures as text. */
-const measureOf = (definition: ProjectionDefinition, name: string, rows: readonly StoredRow[]) => {
-  const [index, spec] = specOf(definition, name)
-  if (spec === undefined) return undefined
-  const merged = createAccumulator(spec)
-  for (const { measures } of rows) {
-    const bytes = measures[index]
-    if (bytes !== undefined) mergeAccumulators(merged, decodeAccumulator(spec, bytes))
-  }
-  const figures = measureParts(name, spec).map((part) => {
-    const { text, value } = readMeasure(part, name, spec, merged)
-    return [part, text ?? (value === null ? "" : String(value))] as const
-  })
-  return { bytes: digestHex(merged.encode()), figures }
-}
-
-const sum = (rows: readonly StoredRow[], of: (row: StoredRow) => bigint): bigint => rows.reduce((total, row) => total + of(row), 0n)
-const fingerprint = (rows: readonly StoredRow[]): bigint => BigInt.asUintN(64, sum(rows, (row) => row.fingerprint))
-
-const figuresOf = ({ definition }: Side, rows: readonly StoredRow[]): Readonly<Record<string, string>> | null =>
-  rows.length === 0 ? null : Object.fromEntries([["events", String(sum(rows, ({ events }) => events))], ...Object.keys(definition.measures).flatMap((name) => measureOf(definition, name, rows)?.figures ?? [])])
-
-/** Everything of a partial but its revision, which depends on flush boundaries. */
-const rowText = ({ lane, key, events, lateEvents, backfillEvents, fingerprint: print, offsets, measures }: StoredRow): string =>
-  JSON.stringify([lane, key, [events, lateEvents, backfillEvents, print].map(String), offsets.map(({ partition, min, max }) => [partition, String(min), String(max)]), measures.map(digestHex)])
-
-const windowText = ({ common }: Comparing, { definition }: Side, rows: readonly StoredRow[]): string => JSON.stringify([
-  String(fingerprint(rows)), ...[sum(rows, ({ events }) => events), sum(rows, ({ lateEvents }) => lateEvents), sum(rows, ({ backfillEvents }) => backfillEvents)].map(String),
-  common.map((name) => measureOf(definition, name, rows)?.bytes)
-])
-
-const sameWindow = (comparing: Comparing, old: readonly StoredRow[], now: readonly StoredRow[]): boolean =>
-  comparing.old.record.definitionHash === comparing.new.record.definitionHash
-    ? old.length === now.length && old.every((row, at) => now[at] !== undefined && rowText(row) === rowText(now[at]))
-    : windowText(comparing, comparing.old, old) === windowText(comparing, comparing.new, now)
-
-const note = (comparing: Comparing, tally: Tally, window: RowKey, old: readonly StoredRow[], now: readonly StoredRow[]): void => {
-  if (tally.differences.length >= comparing.differencesMax) return
-  const key = (old[0] ?? now[0])?.key ?? []
-  const cause: Cause = old.length > 0 && now.length > 0 && fingerprint(old) === fingerprint(now) ? "LOGIC" : "INPUT"
-  tally.differences.push({ tenantId: window.tenantId, resolution: window.resolution, startMs: window.windowStartMs, key, old: figuresOf(comparing.old, old), new: figuresOf(comparing.new, now), cause })
-}
-
-const compareWindow = (comparing: Comparing, tally: Tally, window: RowKey, old: readonly StoredRow[], now: readonly StoredRow[]): void => {
-  if (now.length === 0) tally.onlyOld += 1
-  else if (old.length === 0) tally.onlyNew += 1
-  else {
-    tally.compared += 1
-    if (sameWindow(comparing, old, now)) {
-      tally.equal += 1
-      return
-    }
-    tally.differ += 1
-  }
-  note(comparing, tally, window, old, now)
-}
-
-/** All windows of the old generation against the new one's, then those that only the new one has. */
-const compareWindows = Effect.fn("compareWindows")(function* (comparing: Comparing, tenantId: string, resolution: ResolutionCode, tally: Tally) {
-  const { snapshot } = comparing
-  const { projection } = comparing.old.record
-  for (const side of [comparing.old, comparing.new]) {
-    let after: RowKey | undefined
-    for (;;) {
-      const windows: readonly RowKey[] = yield* snapshot.windows({ projection, generation: side.record.generation, tenantId, resolution, limit: PAGE, ...(after === undefined ? {} : { after }) })
-      const old = yield* snapshot.partials(projection, comparing.old.record.generation, windows)
-      const isNew = side === comparing.new
-      const wanted = windows.map((window, at) => ({ window, old: old[at] ?? [] })).filter((one) => !isNew || one.old.length === 0)
-      const now = yield* snapshot.partials(projection, comparing.new.record.generation, wanted.map(({ window }) => window))
-      yield* Effect.try({
-        try: () => wanted.forEach((one, at) => compareWindow(comparing, tally, one.window, one.old, now[at] ?? [])),
-        catch: (cause) => new StoreUnavailableError({ store: "parity", cause })
-      })
-      after = windows.at(-1)
-      if (windows.length < PAGE) break
-    }
-  }
-})
 
 const laneFaults = (old: Side, now: Side): readonly string[] => {
   const faults: string[] = []
@@ -226,12 +106,12 @@ export interface ParityInput {
   readonly newGeneration: number
   /** Tenants that may have rows; those with live events are known anyway. */
   readonly tenants: readonly string[]
-  /** Differences listed; all are counted. */
+  /** Differences listed, over all tenants; all are counted. */
   readonly differencesMax: number
 }
 
 /** Both sides in one snapshot, and where they stand. Fails with `NotAtBarrierError` when that is not one position. */
-const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { projection, oldGeneration, newGeneration, differencesMax }: Omit<ParityInput, "tenants">) {
+const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { projection, oldGeneration, newGeneration }: ParityInput) {
   const old = yield* openSide(snapshot, projection, oldGeneration)
   const now = yield* openSide(snapshot, projection, newGeneration)
   const reached = positionsOf(now.checkpoints)
@@ -241,39 +121,42 @@ const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { proj
     if (newOffset !== nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
   }
   const after = Object.keys(now.definition.measures)
-  const comparing: Comparing = { snapshot, old, new: now, common: Object.keys(old.definition.measures).filter((name) => after.includes(name)), differencesMax }
+  const common = Object.keys(old.definition.measures).filter((name) => after.includes(name))
+  const comparing: Comparing = { snapshot, old, new: now, common, sameDefinition: old.record.definitionHash === now.record.definitionHash }
   return { comparing, position }
 })
 
-/** What differs of one tenant's windows, at most `differencesMax`, the shorter windows first. Fails as `parity` does. */
-export const tenantDifferences = Effect.fn("tenantDifferences")(function* (input: Omit<ParityInput, "tenants">, tenantId: string) {
-  const store = yield* ReadModelStore
-  return yield* Effect.scoped(Effect.gen(function* () {
-    const { comparing } = yield* openBoth(yield* store.snapshot, input)
-    const tally: Tally = { compared: 0, equal: 0, differ: 0, onlyOld: 0, onlyNew: 0, differences: [] }
-    for (const resolution of RESOLUTIONS) {
-      if (tally.differences.length < input.differencesMax) yield* compareWindows(comparing, tenantId, resolution, tally)
-    }
-    const differences: readonly WindowDifference[] = tally.differences
-    return { differences, dimensions: Object.keys(comparing.new.definition.key) }
-  }))
+/** Tenant by tenant. Each may list its share of what is left, so one with many differences leaves room for the others. */
+const compareTenants = Effect.fn("compareTenants")(function* (comparing: Comparing, tenants: readonly string[], differencesMax: number) {
+  const tallies: { readonly tenantId: string; readonly tally: TenantTally }[] = []
+  let room = differencesMax
+  for (const [at, tenantId] of tenants.entries()) {
+    const tally = new TenantTally(Math.ceil(room / (tenants.length - at)))
+    yield* compareTenant(comparing, tenantId, tally)
+    room -= tally.differences.length
+    tallies.push({ tenantId, tally })
+  }
+  return tallies
 })
 
+const total = (tallies: readonly { readonly tally: TenantTally }[], of: (tally: TenantTally) => number): number => tallies.reduce((sum, { tally }) => sum + of(tally), 0)
+
 /** Compares two generations in one snapshot. */
-export const parity = Effect.fn("parity")(function* ({ projection, oldGeneration, newGeneration, tenants: named, differencesMax }: ParityInput) {
+export const parity = Effect.fn("parity")(function* (input: ParityInput) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
-    const { comparing, position } = yield* openBoth(snapshot, { projection, oldGeneration, newGeneration, differencesMax })
-    const { old, new: now } = comparing
+    const { comparing, position } = yield* openBoth(snapshot, input)
+    const { old, new: now, sameDefinition } = comparing
     const [before, after] = [Object.keys(old.definition.measures), Object.keys(now.definition.measures)]
-    const tally: Tally = { compared: 0, equal: 0, differ: 0, onlyOld: 0, onlyNew: 0, differences: [] }
-    const tenants = tenantsOf(named, [old, now])
-    for (const tenantId of tenants) for (const resolution of RESOLUTIONS) yield* compareWindows(comparing, tenantId, resolution, tally)
-    const sameDefinition = old.record.definitionHash === now.record.definitionHash
+    const tenants = tenantsOf(input.tenants, [old, now])
+    const tallies = yield* compareTenants(comparing, tenants, input.differencesMax)
     const faults = [...coverageFaults(old, now), ...(sameDefinition ? laneFaults(old, now) : []), ...(yield* digestFaults(snapshot, now, tenants))]
     const found: Parity = {
-      projection, oldGeneration, newGeneration, sameDefinition, position, ...tally, faults,
+      projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults,
+      compared: total(tallies, ({ compared }) => compared), equal: total(tallies, ({ equal }) => equal), differ: total(tallies, ({ differ }) => differ),
+      onlyOld: total(tallies, ({ onlyOld }) => onlyOld), onlyNew: total(tallies, ({ onlyNew }) => onlyNew), measures: measureCounts(tallies.map(({ tally }) => tally.measures)),
+      lists: tallies.filter(({ tally }) => tally.differing > 0).map(({ tenantId, tally }) => ({ tenantId, counts: tally.counts(comparing), differences: tally.differences })),
       addedMeasures: after.filter((name) => !before.includes(name)), removedMeasures: before.filter((name) => !after.includes(name))
     }
     return found

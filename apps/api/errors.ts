@@ -55,8 +55,6 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   TargetBehindError: () => ({ code: "TARGET_BEHIND", message: "The generation has not folded what the served one has. Try again in a moment.", status: 200 }),
   PointerConflictError: () => ({ code: "POINTER_MOVED", message: "Somebody else moved the projection at the same moment. Look at it again.", status: 200 }),
   GenerationMissingError: () => ({ code: "GENERATION_GONE", message: "The generation is gone.", status: 200 }),
-  ComparisonGoneError: () => ({ code: "GENERATION_GONE", message: "One of the two generations is gone.", status: 200 }),
-  NotAtBarrierError: () => ({ code: "TARGET_BEHIND", message: "The generations do not stand at one position. Try again in a moment.", status: 200 }),
   InvalidSettingError: ({ pointer, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(pointer)}: ${String(detail)}.`, status: 400, extra: { argument: String(pointer).slice(1) } }),
   EventStoreUnavailableError: () => unavailable,
   WrongRevisionError: () => unavailable,

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
+import { loadDifferences } from "@tidemark/commands/rebuild/differences"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
 import { abortRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
@@ -16,10 +17,10 @@ import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildRunningError, decidePlan } from "@tidemark/domain/settings/rebuild/decide"
 import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
+import { listCursor, readListCursor } from "@tidemark/queries/cursor"
 import { UnknownProjectionError } from "@tidemark/queries/errors"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
-import { tenantDifferences } from "@tidemark/replay/parity"
 import { planRebuild } from "@tidemark/replay/planRebuild"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -36,8 +37,6 @@ export interface RebuildDeskOptions {
 }
 
 export type Step = "pause" | "resume" | "abort"
-
-const DIFFERENCES_MAX = 1_000
 
 /** Words for the audit trail; the actor is the prefix of the key. */
 const actOf = (actor: string, reason: string) => ({ actor, reason })
@@ -90,10 +89,15 @@ const progressOf = Effect.fn("progressOf")(function* ({ projection, generation, 
   return progress.total === 0n && progress.processed === 0n ? undefined : progress
 })
 
-/** What differs of the tenant's windows: nothing before they were compared. */
-const differencesOf = Effect.fn("differencesOf")(function* ({ projection, fromGeneration, generation, parity }: Rebuild, tenantId: string) {
-  if (parity === null || parity.differ + parity.onlyOld + parity.onlyNew === 0) return { differences: [], dimensions: [] }
-  return yield* tenantDifferences({ projection, oldGeneration: fromGeneration, newGeneration: generation, differencesMax: DIFFERENCES_MAX }, tenantId)
+/** A page of what the last comparison listed of the tenant's windows. A cursor stays on the comparison it was made for. */
+const differencesOf = Effect.fn("differencesOf")(function* ({ parity }: Rebuild, tenantId: string, limit: number, after: string | undefined) {
+  const place = after === undefined ? undefined : yield* readListCursor(after)
+  const comparisonId = place?.listId ?? parity?.comparisonId
+  const start = place?.next ?? 0
+  const page = comparisonId === undefined ? undefined : yield* loadDifferences({ comparisonId, tenantId }, start, limit)
+  if (comparisonId === undefined || page === undefined) return undefined
+  const edges = page.differences.map((node, at) => ({ cursor: listCursor({ listId: comparisonId, next: start + at + 1 }), node }))
+  return { counts: page.counts, edges, hasNextPage: start + edges.length < page.counts.listed }
 })
 
 /** Calls answer with effects that need nothing more; they fail with the errors of the commands. */
@@ -124,7 +128,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
     rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
-    differences: (rebuild: Rebuild, tenantId: string) => on(differencesOf(rebuild, tenantId)),
+    /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */
+    differences: (rebuild: Rebuild, tenantId: string, limit: number, after: string | undefined) => on(differencesOf(rebuild, tenantId, limit, after)),
     rate: rate.of
   }
 }

@@ -1,7 +1,9 @@
 /** Rebuilds over GraphQL, on engines in memory: who may change them, what differs, what is pushed. */
+import { randomUUID } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { changeRebuilds } from "@tidemark/commands/rebuild/aggregate"
+import { pagesOf, storeDifferences } from "@tidemark/commands/rebuild/differences"
 import { makeFakeEventStore } from "@tidemark/commands/settings/fakes"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
@@ -24,6 +26,8 @@ import { makeApiHandlers } from "./makeApiHandlers.ts"
 import { makeRebuildDesk } from "./rebuildDesk.ts"
 
 const KEYS: Readonly<Record<string, KeyHolder>> = { reader: { tenantId: "t", kind: "read" }, admin: { tenantId: "t", kind: "admin", keyPrefix: "tm_admin" }, other: { tenantId: "other", kind: "read" } }
+/** Fewer than differ, more than a stored page holds. */
+const LISTED_MAX = 130
 const ACT = { actor: "test", reason: "test" }
 
 interface Answer {
@@ -51,12 +55,20 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
       const verify = (rebuildId: string) => run(Effect.gen(function* () {
+        yield* appendOrders(300, 1_500)
+        yield* folded(1)
         yield* createShadow(shipped, 2)
         for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("orders", ACT, (state, nowMs) => decideMove(state, rebuildId, to, nowMs))
         yield* joinServed({ projection: "orders", generation: 2 })
-        const found = yield* parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants: [], differencesMax: 0 })
+        const found = yield* parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants: [], differencesMax: LISTED_MAX })
         const position = found.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: String(nextOffset) }))
-        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, position }, nowMs))
+        const comparisonId = randomUUID()
+        for (const { tenantId, counts, differences } of found.lists) {
+          const list = { comparisonId, tenantId }
+          yield* storeDifferences(list, { type: "rebuild.differences.counted", data: counts }, -1, ACT)
+          for (const [at, page] of pagesOf(differences).entries()) yield* storeDifferences(list, { type: "rebuild.differences.listed", data: { differences: page } }, at, ACT)
+        }
+        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, comparisonId, position }, nowMs))
       }))
       const tell = (key: string) => run(Effect.flatMap(PubSub, (bus) => bus.publish(REBUILD_TOPIC, [{ key, version: "1" }])))
       yield* Effect.promise(async () => {
@@ -92,19 +104,33 @@ describe("rebuilds over GraphQL", () => {
     expect(await post("reader", '{ rebuild(id: "r") { id } rebuilds(projection: "nothing") { id } }')).toEqual({ data: { rebuild: null, rebuilds: [] } })
   }))
 
-  it("show what differs for the key's tenant page by page, and cut over once that is accepted", () => withApi(async ({ post, verify }) => {
+  it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
-    const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { type } } } pageInfo { hasNextPage endCursor } } } }`))
-      .data?.["rebuild"]?.["differences"] as { readonly edges: readonly { readonly node: { readonly key: readonly object[]; readonly cause: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string } }
-    expect((await differences("reader", "first: 5")).edges).toEqual([])
+    const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { type } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld listed measures { measure windows } } } } }`))
+      .data?.["rebuild"]?.["differences"] as { readonly edges: readonly { readonly node: { readonly key: readonly object[]; readonly cause: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string }; readonly counts: { readonly differ: string; readonly onlyOld: string; readonly listed: string; readonly measures: readonly object[] } | null }
+    expect(await differences("reader", "first: 5")).toEqual({ edges: [], pageInfo: { hasNextPage: false, endCursor: null }, counts: null })
     await verify(id)
     const all = await differences("reader", "first: 500")
     const counted = (await post("reader", `{ rebuild(id: "${id}") { parity { differ onlyOld } } }`)).data?.["rebuild"]?.["parity"] as { readonly differ: string; readonly onlyOld: string } | undefined
-    expect(all.edges.length + (await differences("other", "first: 500")).edges.length).toBe(Number(counted?.differ) + Number(counted?.onlyOld))
+    const others = await differences("other", "first: 500")
+    expect(all.edges.length + others.edges.length).toBe(LISTED_MAX)
+    expect(Number(all.counts?.differ) + Number(others.counts?.differ)).toBe(Number(counted?.differ))
+    expect(Number(all.counts?.onlyOld) + Number(others.counts?.onlyOld)).toBe(Number(counted?.onlyOld))
+    expect(all.counts).toMatchObject({ listed: String(all.edges.length), measures: expect.arrayContaining([{ measure: "events", windows: all.counts?.differ }]) as object })
+    expect(Number(all.counts?.differ) + Number(all.counts?.onlyOld)).toBeGreaterThan(all.edges.length)
     expect(all.edges[0]?.node).toMatchObject({ key: [{ name: "shop" }], resolution: "MINUTE", cause: "INPUT", firstDivergingEvent: null })
     const first = await differences("reader", "first: 3")
-    expect(first.pageInfo).toEqual({ hasNextPage: true, endCursor: "3" })
-    expect((await differences("reader", `first: 500, after: "3"`)).edges).toEqual(all.edges.slice(3))
+    expect(first).toMatchObject({ edges: all.edges.slice(0, 3), pageInfo: { hasNextPage: true } })
+    expect(await differences("reader", `first: 500, after: "${first.pageInfo.endCursor}"`)).toMatchObject({ edges: all.edges.slice(3), pageInfo: { hasNextPage: false } })
+    const seen: unknown[] = []
+    for (let page = await differences("reader", "first: 37"); ; page = await differences("reader", `first: 37, after: "${page.pageInfo.endCursor}"`)) {
+      seen.push(...page.edges)
+      if (!page.pageInfo.hasNextPage) break
+    }
+    expect(seen).toEqual(all.edges)
+    // A cursor gives nothing but what its bearer's tenant may see, and is one of such a list.
+    expect((await differences("other", `first: 500, after: "${first.pageInfo.endCursor}"`)).edges).toEqual(others.edges.slice(3))
+    expect(codeOf(await post("reader", `{ rebuild(id: "${id}") { differences(after: "3") { edges { cursor } } } }`))).toBe("BAD_CURSOR")
     expect((await post("admin", `mutation { cutOver(id: "${id}") { id } }`)).errors?.[0]?.extensions).toMatchObject({ code: "PARITY_DIFFERS", isAcceptable: true })
     expect(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { status parity { accepted } } }`)).toMatchObject({ data: { cutOver: { status: "ACTIVE", parity: { accepted: "tests" } } } })
     expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })

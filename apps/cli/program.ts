@@ -106,9 +106,12 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
 
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   const rebuild = program.command("rebuild").description("generations of a projection: build beside the served one, prove, switch, go back")
-  const add = (name: string, description: string, options: readonly (readonly [string, string])[], verb: (call: RebuildCall, flags: RebuildFlags) => Promise<void>): void => {
+  const add = (name: string, description: string, options: readonly (readonly [flag: string, meaning: string, read?: (text: string) => number])[], verb: (call: RebuildCall, flags: RebuildFlags) => Promise<void>): void => {
     const command = rebuild.command(`${name} <projection>`).description(description)
-    for (const [flag, meaning] of options) command.option(flag, meaning)
+    for (const [flag, meaning, read] of options) {
+      if (read === undefined) command.option(flag, meaning)
+      else command.option(flag, meaning, read)
+    }
     command.action((projection: string, flags: RebuildFlags) => run((client, json) => verb({ client, projection, json, output }, flags)))
   }
   const yes = ["--yes", "do it; without it, it says what it would do"] as const
@@ -116,7 +119,7 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   add("plan", "what a rebuild would read", [["--reason <text>", "why"]], rebuildPlan)
   add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], wait, yes], rebuildStart)
   add("status", "every rebuild, newest first", [wait], rebuildStatus)
-  add("diff", "the windows that differ", [], rebuildDiff)
+  add("diff", "the windows that differ", [["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"]], rebuildDiff)
   add("cutover", "serve the rebuilt generation", [["--reason <text>", "accepts the differences of another definition"], yes], rebuildCutover)
   add("rollback", "serve again what the last cut-over replaced", [yes], rebuildRollback)
   add("abort", "end the running one and drop what it built", [yes], rebuildAbort)

@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
 import type { PaceMemory } from "@tidemark/replay/pace"
+import type { DifferenceEvent } from "@tidemark/domain/settings/rebuild/differences"
 import type { Parity } from "@tidemark/replay/parity"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
 import type { VerifyReport } from "@tidemark/replay/verifyReport"
@@ -23,7 +24,8 @@ export type CheckTask =
 export type JournalCall =
   | { readonly call: "load" }
   | { readonly call: "moved"; readonly to: "preparing" | "building" | "catching_up" | "verifying" }
-  | { readonly call: "verified"; readonly found: Parity }
+  | { readonly call: "listed"; readonly comparisonId: string; readonly tenantId: string; readonly event: DifferenceEvent; readonly after: number }
+  | { readonly call: "verified"; readonly comparisonId: string; readonly found: Parity }
   | { readonly call: "failed"; readonly error: string }
 
 /** The answer to the call of this number: the rebuild as it is now, or why the journal does not answer. */

@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { changeRebuilds, loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
+import { storeDifferences } from "@tidemark/commands/rebuild/differences"
 import { retireStandby } from "@tidemark/commands/rebuild/retire"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -46,8 +47,8 @@ const STOP_MS_MAX = 60_000
 
 const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
 
-const summaryOf = ({ sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, position }: Parity): ParitySummary => ({
-  sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
+const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, measures, addedMeasures, removedMeasures, position }: Parity): ParitySummary => ({
+  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, measures, addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
 })
 
 /** Does it need somebody to act: a phase to be carried out, or the generation of an aborted one to be dropped. */
@@ -66,20 +67,21 @@ const findDue = Effect.fn("findDue")(function* () {
 })
 
 /** What the thread wants written; one that was refused because somebody has paused or aborted it changes nothing. */
-const write = ({ projection, rebuildId }: Rebuild, call: Exclude<JournalCall, { readonly call: "load" }>) =>
+const write = ({ projection, rebuildId }: Rebuild, call: Exclude<JournalCall, { readonly call: "load" | "listed" }>) =>
   changeRebuilds(projection, ACT, (state, nowMs) => {
     switch (call.call) {
       case "moved":
         return decideMove(state, rebuildId, call.to, nowMs)
       case "verified":
-        return decideVerified(state, rebuildId, summaryOf(call.found), nowMs)
+        return decideVerified(state, rebuildId, summaryOf(call.comparisonId, call.found), nowMs)
       case "failed":
         return decideFail(state, rebuildId, call.error, nowMs)
     }
   }).pipe(Effect.catchTag("RebuildStatusError", () => Effect.void))
 
 const answerCall = Effect.fn("answerCall")(function* (rebuild: Rebuild, call: JournalCall) {
-  if (call.call !== "load") yield* write(rebuild, call)
+  if (call.call === "listed") yield* storeDifferences(call, call.event, call.after, ACT)
+  else if (call.call !== "load") yield* write(rebuild, call)
   const now = (yield* loadRebuilds(rebuild.projection)).find(({ rebuildId }) => rebuildId === rebuild.rebuildId)
   return now ?? (yield* new RebuildMissingError({ rebuildId: rebuild.rebuildId }))
 })

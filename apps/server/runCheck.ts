@@ -17,8 +17,8 @@ import { journalOver } from "./journalOver.ts"
 /** A generation is built up to this many records behind the end of the log; its lanes' owners fold the rest. */
 const LAG_MAX = 1_000n
 
-/** The listed differences stay in the thread: who wants them compares again. */
-const DIFFERENCES_LISTED = 1
+/** Differing windows that are listed and stored, over all tenants, about 1 KB each; all are counted. */
+const DIFFERENCES_LISTED = 5_000
 
 /**
  * Ends with the report of a verification, when a rebuild waits for a person, or when it is told to stop; an audit ends in

@@ -18,6 +18,9 @@ export const keyStream = (tenantId: string, keyId: string): string => streamName
 /** Rebuilds of one projection, of all tenants; no tenant id has a tilde. */
 export const rebuildStream = (projection: string): string => `rebuild~${projection}`
 
+/** What a comparison of a rebuild found of one tenant's windows; `comparisonId` is a UUID. */
+export const differenceStream = (comparisonId: string, tenantId: string): string => `differences~${comparisonId}~${tenantId}`
+
 /** A field of a command is not as it must be. Send it again only when corrected. */
 export class InvalidSettingError extends Schema.TaggedError<InvalidSettingError>()("InvalidSettingError", {
   /** JSON pointer into the command. */

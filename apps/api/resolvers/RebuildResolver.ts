@@ -1,9 +1,9 @@
 /** Rebuilds: questions for every key that reads, changes for admin keys. */
+import type { DifferenceCounts, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
 import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
 import { PAGE_DEFAULT, pageSize } from "@tidemark/queries/limits"
 import { listen } from "@tidemark/queries/news"
-import type { WindowDifference } from "@tidemark/replay/parity"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { GraphQLError } from "graphql"
@@ -12,7 +12,7 @@ import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RebuildDesk, Step } from "../rebuildDesk.ts"
 import { DifferenceCause, DifferenceConnection, Rebuild, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
-import type { Difference } from "../schema/rebuilds.ts"
+import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
 import { Resolution } from "../schema/scalars.ts"
 import { offsetsOf } from "./shapes.ts"
 
@@ -21,6 +21,8 @@ const MESSAGE_EVERY_MS = 250
 
 const STATUSES = new Map(Object.values(RebuildStatus).map((status) => [status as string, status]))
 const RESOLUTIONS = [Resolution.MINUTE, Resolution.HOUR, Resolution.DAY] as const
+
+const measuresShape = (measures: DifferenceCounts["measures"]): MeasureDifference[] => measures.map(({ measure, windows }) => ({ measure, windows: String(windows) }))
 
 const shapeOf = (stored: Stored): Rebuild => {
   const { parity } = stored
@@ -35,6 +37,7 @@ const shapeOf = (stored: Stored): Rebuild => {
     plan: { ...stored.plan },
     parity: parity === null ? null : {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
+      measures: measuresShape(parity.measures ?? []), addedMeasures: [...(parity.addedMeasures ?? [])], removedMeasures: [...(parity.removedMeasures ?? [])],
       faults: [...parity.faults], accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
     },
     error: stored.error,
@@ -47,8 +50,8 @@ const shapeOf = (stored: Stored): Rebuild => {
 const figuresText = (own: WindowDifference["old"], other: WindowDifference["old"]): string | null =>
   own === null ? null : Object.entries(own).filter(([name, text]) => other?.[name] !== text).map(([name, text]) => `${name} ${text}`).join(", ")
 
-const differenceShape = (dimensions: readonly string[], { key, startMs, resolution, old, new: now, cause }: WindowDifference): Difference => ({
-  key: key.map((value, at) => ({ name: dimensions[at] ?? "", value })),
+const differenceShape = ({ oldDimensions, newDimensions }: DifferenceCounts, { key, startMs, resolution, old, new: now, cause }: WindowDifference): Difference => ({
+  key: key.map((value, at) => ({ name: (old === null ? newDimensions : oldDimensions)[at] ?? "", value })),
   start: startMs,
   resolution: RESOLUTIONS[resolution],
   old: figuresText(old, now),
@@ -90,11 +93,9 @@ const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> 
   return follow(context, "rebuildProgress", Stream.unwrap(changes), shapeOf)
 }
 
-const readCursor = (after: string | null | undefined): number => {
-  if (after === null || after === undefined) return 0
-  if (!/^\d{1,9}$/.test(after)) throw new GraphQLError("The cursor is not one of this list.", { extensions: { code: "BAD_CURSOR" } })
-  return Number(after)
-}
+const countsShape = ({ compared, equal, differ, onlyOld, onlyNew, listed, measures }: DifferenceCounts): DifferenceCount => ({
+  compared: String(compared), equal: String(equal), differ: String(differ), onlyOld: String(onlyOld), onlyNew: String(onlyNew), listed: String(listed), measures: measuresShape(measures)
+})
 
 @Resolver(() => Rebuild)
 export class RebuildResolver {
@@ -119,18 +120,18 @@ export class RebuildResolver {
     return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? 0, etaSeconds: rate === undefined ? null : left / rate }
   }
 
-  @FieldResolver(() => DifferenceConnection, { description: "Windows of the key's tenant that differ, the first 1,000, compared again as both stand now." })
+  @FieldResolver(() => DifferenceConnection, { description: "Windows of the key's tenant that differ, as the last comparison stored them: of all tenants together at most 5,000, the shorter windows first." })
   async differences(
     @Root() { stored }: Rebuild,
     @Ctx() context: ApiContext,
     @Arg("first", () => Int, { nullable: true }) first?: number | null,
     @Arg("after", () => String, { nullable: true }) after?: string | null
   ): Promise<DifferenceConnection> {
-    const start = readCursor(after)
     const limit = await ask(context, "differences", pageSize(first ?? undefined, PAGE_DEFAULT))
-    const { differences, dimensions } = await ask(context, "differences", deskOf(context).differences(stored, context.tenantId))
-    const edges = differences.slice(start, start + limit).map((difference, at) => ({ cursor: String(start + at + 1), node: differenceShape(dimensions, difference) }))
-    return { edges, pageInfo: { hasNextPage: start + limit < differences.length, endCursor: edges.at(-1)?.cursor ?? null } }
+    const page = await ask(context, "differences", deskOf(context).differences(stored, context.tenantId, limit, after ?? undefined))
+    if (page === undefined) return { edges: [], pageInfo: { hasNextPage: false, endCursor: null }, counts: null }
+    const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: differenceShape(page.counts, node) }))
+    return { edges, pageInfo: { hasNextPage: page.hasNextPage, endCursor: edges.at(-1)?.cursor ?? null }, counts: countsShape(page.counts) }
   }
 
   @Mutation(() => Rebuild, { description: "Builds the shipped definition beside the served generation. With dryRun nothing is written: the answer is the plan." })

@@ -25,7 +25,7 @@ export enum DifferenceCause {
 }
 
 registerEnumType(RebuildStatus, { name: "RebuildStatus", description: "Where a rebuild stands; READY waits for somebody to cut over." })
-registerEnumType(DifferenceCause, { name: "DifferenceCause", description: "LOGIC: the same events, another value. INPUT: other events." })
+registerEnumType(DifferenceCause, { name: "DifferenceCause", description: "LOGIC: the same events, another value. INPUT: other events, or rows that the definition does not explain." })
 
 @ObjectType({ description: "What a rebuild reads, estimated before it begins." })
 export class RebuildPlan {
@@ -49,6 +49,14 @@ export class RebuildProgress {
   etaSeconds!: number | null
 }
 
+@ObjectType({ description: "Windows of both generations in which a measure differs." })
+export class MeasureDifference {
+  @Field(() => String, { description: "Its name; `events` for what counts them, `rows` for what no figure shows." })
+  measure!: string
+  @Field(() => String)
+  windows!: string
+}
+
 @ObjectType({ description: "The comparison of both generations at one position. compared = equal + differ." })
 export class ParityReport {
   @Field(() => String)
@@ -61,6 +69,12 @@ export class ParityReport {
   onlyOld!: string
   @Field(() => String)
   onlyNew!: string
+  @Field(() => [MeasureDifference])
+  measures!: MeasureDifference[]
+  @Field(() => [String], { description: "Measures of the new definition only; not compared." })
+  addedMeasures!: string[]
+  @Field(() => [String], { description: "Measures of the old definition only; not compared." })
+  removedMeasures!: string[]
   @Field(() => [String], { description: "What no window explains, such as digests and counters; never acceptable." })
   faults!: string[]
   @Field(() => String, { nullable: true, description: "The note with which the differences were accepted." })
@@ -97,6 +111,24 @@ export class Difference {
   firstDivergingEvent!: DivergingEvent | null
 }
 
+@ObjectType({ description: "What differs of the tenant's windows, counted whole, listed or not." })
+export class DifferenceCount {
+  @Field(() => String)
+  compared!: string
+  @Field(() => String)
+  equal!: string
+  @Field(() => String)
+  differ!: string
+  @Field(() => String, { description: "Missing in the new generation." })
+  onlyOld!: string
+  @Field(() => String, { description: "In the new generation only." })
+  onlyNew!: string
+  @Field(() => [MeasureDifference])
+  measures!: MeasureDifference[]
+  @Field(() => String, { description: "Windows that the list holds; fewer than differ when it is cut." })
+  listed!: string
+}
+
 @ObjectType()
 export class DifferenceEdge {
   @Field(() => String)
@@ -111,6 +143,8 @@ export class DifferenceConnection {
   edges!: DifferenceEdge[]
   @Field(() => PageInfo)
   pageInfo!: PageInfo
+  @Field(() => DifferenceCount, { nullable: true, description: "Null before the comparison, and where nothing of the tenant's windows differs." })
+  counts!: DifferenceCount | null
 }
 
 @ObjectType({ description: "A generation that is built beside the served one, and what became of it." })

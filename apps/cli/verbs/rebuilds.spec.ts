@@ -10,18 +10,27 @@ const REBUILD = {
   plan: { events: "12408551", bytes: "3100000000", seconds: 67.2 as number | null }, progress: null, parity: PARITY as typeof PARITY | null
 }
 
+const LISTED = 620
 let [stored, mutations]: [typeof REBUILD[], string[]] = [[], []]
 let refusal: string | undefined
+/** What is listed, page by page: a cursor is the number of the next one. */
+const differencesAfter = (after: string | null, first: number) => {
+  const start = Number(after ?? "0")
+  const edges = Array.from({ length: Math.min(first, LISTED - start) }, (_, at) => ({ node: { key: [{ name: "currency", value: start + at === 0 ? "EUR" : `C${start + at}` }], start: "2026-11-22T11:58:00.000Z", resolution: "MINUTE", old: "amount 1240.00", new: "amount 1198.00", cause: "LOGIC" } }))
+  const end = start + edges.length
+  const counts = { compared: "1440", equal: "800", differ: "640", onlyOld: "0", onlyNew: "2", listed: String(LISTED), measures: [{ measure: "amount", windows: "640" }] }
+  return { edges, pageInfo: { hasNextPage: end < LISTED, endCursor: String(end) }, counts }
+}
 const server = createServer((req, res) => {
   let body = ""
   req.on("data", (chunk) => (body += String(chunk)))
   req.on("end", () => {
-    const { query, variables } = JSON.parse(body) as { query: string; variables: { dryRun?: boolean } }
+    const { query, variables } = JSON.parse(body) as { query: string; variables: { dryRun?: boolean; first?: number; after?: string | null } }
     const field = /^mutation [^{]*\{ (\w+)/.exec(query)?.[1]
     res.setHeader("content-type", "application/json")
     if (field !== undefined && variables.dryRun !== true) mutations.push(field)
     if (field !== undefined && refusal !== undefined) res.end(JSON.stringify({ data: null, errors: [{ message: "no", extensions: { code: refusal } }] }))
-    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: { edges: [{ node: { key: [{ name: "currency", value: "EUR" }], start: "2026-11-22T11:58:00.000Z", resolution: "MINUTE", old: "amount 1240.00", new: "amount 1198.00", cause: "LOGIC" } }], pageInfo: { hasNextPage: false } } } } }))
+    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: differencesAfter(variables.after ?? null, variables.first ?? 50) } } }))
     else res.end(JSON.stringify({ data: field === undefined ? { rebuilds: stored } : { [field]: stored[0] } }))
   })
 })
@@ -61,6 +70,17 @@ describe("tidemark rebuild", () => {
     refusal = "PARITY_DIFFERS"
     expect((await run("cutover", "revenue", "--yes")).exitCode).toBe(3)
     expect(mutations).toEqual(["startRebuild", "cutOver"])
+  })
+
+  it("pages through the list, counts what the list leaves out, and says how to go on", async () => {
+    const all = await run("diff", "revenue", "--first", "1000")
+    expect(all.out.split("\n").filter((line) => line.includes("1198.00"))).toHaveLength(LISTED)
+    expect(all.out).toContain("windows   differing 640 · only gen 7: 0 · only gen 8: 2 · the list is cut at 620\nmeasures  amount 640")
+    const first = await run("diff", "revenue")
+    expect(first.out.split("\n").filter((line) => line.includes("1198.00"))).toHaveLength(200)
+    expect(first.notes).toContain("more: tidemark rebuild diff revenue --after 200")
+    const { differences, next } = JSON.parse((await run("diff", "revenue", "--first", "600", "--after", "200", "--json")).out) as { differences: { key: { value: string }[] }[]; next: string | null }
+    expect([differences.length, differences[0]?.key[0]?.value, next]).toEqual([420, "C200", null])
   })
 
   it("ends with 4 where the new generation is not caught up, and with 2 without a reason", async () => {

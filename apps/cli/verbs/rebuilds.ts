@@ -23,6 +23,8 @@ export interface RebuildFlags {
   readonly reason?: string
   readonly wait?: boolean
   readonly yes?: boolean
+  readonly first?: number
+  readonly after?: string
 }
 
 /** Every verb works on one projection and says what it found in words, or with `json` as one document. */
@@ -41,6 +43,8 @@ const NOT_CAUGHT_UP = 4
 const ASK_EVERY_MS = 500
 const SAY_EVERY_MS = 5_000
 const DIFFERENCES_SHOWN = 200
+/** Windows asked for at once. */
+const PAGE = 500
 
 const WORKING: readonly string[] = ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"]
 const RUNNING: readonly string[] = [...WORKING, "READY", "PAUSED", "FAILED"]
@@ -175,20 +179,57 @@ interface Difference {
   readonly cause: "LOGIC" | "INPUT"
 }
 
-const DIFFERENCES = `query ($id: ID!, $first: Int) { rebuild(id: $id) { differences(first: $first) { edges { node { key { name value } start resolution old new cause } } pageInfo { hasNextPage } } } }`
+interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted"> {
+  readonly measures: readonly { readonly measure: string; readonly windows: string }[]
+  readonly listed: string
+}
 
-/** The windows that differ, the first 200; exit 3 when there are any. */
-export const rebuildDiff = async (call: RebuildCall): Promise<void> => {
+interface DifferencePage {
+  readonly edges: readonly { readonly node: Difference }[]
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  readonly counts: Counts | null
+}
+
+const DIFFERENCES = `query ($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
+  edges { node { key { name value } start resolution old new cause } } pageInfo { hasNextPage endCursor }
+  counts { compared equal differ onlyOld onlyNew measures { measure windows } listed } } } }`
+
+/** The list from `after` on, at most `first` windows of it, asked for page by page. */
+const differencesOf = async (call: RebuildCall, id: string, first: number, after: string | undefined) => {
+  const differences: Difference[] = []
+  let [next, counts]: [string | null, Counts | null] = [after ?? null, null]
+  do {
+    const asked = { id, first: Math.min(PAGE, first - differences.length), after: next }
+    const page = (await call.client.graphql<{ readonly rebuild: { readonly differences: DifferencePage } | null }>(DIFFERENCES, asked)).rebuild?.differences
+    differences.push(...(page?.edges.map(({ node }) => node) ?? []))
+    counts = page?.counts ?? counts
+    next = page?.pageInfo.hasNextPage === true ? page.pageInfo.endCursor : null
+  } while (next !== null && differences.length < first)
+  return { counts, differences, next }
+}
+
+const countsLines = ({ fromGeneration, generation }: Rebuild, { differ, onlyOld, onlyNew, measures, listed }: Counts): string => {
+  const all = Number(differ) + Number(onlyOld) + Number(onlyNew)
+  const cut = Number(listed) < all ? ` · the list is cut at ${grouped(listed)}` : ""
+  return [
+    `windows   differing ${grouped(differ)} · only gen ${fromGeneration}: ${grouped(onlyOld)} · only gen ${generation}: ${grouped(onlyNew)}${cut}`,
+    ...(measures.length === 0 ? [] : [`measures  ${measures.map(({ measure, windows }) => `${measure} ${grouped(windows)}`).join(" · ")}`])
+  ].join("\n")
+}
+
+/** The windows that differ, 200 at a time unless told; exit 3 when there are any. */
+export const rebuildDiff = async (call: RebuildCall, { first = DIFFERENCES_SHOWN, after }: RebuildFlags): Promise<void> => {
+  const { output, json, projection } = call
   const rebuild = await newest(call, undefined)
-  interface Answer { readonly rebuild: { readonly differences: { readonly edges: readonly { readonly node: Difference }[]; readonly pageInfo: { readonly hasNextPage: boolean } } } | null }
-  const { rebuild: found } = await call.client.graphql<Answer>(DIFFERENCES, { id: rebuild.id, first: DIFFERENCES_SHOWN })
-  const differences = found?.differences.edges.map(({ node }) => node) ?? []
-  if (call.json) call.output.data(JSON.stringify(differences))
-  else if (differences.length > 0) {
-    const rows = differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs"])
-    call.output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT"], rows))
+  const found = await differencesOf(call, rebuild.id, first, after)
+  if (json) output.data(JSON.stringify(found))
+  else {
+    const rows = found.differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs"])
+    if (rows.length > 0) output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT"], rows))
+    if (found.counts !== null) output.data(plainLines(countsLines(rebuild, found.counts)))
+    output.data(plainLines(parityLine(rebuild)))
+    if (found.next !== null) output.note(`more: tidemark rebuild diff ${projection} --after ${found.next}`)
   }
-  if (!call.json) call.output.data(plainLines(parityLine(rebuild)))
   if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
   if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)
 }

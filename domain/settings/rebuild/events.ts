@@ -7,6 +7,13 @@ const Plan = Schema.Struct({ events: Schema.String, bytes: Schema.String, second
 
 /** What the comparison found; windows of minute, hour and day. `position`: next offsets, decimal text. */
 const ParitySummary = Schema.Struct({
+  /** Names the stored lists of differences; absent in comparisons that stored none. */
+  comparisonId: Schema.optionalKey(Schema.String),
+  /** Of the windows that are there in both, how many differ in a measure, or in `events`. */
+  measures: Schema.optionalKey(Schema.Array(Schema.Struct({ measure: Schema.String, windows: Schema.Finite }))),
+  /** Measures of one definition only; they are not compared. */
+  addedMeasures: Schema.optionalKey(Schema.Array(Schema.String)),
+  removedMeasures: Schema.optionalKey(Schema.Array(Schema.String)),
   sameDefinition: Schema.Boolean,
   compared: Schema.Finite,
   equal: Schema.Finite,
