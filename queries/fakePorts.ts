@@ -48,9 +48,10 @@ const snapshotOf = (world: World): ReadSnapshot => {
     generation: (projection, wanted) => Effect.succeed(generation(projection, wanted)),
     generations: (projection) => Effect.succeed([...lanes.keys()].flatMap((wanted) => generation(projection, wanted) ?? [])),
     checkpoints: (_projection, wanted) => Effect.succeed(lanes.get(wanted) ?? []),
-    scan: ({ tenantId, resolution, fromMs, toMs, keyId }, visit) =>
+    scan: (scan, visit) =>
       Effect.sync(() => {
-        world.scannedKeys.push(keyId)
+        const { tenantId, resolution, fromMs, toMs, keyId } = scan
+        world.scans.push(scan)
         const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId))
         for (const row of found) visit([row])
       }),

@@ -14,7 +14,7 @@ import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
 import { checkpointTopic, checkpointVersion, hintKey, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
-import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, PartitionCheckpoint, Pointer, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, PartitionCheckpoint, Pointer, RowScan, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 
@@ -101,8 +101,8 @@ export class World {
   readonly appendListeners = new Set<() => void>()
   /** Snapshots opened so far. */
   snapshots = 0
-  /** Key ids that scans of rows were bound to so far; undefined for a scan of all keys. */
-  readonly scannedKeys: (string | undefined)[] = []
+  /** Scans of rows so far. */
+  readonly scans: RowScan[] = []
 
   tell(topic: string, notifications: readonly Notification[]): void {
     for (const listener of this.listeners.get(topic) ?? []) listener(notifications)

@@ -3,32 +3,31 @@
  * the bus carries no value: the read model is asked. Nothing is asked while nothing is told.
  *
  * Two things are told: windows that changed, and checkpoints that moved, by which a window turns final although no row
- * changed. What is sent is the difference from what was sent before, so the order (pointerVersion, revision, watermark)
- * never goes back. Should a hint be lost, the first news 5 s after the last full look repairs it: heartbeats move
- * checkpoints also when no event comes.
+ * changed. Only those windows are read again. What is sent is the difference from what was sent before, so the order
+ * (pointerVersion, revision, watermark) never goes back. The whole range is read at the start, when another generation
+ * is served, and when the bus says that hints were lost.
  */
-import { checkpointTopic, modelTopic, readHintKey } from "@tidemark/domain/ports/hintTopic"
+import { checkpointTopic, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { windowStart } from "@tidemark/domain/time/window"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as Scope from "effect/Scope"
 import type { QueryError } from "./errors.ts"
+import { Follower } from "./follower.ts"
 import { listen } from "./news.ts"
-import type { Told } from "./news.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
 import type { OpenModel, Provenance } from "./openModel.ts"
+import { alignedRange, resolutionOf } from "./resolution.ts"
 import { planSeries, readGroups } from "./series.ts"
-import type { SeriesGroup, SeriesInput, SeriesPlan, SeriesPoint } from "./series.ts"
+import type { ReadGroups, SeriesGroup, SeriesInput, SeriesPlan } from "./series.ts"
+import { joinRuns, turnedFinal } from "./windowRuns.ts"
+import type { Run } from "./windowRuns.ts"
 import type { PositionPart } from "./windowState.ts"
 
 /** Least time between two messages of one subscription: at most 10 a second. */
 const MESSAGE_EVERY_MS = 100
-/** News this long after the last full look lead to another one. */
-const FULL_LOOK_AFTER_MS = 5_000
 
 export interface SeriesChangesInput extends SeriesInput {
   /** The position the subscriber holds an answer of: only what changed since is sent. */
@@ -41,103 +40,63 @@ export interface SeriesChange extends Provenance {
   readonly groups: readonly SeriesGroup[]
 }
 
-/** Windows told to have changed, [fromMs, toMs). */
-interface Range {
-  readonly fromMs: number
-  readonly toMs: number
-}
-
-const NOTHING: Range = { fromMs: Infinity, toMs: -Infinity }
-
-const hull = (a: Range, b: Range): Range => ({ fromMs: Math.min(a.fromMs, b.fromMs), toMs: Math.max(a.toMs, b.toMs) })
-
-interface Follower {
-  /** What the last message, or the subscriber's own answer, came from; undefined before it. */
-  last: Provenance | undefined
-  /** Whether the next message answers `since`, and is due even without news. */
-  since: readonly PositionPart[] | undefined
-  /** Group and window → revision and state as last sent. */
-  readonly sent: Map<string, string>
-  readonly groups: Set<string>
-  fullAtMs: number
-  hinted: Range
-  /** Hints were lost. */
-  overflowed: boolean
-}
-
 /** True when the position lies in the log's partitions and not beyond what was folded. */
 const isWithin = (since: readonly PositionPart[], model: OpenModel): boolean => {
   const offsets = new Map(model.position.map(({ partition, nextOffset }) => [partition, nextOffset] as const))
   return since.length === offsets.size && since.every(({ partition, nextOffset }) => nextOffset <= (offsets.get(partition) ?? -1n))
 }
 
-const hintedBy = ({ notifications }: Told): Range =>
-  notifications.reduce((range, { key }) => {
-    const hint = readHintKey(key)
-    return hint === undefined ? range : hull(range, { fromMs: hint.windowStartMs, toMs: hint.windowStartMs + 1 })
-  }, NOTHING)
-
-/** The windows whose end the watermark reached between two looks. */
-const turnedFinal = (from: number | null, to: number | null, sizeMs: number): Range =>
-  to === null || from === to ? NOTHING : { fromMs: from === null ? -Infinity : from - sizeMs, toMs: to }
-
-/** Whole windows of the plan; undefined when the range has none of them. */
-const clamped = (range: Range, plan: SeriesPlan): Range | undefined => {
-  const { sizeMs } = plan.resolution
-  const fromMs = Math.max(plan.fromMs, Number.isFinite(range.fromMs) ? windowStart(range.fromMs, sizeMs) : range.fromMs)
-  const toMs = Math.min(plan.toMs, Number.isFinite(range.toMs) ? windowStart(range.toMs - 1, sizeMs) + sizeMs : range.toMs)
-  return fromMs < toMs ? { fromMs, toMs } : undefined
+const resync = (model: OpenModel, follower: Follower, { groups }: ReadGroups): SeriesChange => {
+  follower.startOver()
+  follower.unsent(groups)
+  return { ...provenanceOf(model), kind: "RESYNC", groups }
 }
 
-const groupValue = ({ key }: SeriesGroup): string => key[0]?.value ?? ""
-
-/** Notes what is sent; only what differs from what was sent before remains. */
-const unsent = (follower: Follower, groups: readonly SeriesGroup[]): readonly SeriesGroup[] =>
-  groups.flatMap((group) => {
-    const value = groupValue(group)
-    const isNew = ({ startMs, revision, state }: SeriesPoint): boolean => {
-      const [place, now] = [`${startMs}:${value}`, `${revision}:${state}`]
-      if (follower.sent.get(place) === now) return false
-      follower.sent.set(place, now)
-      return true
-    }
-    const points = group.points.filter(isNew)
-    if (points.length > 0) follower.groups.add(value)
+/** The first message to a subscriber that has an answer: what changed since. */
+const continued = (model: OpenModel, follower: Follower, read: ReadGroups): SeriesChange => {
+  follower.unsent(read.groups)
+  const groups = read.groups.flatMap((group) => {
+    const starts = read.changed.get(group.key[0]?.value ?? "")
+    const points = group.points.filter(({ startMs }) => starts?.has(startMs) === true)
     return points.length === 0 ? [] : [{ ...group, points }]
   })
+  return { ...provenanceOf(model), kind: "UPSERT", groups }
+}
 
-const resync = Effect.fn("resyncSeries")(function* (model: OpenModel, plan: SeriesPlan, follower: Follower) {
-  follower.sent.clear()
-  follower.groups.clear()
-  const { groups } = yield* readGroups(model, plan, plan)
-  unsent(follower, groups)
-  return { ...provenanceOf(model), kind: "RESYNC", groups } satisfies SeriesChange as SeriesChange
+/** What differs in these windows from what was sent before. */
+const changedIn = Effect.fn("changedIn")(function* (model: OpenModel, plan: SeriesPlan, follower: Follower, runs: readonly Run[]) {
+  const groups = new Map<string, SeriesGroup>()
+  for (const run of runs) {
+    const { groups: found } = yield* readGroups(model, plan, { ...run, kept: follower.groups })
+    for (const group of follower.unsent(found)) {
+      const value = group.key[0]?.value ?? ""
+      groups.set(value, { ...group, points: [...(groups.get(value)?.points ?? []), ...group.points] })
+    }
+  }
+  return [...groups.values()]
 })
 
 /** One look at the model; none when there is nothing to say. */
 const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, tenantId: string, follower: Follower) {
-  const { last, since, hinted, overflowed } = follower
-  follower.hinted = NOTHING
-  follower.overflowed = false
+  const { last, since } = follower
+  // Before the snapshot: what is told from here on may not be in it.
+  const told = follower.takeTold()
   const model = yield* openModel(input.projection, tenantId)
   const plan = yield* planSeries(model, input)
-  const nowMs = yield* Clock.currentTimeMillis
   const known = last !== undefined && last.pointerVersion === model.pointerVersion && last.generation === model.generation
   const behind = last !== undefined && (model.pointerVersion < last.pointerVersion || (known && !isWithin(last.position, model)))
-  if (behind && since === undefined) return Option.none<SeriesChange>()
-  const full = since !== undefined || overflowed || nowMs - follower.fullAtMs >= FULL_LOOK_AFTER_MS
-  if (full || !known) follower.fullAtMs = nowMs
+  if (behind && since === undefined) {
+    follower.owe(told)
+    return Option.none<SeriesChange>()
+  }
   follower.last = provenanceOf(model)
   follower.since = undefined
-  if (!known || behind || overflowed) return Option.some(yield* resync(model, plan, follower))
-  const watermarkMoved = last.watermarkMs !== model.watermarkMs
-  const range = full ? plan : clamped(hull(hinted, turnedFinal(last.watermarkMs, model.watermarkMs, plan.resolution.sizeMs)), plan)
-  const isWanted = (value: string): boolean => follower.groups.has(value) || follower.groups.size < plan.groupsMax
-  const reading = { fromMs: range?.fromMs ?? 0, toMs: range?.toMs ?? 0, ...(since === undefined ? {} : { since }), ...(full ? {} : { isWanted }) }
-  if (since !== undefined) unsent(follower, (yield* readGroups(model, plan, plan)).groups)
-  const found = range === undefined ? [] : (yield* readGroups(model, plan, reading)).groups
-  const groups = since === undefined ? unsent(follower, found) : found
-  if (groups.length === 0 && !watermarkMoved) return Option.none<SeriesChange>()
+  if (!known || behind || told.lost) return Option.some(resync(model, follower, yield* readGroups(model, plan, plan)))
+  if (since !== undefined) return Option.some(continued(model, follower, yield* readGroups(model, plan, { ...plan, since })))
+  const { sizeMs } = plan.resolution
+  const runs = joinRuns([...told.runs, turnedFinal(last.watermarkMs, model.watermarkMs, { sizeMs, within: plan })])
+  const groups = yield* changedIn(model, plan, follower, runs)
+  if (groups.length === 0 && last.watermarkMs === model.watermarkMs) return Option.none<SeriesChange>()
   return Option.some<SeriesChange>({ ...provenanceOf(model), kind: "UPSERT", groups })
 })
 
@@ -152,12 +111,10 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 })
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
-  const follower: Follower = { last: undefined, since: undefined, sent: new Map(), groups: new Set(), fullAtMs: -Infinity, hinted: NOTHING, overflowed: false }
+  const resolution = resolutionOf(input.resolution)
+  const follower = new Follower(resolution, yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs))
   const topics = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection)]
-  const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => {
-    follower.hinted = hull(follower.hinted, hintedBy(told))
-    follower.overflowed ||= told.overflowed
-  })
+  const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => follower.hear(told))
   yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false
   const next = Effect.gen(function* () {

@@ -111,20 +111,25 @@ interface Gathered {
 const touchedSince = (row: StoredRow, since: ReadonlyMap<number, bigint>): boolean =>
   row.offsets.some(({ partition, max }) => max >= (since.get(partition) ?? 0n))
 
-const gather = (plan: SeriesPlan, into: Gathered, since: ReadonlyMap<number, bigint> | undefined) => (rows: readonly StoredRow[]): void => {
-  for (const row of rows) {
-    if (isOther(row.key)) into.incomplete.add(row.windowStartMs)
-    if (!plan.keys.keep(row.key)) continue
-    const group = plan.groupIndex < 0 ? "" : (row.key[plan.groupIndex] ?? "")
-    let windows = into.groups.get(group)
-    if (windows === undefined) into.groups.set(group, (windows = new Map<number, MergedPartials>()))
-    let merged = windows.get(row.windowStartMs)
-    if (merged === undefined) windows.set(row.windowStartMs, (merged = new MergedPartials(plan.wanted)))
-    merged.add(row)
-    if (since === undefined || !touchedSince(row, since)) continue
-    const starts = into.changed.get(group)
-    if (starts === undefined) into.changed.set(group, new Set([row.windowStartMs]))
-    else starts.add(row.windowStartMs)
+const gather = (plan: SeriesPlan, into: Gathered, { kept, since: parts }: SeriesReading) => {
+  const since = parts === undefined ? undefined : new Map(parts.map(({ partition, nextOffset }) => [partition, nextOffset] as const))
+  const only = kept !== undefined && plan.groupIndex >= 0 && kept.size >= plan.groupsMax ? kept : undefined
+  return (rows: readonly StoredRow[]): void => {
+    for (const row of rows) {
+      if (isOther(row.key)) into.incomplete.add(row.windowStartMs)
+      if (!plan.keys.keep(row.key)) continue
+      const group = plan.groupIndex < 0 ? "" : (row.key[plan.groupIndex] ?? "")
+      if (only !== undefined && !only.has(group)) continue
+      let windows = into.groups.get(group)
+      if (windows === undefined) into.groups.set(group, (windows = new Map<number, MergedPartials>()))
+      let merged = windows.get(row.windowStartMs)
+      if (merged === undefined) windows.set(row.windowStartMs, (merged = new MergedPartials(plan.wanted)))
+      merged.add(row)
+      if (since === undefined || !touchedSince(row, since)) continue
+      const starts = into.changed.get(group)
+      if (starts === undefined) into.changed.set(group, new Set([row.windowStartMs]))
+      else starts.add(row.windowStartMs)
+    }
   }
 }
 
@@ -146,32 +151,45 @@ const groupOrder = (a: readonly [string, ReadonlyMap<number, MergedPartials>], b
   return a[0] < b[0] ? -1 : 1
 }
 
-const startsOf = (plan: SeriesPlan, reading: SeriesReading, windows: ReadonlyMap<number, MergedPartials>, only: ReadonlySet<number> | undefined): readonly number[] => {
-  if (only !== undefined) return [...only].sort((a, b) => a - b)
-  if (!plan.fill) return [...windows.keys()].sort((a, b) => a - b)
-  const count = (reading.toMs - reading.fromMs) / plan.resolution.sizeMs
-  return Array.from({ length: count }, (_, index) => reading.fromMs + index * plan.resolution.sizeMs)
+const startsOf = (plan: SeriesPlan, { fromMs, toMs }: SeriesReading, windows: ReadonlyMap<number, MergedPartials>): readonly number[] => {
+  const { sizeMs } = plan.resolution
+  return plan.fill ? Array.from({ length: (toMs - fromMs) / sizeMs }, (_, index) => fromMs + index * sizeMs) : [...windows.keys()].sort((a, b) => a - b)
 }
 
-/** Whole windows of the plan and, for what changed only, the position they are compared with. */
+/** Whole windows of the plan. */
 export interface SeriesReading {
   readonly fromMs: number
   readonly toMs: number
-  /** Of a break-down: only the groups of these values. */
-  readonly isWanted?: (groupValue: string) => boolean
-  /** Next offset by partition: only windows with a record at or beyond it. */
+  /** Of a break-down: these groups come first, and others take only the places they leave. */
+  readonly kept?: ReadonlySet<string>
+  /** Next offset by partition: tells the windows with a record at or beyond it. */
   readonly since?: readonly PositionPart[]
+}
+
+export interface ReadGroups {
+  readonly groups: readonly SeriesGroup[]
+  readonly truncated: boolean
+  /** Group text → starts of its windows with a record at or beyond `since`; empty without it. */
+  readonly changed: ReadonlyMap<string, ReadonlySet<number>>
+}
+
+type Found = readonly (readonly [string, ReadonlyMap<number, MergedPartials>])[]
+
+const chosen = ({ groupIndex, groupsMax }: SeriesPlan, kept: ReadonlySet<string> | undefined, found: Found): Found => {
+  const sorted = [...found].sort(groupOrder)
+  if (groupIndex < 0) return sorted
+  if (kept === undefined) return sorted.slice(0, groupsMax)
+  return [...sorted.filter(([text]) => kept.has(text)), ...sorted.filter(([text]) => !kept.has(text)).slice(0, Math.max(0, groupsMax - kept.size))]
 }
 
 /** Groups of the plan within a range of its windows, from the model's snapshot. */
 export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, plan: SeriesPlan, reading: SeriesReading) {
   const { projection, generation, tenantId } = model
   const gathered: Gathered = { groups: new Map(), incomplete: new Set(), changed: new Map() }
-  const since = reading.since === undefined ? undefined : new Map(reading.since.map((part) => [part.partition, part.nextOffset] as const))
   const fromMs = Math.max(reading.fromMs, model.retainedFromMs)
   const scan = { projection, generation, tenantId, resolution: plan.resolution.code, fromMs, toMs: reading.toMs }
   let unreadable: unknown
-  const visit = gather(plan, gathered, since)
+  const visit = gather(plan, gathered, reading)
   const guarded = (rows: readonly StoredRow[]): void => {
     try {
       if (unreadable === undefined) visit(rows)
@@ -181,21 +199,20 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
   }
   for (const one of scansOf(scan, plan.keys)) yield* model.snapshot.scan(one, guarded)
   if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
-  if (plan.groupName === undefined && since === undefined && !gathered.groups.has("")) gathered.groups.set("", new Map())
+  // Groups that have windows, if only empty ones.
+  const standing = plan.groupIndex < 0 ? [""] : plan.fill ? (reading.kept ?? []) : []
+  for (const text of standing) if (!gathered.groups.has(text)) gathered.groups.set(text, new Map())
   const groups: SeriesGroup[] = []
   let pointCount = 0
-  const isWanted = plan.groupIndex < 0 ? undefined : reading.isWanted
-  const found = isWanted === undefined ? [...gathered.groups] : [...gathered.groups].filter(([text]) => isWanted(text))
-  for (const [text, windows] of found.sort(groupOrder).slice(0, plan.groupIndex < 0 ? 1 : plan.groupsMax)) {
-    const only = since === undefined ? undefined : (gathered.changed.get(text) ?? new Set<number>())
-    const points = startsOf(plan, reading, windows, only).map((startMs) =>
+  for (const [text, windows] of chosen(plan, reading.kept, [...gathered.groups])) {
+    const points = startsOf(plan, reading, windows).map((startMs) =>
       pointOf(model, plan, startMs, windows.get(startMs) ?? new MergedPartials(plan.wanted), !gathered.incomplete.has(startMs)))
-    if (points.length === 0 && (since !== undefined || plan.groupName !== undefined)) continue
     pointCount += points.length
     if (pointCount > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: pointCount }))
     groups.push({ key: plan.groupName === undefined ? [] : [{ name: plan.groupName, value: text }], points })
   }
-  return { groups, truncated: plan.groupIndex >= 0 && found.length > plan.groupsMax }
+  const { changed } = gathered
+  return { groups, truncated: plan.groupIndex >= 0 && gathered.groups.size > plan.groupsMax, changed } satisfies ReadGroups as ReadGroups
 })
 
 /** Windows over time. One group with an empty key when nothing is broken down. */
@@ -203,5 +220,6 @@ export const series = (input: SeriesInput, tenantId: string): Effect.Effect<Seri
   Effect.scoped(Effect.gen(function* () {
     const model = yield* openModel(input.projection, tenantId)
     const plan = yield* planSeries(model, input)
-    return { ...provenanceOf(model), ...(yield* readGroups(model, plan, plan)) }
+    const { groups, truncated } = yield* readGroups(model, plan, plan)
+    return { ...provenanceOf(model), groups, truncated }
   }))
