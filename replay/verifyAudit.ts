@@ -1,47 +1,49 @@
 /**
- * The background audit: picks stored windows at random, finds their events by lineage, recomputes every measure from
- * them and compares with the stored state. It rests most of the time. Rules: docs/semantics.md §9.10.
+ * The background audit: picks stored windows at random, holds each against the log, and counts what differs and what it
+ * had to skip. It rests most of the time. Rules: docs/semantics.md §9.10.
  */
-import { compileDefinition, createExtraction } from "@tidemark/domain/definitions/compile"
-import { parseDefinition } from "@tidemark/domain/definitions/definition"
-import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
-import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadSnapshot, ResolutionCode, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { why } from "./lineage.ts"
-import type { LineageEvent } from "./windowProof.ts"
+import { AUDIT_BOUNDS, auditWindow } from "./auditWindow.ts"
+import type { AuditOutcome, AuditedWindow, SkipReason } from "./auditWindow.ts"
+import type { ProofBounds } from "./windowProof.ts"
 
 /** Totals since the audit began. */
 export interface AuditFigures {
+  /** Recomputed, and how many of them differ. */
   readonly windows: number
   readonly differing: number
+  /** Picked and not recomputed, by reason. */
+  readonly skipped: Readonly<Record<SkipReason, number>>
 }
+
+export const NO_FIGURES: AuditFigures = { windows: 0, differing: 0, skipped: { records: 0, time: 0, keys: 0, retained: 0, definition: 0 } }
+
+/** The figures of both. */
+export const addFigures = (a: AuditFigures, b: AuditFigures): AuditFigures => ({
+  windows: a.windows + b.windows,
+  differing: a.differing + b.differing,
+  skipped: {
+    records: a.skipped.records + b.skipped.records, time: a.skipped.time + b.skipped.time, keys: a.skipped.keys + b.skipped.keys,
+    retained: a.skipped.retained + b.skipped.retained, definition: a.skipped.definition + b.skipped.definition
+  }
+})
+
+const counted = (figures: AuditFigures, outcome: AuditOutcome): AuditFigures =>
+  outcome.kind === "skipped"
+    ? { ...figures, skipped: { ...figures.skipped, [outcome.reason]: figures.skipped[outcome.reason] + 1 } }
+    : { ...figures, windows: figures.windows + 1, differing: figures.differing + (outcome.difference === undefined ? 0 : 1) }
 
 export interface AuditOptions {
   readonly seed: number
   /** Called after every window; `difference` says what is wrong with it. */
   readonly audited: (figures: AuditFigures, difference: string | undefined) => void
+  /** What one window may cost; `AUDIT_BOUNDS` when absent. */
+  readonly bounds?: ProofBounds
 }
 
-/** One window and key as it was answered. */
-export interface AuditedWindow {
-  readonly projection: string
-  readonly generation: number
-  readonly tenantId: string
-  readonly resolution: ResolutionCode
-  readonly startMs: number
-  readonly keyId: string
-  readonly key: readonly string[]
-}
-
-/** Larger windows are left to smaller ones of the same key. */
-const EVENTS_MAX = 20_000n
-/** Records its offset ranges may span. */
-const SPAN_MAX = 200_000n
 /** Rests this many times as long as it worked, and this long at least. */
 const REST_FACTOR = 20
 const REST_MIN_MS = 2_000
@@ -94,71 +96,22 @@ export const pickWindow = Effect.fn("pickWindow")(function* (snapshot: ReadSnaps
   return startMs === undefined ? undefined : ({ ...scope, resolution, startMs, keyId, key } satisfies AuditedWindow)
 })
 
-const readRows = Effect.fn("readRows")(function* (snapshot: ReadSnapshot, { projection, generation, tenantId, resolution, startMs, keyId }: AuditedWindow) {
-  const found: StoredRow[] = []
-  yield* snapshot.scan({ projection, generation, tenantId, resolution, fromMs: startMs, toMs: startMs + 1, keyId }, (rows) => void found.push(...rows))
-  return found
-})
-
-const revisionsOf = (rows: readonly StoredRow[]): string => rows.map(({ lane, revision }) => `${lane}:${revision}`).join()
-
-const spanOf = (rows: readonly StoredRow[]): bigint => rows.flatMap(({ offsets }) => offsets).reduce((sum, { min, max }) => sum + (max - min) + 1n, 0n)
-
-/** What the stored rows and the events of the window disagree on, or undefined. */
-const compareMeasures = (definitionText: string, seed: number, rows: readonly StoredRow[], events: readonly LineageEvent[]): string | undefined => {
-  const compiled = compileDefinition(parseDefinition(definitionText), seed)
-  const specs = Object.entries(compiled.definition.measures)
-  const expected = compiled.createAccumulators()
-  const out = createExtraction()
-  for (const { event } of events) if (compiled.extract(event, out) === "ok") compiled.apply(out, expected)
-  for (const [at, [name, spec]] of specs.entries()) {
-    const [first, ...rest] = rows.map(({ measures }) => decodeAccumulator(spec, measures[at] ?? new Uint8Array()))
-    const wanted = expected[at]
-    if (first === undefined || wanted === undefined) continue
-    for (const other of rest) mergeAccumulators(first, other)
-    if (Buffer.compare(first.encode(), wanted.encode()) !== 0) return `measure ${name} differs`
-  }
-  const imported = BigInt(events.filter(({ event }) => event.backfill !== undefined).length)
-  return rows.reduce((sum, { backfillEvents }) => sum + backfillEvents, 0n) === imported ? undefined : "the number of imported events differs"
-}
-
-const text = (error: { readonly _tag: string }): string => ("detail" in error ? `${error._tag}: ${String(error.detail)}` : error._tag)
-
-/** Recomputes one window: what differs, or undefined; "skipped" when it is too large or changed meanwhile. */
-export const auditWindow = Effect.fn("auditWindow")(function* (window: AuditedWindow) {
-  const store = yield* ReadModelStore
-  const seed = hashSeedOf((yield* EventLog).identity.logId)
-  const look = Effect.scoped(Effect.gen(function* () {
-    const snapshot = yield* store.snapshot
-    return { rows: yield* readRows(snapshot, window), record: yield* snapshot.generation(window.projection, window.generation) }
-  }))
-  const before = yield* look
-  const events = before.rows.reduce((sum, row) => sum + row.events, 0n)
-  if (before.record === undefined || events > EVENTS_MAX || spanOf(before.rows) > SPAN_MAX) return "skipped" as const
-  const lineage = yield* Effect.result(why({ ...window, seed, limit: Number(EVENTS_MAX) }))
-  if (revisionsOf((yield* look).rows) !== revisionsOf(before.rows)) return "skipped" as const
-  const at = `${window.projection} generation ${window.generation}, ${RESOLUTIONS[window.resolution].name} ${new Date(window.startMs).toISOString()}, key ${JSON.stringify(window.key)} of ${window.tenantId}`
-  if (lineage._tag === "Failure") return { difference: `${at}: its events cannot be read: ${text(lineage.failure)}` }
-  const found = lineage.success
-  if (found.foundEvents !== found.expectedEvents) return { difference: `${at}: ${found.expectedEvents} events are counted, the log holds ${found.foundEvents}` }
-  if (!found.fingerprintMatches) return { difference: `${at}: the fingerprint differs` }
-  const wrong = compareMeasures(before.record.definition, seed, before.rows, found.events)
-  return { difference: wrong === undefined ? undefined : `${at}: ${wrong}` }
-})
-
-/** Audits until it is interrupted; fails when a store does not answer or a window cannot be read. */
-export const audit = ({ seed, audited }: AuditOptions) =>
+/** Audits until it is interrupted; fails when log or store do not answer. */
+export const audit = ({ seed, audited, bounds = AUDIT_BOUNDS }: AuditOptions) =>
   Effect.gen(function* () {
     const store = yield* ReadModelStore
     const random = makeRandom(seed)
-    let figures: AuditFigures = { windows: 0, differing: 0 }
+    let figures = NO_FIGURES
     for (;;) {
       const startMs = yield* Clock.currentTimeMillis
-      const window = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => pickWindow(snapshot, random)))
-      const outcome = window === undefined ? ("skipped" as const) : yield* auditWindow(window)
-      if (outcome !== "skipped") {
-        figures = { windows: figures.windows + 1, differing: figures.differing + (outcome.difference === undefined ? 0 : 1) }
-        audited(figures, outcome.difference)
+      const outcome = yield* Effect.scoped(Effect.gen(function* () {
+        const snapshot = yield* store.snapshot
+        const window = yield* pickWindow(snapshot, random)
+        return window === undefined ? undefined : yield* auditWindow(snapshot, window, random, bounds)
+      }))
+      if (outcome !== undefined) {
+        figures = counted(figures, outcome)
+        audited(figures, outcome.kind === "audited" ? outcome.difference : undefined)
       }
       const workedMs = (yield* Clock.currentTimeMillis) - startMs
       yield* Effect.sleep(Math.max(REST_MIN_MS, workedMs * REST_FACTOR))

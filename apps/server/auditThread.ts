@@ -1,4 +1,6 @@
 /** The background audit of this server: runs in a thread of its own, is started again when it dies, tells its figures. */
+import { SKIP_REASONS } from "@tidemark/replay/auditWindow"
+import { NO_FIGURES, addFigures } from "@tidemark/replay/verifyAudit"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
 import * as Effect from "effect/Effect"
 import type { StartCheck } from "./checkThread.ts"
@@ -14,13 +16,21 @@ export interface Audit {
   readonly part: () => ReadyPart
 }
 
+/** In words, by reason. */
+const SKIPPED = { records: "of too many records", time: "read too slowly", keys: "of too many keys", retained: "no longer in the log", definition: "of a definition unknown here" } as const
+
+const detailOf = ({ windows, differing, skipped }: AuditFigures): string => {
+  const reasons = SKIP_REASONS.filter((reason) => skipped[reason] > 0).map((reason) => `${skipped[reason]} ${SKIPPED[reason]}`)
+  return `${windows} windows recomputed, ${differing} differ${differing === 0 ? "" : ": run tidemark verify --full"}${reasons.length === 0 ? "" : `; skipped: ${reasons.join(", ")}`}`
+}
+
 /** `seed`: of the choice of windows. */
 export const makeAudit = (startCheck: StartCheck, seed: number, { log, audited }: Pick<Telemetry, "log" | "audited">): Audit => {
   /** Found by threads that have ended, and in all. */
-  let ended: AuditFigures = { windows: 0, differing: 0 }
+  let ended = NO_FIGURES
   let total = ended
   const take = (figures: AuditFigures, difference: string | undefined): void => {
-    total = { windows: ended.windows + figures.windows, differing: ended.differing + figures.differing }
+    total = addFigures(ended, figures)
     audited(total)
     if (difference !== undefined) log.error({ difference, differing: total.differing }, "the audit found a window that is not what the log says")
   }
@@ -44,6 +54,6 @@ export const makeAudit = (startCheck: StartCheck, seed: number, { log, audited }
   })
   return {
     run: Effect.forever(Effect.andThen(once, Effect.sleep(START_AGAIN_MS))),
-    part: () => ({ name: "audit", ready: true, detail: `${total.windows} windows recomputed, ${total.differing} differ${total.differing === 0 ? "" : ": run tidemark verify --full"}` })
+    part: () => ({ name: "audit", ready: true, detail: detailOf(total) })
   }
 }

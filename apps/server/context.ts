@@ -39,8 +39,8 @@ export interface Telemetry {
   readonly queried: (operation: string, seconds: number) => void
   readonly sockets: (delta: 1 | -1) => void
   readonly flushed: (durationMs: number) => void
-  /** Windows the background audit has recomputed, and how many of them differ from what is stored. */
-  readonly audited: (figures: { readonly windows: number; readonly differing: number }) => void
+  /** Windows the background audit has recomputed, how many of them differ from what is stored, and those it skipped, by reason. */
+  readonly audited: (figures: { readonly windows: number; readonly differing: number; readonly skipped: Readonly<Record<string, number>> }) => void
   readonly observe: (figures: Figures) => void
   /** How the outbox's age is read for each scrape, ms. */
   readonly watchOutbox: (ageMs: (nowMs: number) => number) => void

@@ -13,6 +13,7 @@ export interface Metrics {
   readonly conservationError: Gauge
   readonly auditWindows: Gauge
   readonly auditRowsDiffering: Gauge
+  readonly auditSkipped: Gauge<"reason">
   readonly querySeconds: Histogram<"operation">
   readonly subscriptionClients: Gauge
   readonly outboxAgeSeconds: Gauge
@@ -43,6 +44,7 @@ export const makeMetrics = (): Metrics => {
     conservationError: gauge("tidemark_conservation_error", "Records not accounted for; must be 0"),
     auditWindows: gauge("tidemark_audit_windows", "Windows the background audit has recomputed since the start"),
     auditRowsDiffering: gauge("tidemark_audit_rows_differing", "Of these, windows that differ from what is stored; must be 0"),
+    auditSkipped: gauge("tidemark_audit_windows_skipped", "Windows the background audit has picked and not recomputed since the start, by reason", ["reason"]),
     querySeconds: histogram("tidemark_query_seconds", "Duration of a GraphQL operation", ["operation"]),
     subscriptionClients: gauge("tidemark_subscription_clients", "Open WebSocket connections"),
     outboxAgeSeconds: gauge("tidemark_outbox_age_seconds", "How long the oldest commit has waited for its hints to be published"),

@@ -37,8 +37,9 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
     sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
     flushed: (durationMs: number): void => metrics.projectionFlushSeconds.observe(durationMs / 1_000),
-    audited: ({ windows, differing }: { readonly windows: number; readonly differing: number }): void => {
+    audited: ({ windows, differing, skipped }: { readonly windows: number; readonly differing: number; readonly skipped: Readonly<Record<string, number>> }): void => {
       metrics.auditWindows.set(windows)
+      for (const [reason, count] of Object.entries(skipped)) metrics.auditSkipped.set({ reason }, count)
       metrics.auditRowsDiffering.set(differing)
     },
     observe: ({ lag, projections, conservationFaults }: Figures): void => {

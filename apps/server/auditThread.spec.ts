@@ -1,0 +1,33 @@
+import { NO_FIGURES } from "@tidemark/replay/verifyAudit"
+import type { AuditFigures } from "@tidemark/replay/verifyAudit"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { describe, expect, it } from "vitest"
+import { makeAudit } from "./auditThread.ts"
+import type { CheckEvents } from "./checkThread.ts"
+
+describe("the audit of a server", () => {
+  it("tells what was recomputed, what differs, and what was skipped and why, over the threads that have ended", async () => {
+    const threads: CheckEvents[] = []
+    const told: unknown[] = []
+    const line = () => {}
+    const audit = makeAudit((_task, events) => {
+      threads.push(events)
+      return async () => {}
+    }, 1, { log: { info: line, warn: line, error: line }, audited: (figures) => void told.push(figures) })
+    expect(audit.part()).toEqual({ name: "audit", ready: true, detail: "0 windows recomputed, 0 differ" })
+    const say = (figures: AuditFigures, difference?: string) => threads.at(-1)?.message({ kind: "audited", figures, difference }, () => {})
+    const first = Effect.runFork(audit.run)
+    await Effect.runPromise(Effect.yieldNow)
+    say({ ...NO_FIGURES, windows: 3, skipped: { ...NO_FIGURES.skipped, records: 2 } })
+    expect(audit.part().detail).toBe("3 windows recomputed, 0 differ; skipped: 2 of too many records")
+    threads[0]?.exit("it died")
+    await Effect.runPromise(Fiber.interrupt(first))
+    const second = Effect.runFork(audit.run)
+    await Effect.runPromise(Effect.yieldNow)
+    say({ ...NO_FIGURES, windows: 4, differing: 1, skipped: { ...NO_FIGURES.skipped, records: 1, retained: 1 } }, "page-views …")
+    expect(audit.part().detail).toBe("7 windows recomputed, 1 differ: run tidemark verify --full; skipped: 3 of too many records, 1 no longer in the log")
+    expect(told.at(-1)).toEqual({ windows: 7, differing: 1, skipped: { ...NO_FIGURES.skipped, records: 3, retained: 1 } })
+    await Effect.runPromise(Fiber.interrupt(second))
+  })
+})
