@@ -57,6 +57,13 @@ export class Follower {
     this.lost ||= lost
   }
 
+  /** Points held. */
+  get pointCount(): number {
+    let count = 0
+    for (const windows of this.sent.values()) count += windows.size
+    return count
+  }
+
   /** Groups that points were sent of. */
   get groups(): ReadonlySet<string> {
     return new Set(this.sent.keys())

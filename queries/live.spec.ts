@@ -200,16 +200,6 @@ describe("a live series", () => {
     expect(told.map(({ kind }) => kind)).toEqual(["RESYNC", "RESYNC"])
   })))
 
-  it("keeps to the groups it began with when a break-down is limited", underTestClock(() => Effect.gen(function* () {
-    const world = new World()
-    for (const id of ["1", "2", "3"]) world.fold(0, { id, timeMs: at(0), page: "/big" })
-    const { told } = yield* follow(world, { breakdownBy: "page", first: 1 })
-    world.fold(1, { id: "4", timeMs: at(1), page: "/small" })
-    world.fold(1, { id: "5", timeMs: at(2), page: "/big" })
-    yield* pass(100)
-    expect(told.slice(1).flatMap(({ groups }) => groups.map(({ key }) => key[0]?.value))).toEqual(["/big"])
-  })))
-
   it("fails for a measure that is not there", underTestClock(() => Effect.gen(function* () {
     const { failure } = yield* follow(new World(), { measures: ["clicks"] })
     expect(failure()).toMatchObject({ _tag: "UnknownMeasureError" })

@@ -14,8 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as Scope from "effect/Scope"
+import { LimitError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { Follower } from "./follower.ts"
+import { BUCKETS_MAX } from "./limits.ts"
 import { listen } from "./news.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
 import type { OpenModel, Provenance } from "./openModel.ts"
@@ -73,6 +75,7 @@ const changedIn = Effect.fn("changedIn")(function* (model: OpenModel, plan: Seri
       groups.set(value, { ...group, points: [...(groups.get(value)?.points ?? []), ...group.points] })
     }
   }
+  if (follower.pointCount > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: follower.pointCount }))
   return [...groups.values()]
 })
 
@@ -92,7 +95,11 @@ const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, ten
   follower.last = provenanceOf(model)
   follower.since = undefined
   if (!known || behind || told.lost) return Option.some(resync(model, follower, yield* readGroups(model, plan, plan)))
-  if (since !== undefined) return Option.some(continued(model, follower, yield* readGroups(model, plan, { ...plan, since })))
+  if (since !== undefined) {
+    const read = yield* readGroups(model, plan, { ...plan, since })
+    // Which groups the subscriber holds is not known where some are left out.
+    return Option.some(read.truncated ? resync(model, follower, read) : continued(model, follower, read))
+  }
   const { sizeMs } = plan.resolution
   const runs = joinRuns([...told.runs, turnedFinal(last.watermarkMs, model.watermarkMs, { sizeMs, within: plan })])
   const groups = yield* changedIn(model, plan, follower, runs)
@@ -130,7 +137,9 @@ const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesIn
 
 /**
  * Follows a series: first what changed since `since` (or everything), then every change, at most 10 messages a second.
- * A window that turned final since then without a change of its rows is not among the first message's points: its state
+ * The groups of a break-down stay until the next RESYNC, which ranks them anew: others join only while there are fewer
+ * than `first`. So no more is held for a subscriber than one answer's points; with more it fails, as the query would.
+ * Where groups are left out no position can be continued, and the first message is a RESYNC. A window that turned final since then without a change of its rows is not among the first message's points: its state
  * follows from the message's watermark.
  */
 export const seriesChanged = (input: SeriesChangesInput, tenantId: string): Stream.Stream<SeriesChange, QueryError, ReadModelStore | PubSub> =>

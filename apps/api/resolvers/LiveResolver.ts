@@ -40,10 +40,18 @@ const followEvents = (filter: EventFilter | null | undefined, context: ApiContex
 const followFreshness = (context: ApiContext): AsyncIterable<PartitionFreshness[]> =>
   follow(context, "freshnessChanged", freshnessChanged({}, context.tenantId), (answer) => answer.map(freshnessShape))
 
+const SERIES_CHANGED =
+  "First what changed since the position (or the whole series), then every change; at most 10 messages a second. " +
+  "RESYNC replaces what the client holds, UPSERT adds to it; an UPSERT of another pointerVersion than the answer held cannot, so ask again. " +
+  "Of a break-down the groups of the last RESYNC stay, however large others become: a new one joins while there are fewer than first. " +
+  "A RESYNC ranks them anew; it comes when hints were lost, when another generation is served, and to a new subscription. " +
+  "Where groups are left out it also comes instead of the continuation of a position. " +
+  "A break-down that grows beyond 10,000 points ends with LIMIT_EXCEEDED, as the query would."
+
 @Resolver()
 export class LiveResolver {
   @Subscription(() => SeriesChange, {
-    description: "First what changed since the position (or the whole series), then every change; at most 10 messages a second.",
+    description: SERIES_CHANGED,
     subscribe: ({ args, context }) => followSeries(args as SeriesArguments, context as ApiContext)
   })
   seriesChanged(
