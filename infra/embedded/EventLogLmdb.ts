@@ -50,6 +50,8 @@ export interface EventLogOptions {
   readonly onWake?: (listener: () => void) => () => void
   /** The built `commitThreadMain`: a writer commits in a thread of its own, else in the calling one, which stands still meanwhile. */
   readonly commitThread?: URL | undefined
+  /** Called when the disk did not sync the log, before anybody is answered: the process is to end there. */
+  readonly onUnsynced?: ((reason: string) => void) | undefined
 }
 
 const IDENTITY_KEY = "identity"
@@ -96,7 +98,7 @@ const makeAlarm = (listen: (listener: () => void) => () => void) => {
 /** Who commits: a thread of its own, or this one. */
 const makeWriter = ({ blocks }: LogStores, { commitThread, directory }: EventLogOptions): { readonly commit: CommitGroup; readonly close: () => Promise<void> } => {
   if (commitThread !== undefined) return commitInThread(commitThread, directory)
-  const commit = makeCommit(blocks)
+  const commit = makeCommit({ blocks, directory })
   return { commit: (group, done) => done(commit(group)), close: () => Promise.resolve() }
 }
 
@@ -113,7 +115,7 @@ const makeLog = (stores: LogStores, options: EventLogOptions, identity: LogIdent
   }
   const stopWaking = options.onWake?.(wake)
   const writer = options.role === "reader" ? undefined : makeWriter(stores, options)
-  const appender = writer === undefined ? undefined : makeAppender({ commit: writer.commit, partitions: identity.partitions, onDurable: wake })
+  const appender = writer === undefined ? undefined : makeAppender({ commit: writer.commit, partitions: identity.partitions, onDurable: wake, onUnsynced: (reason) => options.onUnsynced?.(reason) })
   /** The view is renewed first: the writer may be another thread or process. */
   const fresh = <A>(look: () => A): A => {
     blocks.resetReadTxn()

@@ -21,6 +21,8 @@ export interface AppenderOptions {
   readonly partitions: number
   /** Called after every durable commit. */
   readonly onDurable: () => void
+  /** Called once when the disk has failed, before anybody is answered: the process is to end. Nothing is committed any more. */
+  readonly onUnsynced: (reason: string) => void
 }
 
 /** Records in one commit; bounds memory and the time others wait. */
@@ -51,8 +53,15 @@ const answerStored = (group: readonly Pending[], partitions: readonly number[], 
   }
 }
 
+const failureOf = ({ kind, reason }: Exclude<Committed, { readonly kind: "stored" }>): AppendRejectedError | AppendUnknownError =>
+  kind === "rejected" ? new AppendRejectedError({ reason }) : new AppendUnknownError({ reason })
+
+const refusalOf = (reason: string) => new AppendRejectedError({ reason: `the disk failed before: ${reason}` })
+
 /** The writer's side of the log. `drain` waits until everything queued is answered. */
-export const makeAppender = ({ commit, partitions, onDurable }: AppenderOptions): { readonly append: EventLogShape["append"]; readonly drain: () => Promise<void> } => {
+export const makeAppender = ({ commit, partitions, onDurable, onUnsynced }: AppenderOptions): { readonly append: EventLogShape["append"]; readonly drain: () => Promise<void> } => {
+  /** Why nothing may be committed any more. */
+  let broken: string | undefined
   const queue: Pending[] = []
   let running = false
   const idle: (() => void)[] = []
@@ -71,6 +80,11 @@ export const makeAppender = ({ commit, partitions, onDurable }: AppenderOptions)
       return
     }
     const group = takeGroup()
+    if (broken !== undefined) {
+      const refusal = refusalOf(broken)
+      for (const { done } of group) done(Effect.fail(refusal))
+      return void setImmediate(run)
+    }
     const packed = pack(group)
     const touched = packed.map(({ partition }) => partition)
     commit(packed, (committed) => {
@@ -78,8 +92,11 @@ export const makeAppender = ({ commit, partitions, onDurable }: AppenderOptions)
         answerStored(group, touched, committed.firsts)
         onDurable()
       } else {
-        const { kind, reason } = committed
-        const failure = kind === "rejected" ? new AppendRejectedError({ reason }) : new AppendUnknownError({ reason })
+        if (committed.kind === "unsynced") {
+          broken = committed.reason
+          onUnsynced(committed.reason)
+        }
+        const failure = failureOf(committed)
         for (const { done } of group) done(Effect.fail(failure))
       }
       setImmediate(run)

@@ -2,6 +2,8 @@
  * One transaction a group: a block for each partition, behind the last one stored. It is synchronous, rolls back as a
  * whole and returns after the sync (docs/adr).
  */
+import { commitFault, roomBytesIn } from "./commitFault.ts"
+import type { CommitFault } from "./commitFault.ts"
 import { CHAIN_START, blockCount, decodeBlock, sealBlock } from "./logBlock.ts"
 import { keyOf } from "./logKeys.ts"
 import { blockAt, boundsOf } from "./logPlaces.ts"
@@ -14,11 +16,16 @@ export interface PackedRecords {
   readonly block: Uint8Array
 }
 
-/** What became of a group. `rejected`: nothing is stored. `unknown`: all of it or nothing. */
+/**
+ * What became of a group. `rejected`: nothing is stored. `unknown`: all of it or nothing. `unsynced`: the disk failed.
+ * What the operating system holds of the file may then differ from the disk, so whoever gets this acknowledges nothing,
+ * commits nothing more and ends its process.
+ */
 export type Committed =
   /** Offset of each partition's first record, in the order of the group. */
   | { readonly kind: "stored"; readonly firsts: readonly bigint[] }
-  | { readonly kind: "rejected" | "unknown"; readonly reason: string }
+  | { readonly kind: "unknown"; readonly reason: string }
+  | CommitFault
 
 interface Tail {
   readonly end: bigint
@@ -34,11 +41,18 @@ const tailOf = (blocks: BlockStore, partition: number): Tail => {
   return { end, chain: block.chain }
 }
 
-/** True when LMDB refused before anything could have been written. */
-const isRefusal = (reason: string): boolean => /ENOSPC|No space|MDB_MAP_FULL|MDB_TXN_FULL|ENOMEM|EDQUOT|EFBIG/.test(reason)
+export interface CommitOptions {
+  readonly blocks: BlockStore
+  /** Where the blocks are. */
+  readonly directory: string
+  /** All is written, nothing committed or synced yet. */
+  readonly onWritten?: (() => void) | undefined
+}
 
-/** The log's only writer. `group`: each partition at most once. `onWritten`: all is written, nothing committed or synced yet. */
-export const makeCommit = (blocks: BlockStore, onWritten: () => void = () => {}): ((group: readonly PackedRecords[]) => Committed) => {
+const bytesOf = (group: readonly PackedRecords[]): number => group.reduce((sum, { block }) => sum + block.length, 0)
+
+/** The log's only writer. `group`: each partition at most once. */
+export const makeCommit = ({ blocks, directory, onWritten }: CommitOptions): ((group: readonly PackedRecords[]) => Committed) => {
   /** Of the partitions written since the last failure. */
   let tails = new Map<number, Tail>()
   return (group) => {
@@ -52,12 +66,11 @@ export const makeCommit = (blocks: BlockStore, onWritten: () => void = () => {})
           blocks.putSync(keyOf(partition, end), block)
           return { partition, first: end, tail }
         })
-        onWritten()
+        onWritten?.()
       })
     } catch (error) {
       tails = new Map()
-      const reason = String((error as Error).message ?? error)
-      return { kind: written === undefined || isRefusal(reason) ? "rejected" : "unknown", reason }
+      return commitFault(error, { written: written !== undefined, bytes: bytesOf(group), roomBytes: () => roomBytesIn(directory) })
     }
     for (const { partition, tail } of written ?? []) tails.set(partition, tail)
     return { kind: "stored", firsts: (written ?? []).map(({ first }) => first) }

@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Configuration } from "./configuration.ts"
 import { withFailpoints } from "./failpoints.ts"
+import { endUnsynced } from "./unsyncedLog.ts"
 
 /** Every port of the product. */
 export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex | LaneAssignment
@@ -71,7 +72,7 @@ const embeddedEngines = (configuration: Configuration, commitThread: URL | undef
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess,
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))
-  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread })))
+  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread, onUnsynced: endUnsynced(directory("log")) })))
 }
 
 /** What a process that serves gives to `engines`: the built entry of the thread that writes the embedded log. */

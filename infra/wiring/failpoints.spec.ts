@@ -77,6 +77,6 @@ describe("failpoints", () => {
 
   it("refuses a name it does not know", () => {
     for (const wrong of ["", "commit", "commit-before", "commit-before:0", "commit-before:x", "commit-before:1:pause", "commit-before:1:pause=x"]) expect(() => failpointLayer(wrong, { kill: () => {}, pause: () => {}, stop: () => {} })).toThrow(/TIDEMARK_FAILPOINT/)
-    expect(FAILPOINTS).toHaveLength(14)
+    expect(FAILPOINTS).toHaveLength(15)
   })
 })

@@ -2,8 +2,8 @@
  * Failpoints, for tests of the real process alone: `TIDEMARK_FAILPOINT=name:k` kills the process with SIGKILL at the k-th
  * time (per thread) that it comes to that place; `name:k:pause=ms` makes the thread stand still there for so long and go
  * on as if nothing had happened; `name:k:stop` stops the whole process until somebody lets it go on. Without the variable nothing is wrapped, so production pays nothing; with it every start
- * says so. They stand around the ports, so no part of the runtime knows of them; the one inside an embedded append is
- * the engine's (`commitThreadMain.ts`).
+ * says so. They stand around the ports, so no part of the runtime knows of them; those inside an embedded append are
+ * the engine's (`commitThreadMain.ts`): `append-unsynced:k` fails the sync of the k-th append.
  */
 import { writeSync } from "node:fs"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -13,9 +13,9 @@ import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
-/** Before an append, in it before the sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over; before and after a generation is created, followed or not any more, made active, dropped. */
+/** Before an append, in it before the sync, in its sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over; before and after a generation is created, followed or not any more, made active, dropped. */
 export const FAILPOINTS = [
-  "append-before", "append-written", "append-synced", "commit-before", "commit-after", "taken-over",
+  "append-before", "append-written", "append-unsynced", "append-synced", "commit-before", "commit-after", "taken-over",
   "create-before", "create-after", "follow-before", "follow-after", "flip-before", "flip-after", "drop-before", "drop-after"
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
