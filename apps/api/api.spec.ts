@@ -5,11 +5,12 @@ import type { AddressInfo } from "node:net"
 import { portsOf } from "@tidemark/queries/fakePorts"
 import { World } from "@tidemark/queries/fakes"
 import { createClient } from "graphql-ws"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { WebSocket } from "ws"
 import { schemaText } from "./buildApiSchema.ts"
 import type { KeyHolder } from "./context.ts"
 import { isApiPath, makeApiHandlers } from "./makeApiHandlers.ts"
+import { SOCKET_LIMITS } from "./webSocket.ts"
 
 const START = Date.parse("2026-03-01T00:00:00Z")
 const KEYS: Readonly<Record<string, KeyHolder>> = {
@@ -240,6 +241,24 @@ describe("a socket", () => {
   it("refuses a page of another origin", async () => {
     const foreign = new WebSocket(url.replace("http", "ws"), "graphql-transport-ws", { origin: "https://elsewhere.example" })
     expect(await new Promise((resolve) => foreign.on("unexpected-response", (_req, res) => resolve(res.statusCode)).on("error", () => undefined))).toBe(403)
+  })
+
+  it("has its hundredth subscription, is refused the next one, and may have another once one has ended", async () => {
+    const client = socket("reader")
+    // Every message comes in a second of its own: their number a second has a limit too.
+    let nowMs = performance.now()
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => (nowMs += 1_000))
+    const begin = () => client.iterate<{ freshnessChanged: { offset: string }[] }>({ query: "subscription { freshnessChanged { offset } }" })
+    try {
+      const held = Array.from({ length: SOCKET_LIMITS.subscriptions }, begin)
+      for (const one of held) expect((await one.next()).value).toMatchObject({ data: { freshnessChanged: [{}, {}] } })
+      await expect(begin().next()).rejects.toMatchObject([{ extensions: { code: "LIMIT_EXCEEDED" } }])
+      await held[0]?.return?.()
+      expect((await begin().next()).value).toMatchObject({ data: { freshnessChanged: [{}, {}] } })
+    } finally {
+      clock.mockRestore()
+      await client.dispose()
+    }
   })
 
   it("tells a failed subscription by its code", async () => {

@@ -163,6 +163,7 @@ const protocolOptions = (sessions: Sessions, yoga: Yoga, api: ApiBase): ServerOp
   onSubscribe: async ({ extra: { socket }, subscriptions }, _id, payload) => {
     const holder = sessions.holder(socket)
     if (holder === undefined) return refusal("No key.", "UNAUTHENTICATED")
+    // This one is among them already.
     if (Object.keys(subscriptions).length > SOCKET_LIMITS.subscriptions) return refusal(`At most ${SOCKET_LIMITS.subscriptions} subscriptions a socket.`, "LIMIT_EXCEEDED")
     return prepare(yoga, contextOf(api, holder), payload)
   },
