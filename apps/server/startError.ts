@@ -13,10 +13,16 @@ interface Place {
 
 const fieldsOf = (error: unknown): Readonly<Record<string, unknown>> => (typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>) : {})
 
-/** The deepest message of a chain of causes. */
+/** The first error of a chain of causes. */
+const rootOf = (error: unknown): unknown => {
+  const { cause } = fieldsOf(error)
+  return cause === undefined ? error : rootOf(cause)
+}
+
 const reasonOf = (error: unknown): string => {
-  const { cause, message } = fieldsOf(error)
-  return cause === undefined ? (typeof message === "string" && message !== "" ? message : String(error)) : reasonOf(cause)
+  const root = rootOf(error)
+  const { message } = fieldsOf(root)
+  return typeof message === "string" && message !== "" ? message : String(root)
 }
 
 const listenSentence = (code: unknown, { host, port }: Place): string | undefined => {
@@ -32,6 +38,7 @@ const STORES = new Set(["LogOpenError", "StoreOpenError", "EnvironmentOpenError"
 export const startSentence = (error: unknown, place: Place): string => {
   const { _tag: tag, name, message, pid, syscall, code, detail } = fieldsOf(error)
   if (name === "ConfigurationError" || name === "EngineUnreachableError" || name === "StartError") return String(message)
+  if (fieldsOf(rootOf(error))["name"] === "NetworkFileSystemError") return reasonOf(error)
   if (tag === "LogLockedError") return `Tidemark already runs on ${place.dataDir} (process ${String(pid)}): stop it first, or set TIDEMARK_DATA_DIR to another directory.`
   if (tag === "LogIdentityError") {
     const { what, stored, wanted } = fieldsOf(error)

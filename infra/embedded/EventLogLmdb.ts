@@ -4,7 +4,6 @@
  * One value per (partition, append group); a commit is a real sync before anybody is answered. Appends that arrive
  * while a commit is under way share the next one. One writer process; readers in other threads open the same directory.
  */
-import { mkdirSync } from "node:fs"
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
 import { EventLog, LogCorruptError, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogBatch, LogIdentity, LogReadError, PartitionPosition } from "@tidemark/domain/ports/EventLog"
@@ -16,6 +15,8 @@ import type * as Scope from "effect/Scope"
 import { commitInThread } from "./commitThread.ts"
 import { makeAppender } from "./logAppender.ts"
 import type { CommitGroup } from "./logAppender.ts"
+import { makeLocalDirectory } from "./localDirectory.ts"
+import type { FileSystemType } from "./localDirectory.ts"
 import { CHAIN_START, packBlock, sealBlock } from "./logBlock.ts"
 import { makeCommit } from "./logCommit.ts"
 import { keyOf } from "./logKeys.ts"
@@ -52,6 +53,8 @@ export interface EventLogOptions {
   readonly commitThread?: URL | undefined
   /** Called when the disk did not sync the log, before anybody is answered: the process is to end there. */
   readonly onUnsynced?: ((reason: string) => void) | undefined
+  /** For specifications; the operating system's own answer when absent. */
+  readonly fileSystemType?: FileSystemType
 }
 
 const IDENTITY_KEY = "identity"
@@ -155,8 +158,8 @@ const openLog = (options: EventLogOptions): Effect.Effect<EventLogShape, LogOpen
   Effect.gen(function* () {
     const { directory, role } = options
     const failed = (cause: unknown) => new LogOpenError({ directory, cause })
+    yield* Effect.try({ try: () => makeLocalDirectory(directory, options.fileSystemType), catch: failed })
     if (role === "writer") {
-      yield* Effect.try({ try: () => mkdirSync(directory, { recursive: true }), catch: failed })
       const lock = yield* Effect.acquireRelease(Effect.try({ try: () => takeWriterLock(directory), catch: failed }), (held) => Effect.sync(() => held.held && held.release()))
       if (!lock.held) return yield* new LogLockedError({ directory, pid: lock.pid })
     }

@@ -4,7 +4,6 @@
  * Live entries nobody can need any more are dropped; import entries and, at a distance, clocks stay for ever. A directory that belongs to
  * another log is emptied when it is opened: losing the index costs time, a wrong one would cost numbers.
  */
-import { mkdirSync } from "node:fs"
 import { HORIZON_MS } from "@tidemark/domain/events/partitionState"
 import { CLOCKS_APART, PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape, PartitionSegment, PrefixClocks, StoredPrefix } from "@tidemark/domain/ports/PartitionIndex"
@@ -15,6 +14,7 @@ import { open } from "lmdb"
 import type { Database, RootDatabase } from "lmdb"
 import { addRun, makeImportLookup } from "./importRuns.ts"
 import type { RunStores } from "./importRuns.ts"
+import { makeLocalDirectory } from "./localDirectory.ts"
 import { keyOf, offsetOfKey } from "./logKeys.ts"
 import { decodeClocks, decodeSegment, encodeClocks, encodeSegment, segmentFrom } from "./segmentCodec.ts"
 
@@ -47,7 +47,7 @@ const PREFIXES_KEPT = 64
 const OFFSET_MAX = 0xffff_ffff_ffff_fffen
 
 const openStores = ({ directory, logId }: PartitionIndexOptions): Stores => {
-  mkdirSync(directory, { recursive: true })
+  makeLocalDirectory(directory)
   const root = open<string, string>({ path: directory, encoding: "string", maxDbs: 8, mapSize: MAP_BYTES, overlappingSync: false, noMemInit: true })
   const openDb = (name: string) => root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" })
   const stores: Stores = { root, segments: openDb("segments"), ends: openDb("ends"), clocks: openDb("clocks"), runs: openDb("runs"), pages: openDb("pages") }

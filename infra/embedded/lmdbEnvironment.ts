@@ -1,10 +1,10 @@
 /** Opens the LMDB environment of a small store for the length of a scope. */
-import { mkdirSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { open } from "lmdb"
 import type { RootDatabase } from "lmdb"
+import { makeLocalDirectory } from "./localDirectory.ts"
 import type { Key } from "./modelStores.ts"
 
 /** The directory cannot be created, written or read as an LMDB environment. */
@@ -20,7 +20,7 @@ export const openEnvironment = (directory: string): Effect.Effect<RootDatabase<s
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        mkdirSync(directory, { recursive: true })
+        makeLocalDirectory(directory)
         return open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
       },
       catch: (cause) => new EnvironmentOpenError({ directory, cause })

@@ -1,7 +1,7 @@
 /** The LMDB environment of a log; a commit is a real sync before it returns (`overlappingSync: false`). */
-import { mkdirSync } from "node:fs"
 import { open } from "lmdb"
 import type { RootDatabase } from "lmdb"
+import { makeLocalDirectory } from "./localDirectory.ts"
 import type { BlockStore } from "./logPlaces.ts"
 
 export interface LogStores {
@@ -14,7 +14,7 @@ const DATABASES_MAX = 32
 
 /** Opens (and creates) the environment in `directory`. */
 export const openLogStores = (directory: string): LogStores => {
-  mkdirSync(directory, { recursive: true })
+  makeLocalDirectory(directory)
   const root = open<string, string>({ path: directory, encoding: "string", maxDbs: DATABASES_MAX, mapSize: MAP_BYTES, overlappingSync: false, noMemInit: true })
   return { root, blocks: root.openDB<Buffer, Buffer>({ name: "blocks", encoding: "binary", keyEncoding: "binary" }) }
 }

@@ -1,9 +1,9 @@
 /** The named stores of the read-model environment and the keys used in them. */
-import { mkdirSync } from "node:fs"
 import type { LaneId } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import { open } from "lmdb"
 import type { Database, RootDatabase } from "lmdb"
+import { makeLocalDirectory } from "./localDirectory.ts"
 
 /** Ordered composite keys. */
 export type Key = (string | number)[]
@@ -39,7 +39,7 @@ export const renewView: Effect.Effect<void> = Effect.promise(() => Promise.resol
 
 /** Opens (and creates) the environment. Commits are synced before they return. */
 export const openModelStores = (directory: string): ModelStores => {
-  mkdirSync(directory, { recursive: true })
+  makeLocalDirectory(directory)
   const root = open<string, Key>({ path: directory, encoding: "string", maxDbs: DATABASES_MAX, mapSize: MAP_BYTES, overlappingSync: false })
   const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
   return {

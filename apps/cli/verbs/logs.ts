@@ -31,6 +31,7 @@ const failureOf = (error: unknown): CliError => {
   const { _tag: tag, reason, cause, message, pid, directory } = error as Readonly<Record<string, unknown>>
   if (tag === "LogLockedError") return new CliError(`Another process (${String(pid)}) writes the log in ${String(directory)}: stop it first.`)
   if (tag === "CopyRefusedError") return new CliError(String(reason))
+  if (cause instanceof Error && cause.name === "NetworkFileSystemError") return new CliError(cause.message)
   if (tag === "LogOpenError") return new CliError(`There is no log to open in ${String(directory)}: start Tidemark once, or set TIDEMARK_DATA_DIR.`)
   const why = [message, reason, cause instanceof Error ? cause.message : cause].find((text) => typeof text === "string" && text !== "")
   return new CliError(`The log cannot be read or written: ${String(why ?? tag ?? error)}.`)
