@@ -28,10 +28,10 @@ const START_MS = 1_700_000_000_000
 const definitions = [...simulatedProjections.map(({ definition }) => definition), ...projections]
 
 /** Folds a random log with the real runtime; answers the disks it left. */
-const fold = async (seed: number) => {
+const fold = async (seed: number, lanes = LANES) => {
   const logDisk = createMemoryLogDisk()
   const modelDisk = createMemoryModelDisk()
-  const identity = { logId: "log-1", partitions: PARTITIONS, lanes: LANES, createdAtMs: START_MS }
+  const identity = { logId: "log-1", partitions: PARTITIONS, lanes, createdAtMs: START_MS }
   const layer = Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk), memoryPartitionIndex(createMemoryIndexDisk()))
   const workload = new Workload(new SeededRandom(seed), PARTITIONS, START_MS)
   await Effect.runPromise(Effect.gen(function* () {
@@ -43,7 +43,7 @@ const fold = async (seed: number) => {
       made += records.length
     }
     const stop = yield* Deferred.make<void>()
-    const fiber = yield* Effect.forkChild(runLanes({ lanes: [0, 1], stop: Deferred.await(stop), observer: { committed: () => {}, halted: () => {}, retrying: () => {} } }))
+    const fiber = yield* Effect.forkChild(runLanes({ lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Deferred.await(stop), observer: { committed: () => {}, halted: () => {}, retrying: () => {} } }))
     const isBehind = () => [...modelDisk.state.checkpoints.values()].some(({ partitions }) => partitions.some(({ partition, nextOffset }) => nextOffset < BigInt(logDisk.partitions[partition]?.records.length ?? 0)))
     while (isBehind()) yield* Effect.sleep(20)
     yield* Deferred.succeed(stop, undefined)
@@ -82,6 +82,23 @@ describe("verification", () => {
       const compared = whole.models?.find(({ projection }) => projection === "sim-types")
       for (const comparison of [compared?.rows.minute, compared?.rows.day, compared?.late, compared?.duplicates, compared?.deadLetters]) expect(comparison?.compared).toBeGreaterThan(10)
     }
+  })
+
+  it("tells the digest of each model, which is the same for any number of lanes and another one for another log", async () => {
+    const digestsOf = async (seed: number, lanes: number) => (await check(await fold(seed, lanes))).models?.map(({ projection, modelDigest }) => `${projection} ${modelDigest ?? "none"}`)
+    const two = (await check(folded)).models?.map(({ projection, modelDigest }) => `${projection} ${modelDigest ?? "none"}`)
+    expect(two).toHaveLength(definitions.length)
+    expect(await digestsOf(11, 4)).toEqual(two)
+    expect(await digestsOf(11, 1)).toEqual(two)
+    expect(two?.join()).not.toContain("none")
+    // No log of the workload has an event that this projection takes.
+    const taken = (await digestsOf(12, 2))?.filter((line) => !line.startsWith("requests "))
+    expect(taken?.filter((line) => two?.includes(line))).toEqual([])
+    const { model } = await planted("sim-pages", (state) => {
+      const [id, { lane, row }] = rowOf(state, 0)
+      state.rows.set(id, { lane, row: { ...row, events: row.events + 1n } })
+    })
+    expect(model.modelDigest).toBeNull()
   })
 
   it("without --full leaves the read models alone", async () => {

@@ -17,6 +17,7 @@ import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogBatch } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord, LaneCheckpoint, PartitionCheckpoint, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import { digestLabel, modelDigest } from "@tidemark/projections/runtime/modelDigest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { logFault, readStored } from "./storedRecords.ts"
@@ -201,6 +202,8 @@ const recomputeGeneration = Effect.fn("recomputeGeneration")(function* (subject:
     yield* compareRows(subject.snapshot, { projection, generation, lane }, rest, { index: 0, of: 1 }, new Map(), model)
   }
   yield* compareTenantLedgers(subject.snapshot, { projection, generation }, new Set([...all, ""]), sums, model)
+  const { digest, unaccounted } = yield* modelDigest(subject.snapshot, subject.record, all)
+  if (unaccounted.length === 0) model.modelDigest = digestLabel(digest)
 })
 
 const checkModel = Effect.fn("checkModel")(function* (snapshot: ReadSnapshot, record: GenerationRecord, checkpoints: readonly LaneCheckpoint[], options: VerifyOptions) {

@@ -49,6 +49,11 @@ export interface ModelCheck {
   readonly checkpoints: Comparison
   /** Per lane: the digest of its rows. */
   readonly digests: Comparison
+  /**
+   * Over the stored windows merged across lanes, 32 hex characters: the same for the same windows, however many lanes,
+   * threads or flushes they came from. Null: not recomputed, or the rows are not what their lanes' digests say.
+   */
+  modelDigest: string | null
   /** Why it could not be recomputed; null when it was. */
   error: string | null
   /** The first differences. */
@@ -69,7 +74,7 @@ const TEXT_MAX = 300
 const none = (): Comparison => ({ compared: 0, differing: 0, missing: 0, extra: 0 })
 
 export const newModelCheck = (projection: string, generation: number): ModelCheck => ({
-  projection, generation, records: 0, rows: { minute: none(), hour: none(), day: none() }, late: none(), duplicates: none(), deadLetters: none(), checkpoints: none(), digests: none(), error: null, examples: []
+  projection, generation, records: 0, rows: { minute: none(), hour: none(), day: none() }, late: none(), duplicates: none(), deadLetters: none(), checkpoints: none(), digests: none(), modelDigest: null, error: null, examples: []
 })
 
 const comparisonsOf = ({ rows, late, duplicates, deadLetters, checkpoints, digests }: ModelCheck): readonly Comparison[] =>

@@ -34,6 +34,11 @@ export class RowDigest {
     this.sums = sums
   }
 
+  /** Of no row. */
+  static empty(): RowDigest {
+    return new RowDigest(new Uint32Array(DIGEST_BUCKETS * WORDS))
+  }
+
   /** Reads 4,096 bytes, 16 a bucket, big endian. */
   static decode(bytes: Uint8Array): RowDigest {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

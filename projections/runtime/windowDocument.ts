@@ -1,10 +1,11 @@
 /** The search document of a window and key: its partials merged over all lanes. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { hashHex } from "@tidemark/domain/measures/hash"
-import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, readMeasure } from "@tidemark/domain/measures/measure"
-import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
+import { measureParts, readMeasure } from "@tidemark/domain/measures/measure"
+import type { MeasureSpec } from "@tidemark/domain/measures/measure"
 import type { GenerationRecord, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowDocument, WindowModel } from "@tidemark/domain/ports/WindowIndex"
+import { mergeCounts, mergeMeasure } from "./mergeRows.ts"
 
 interface Measure {
   readonly name: string
@@ -27,19 +28,6 @@ export const documentModel = ({ projection, generation, definition }: Generation
 }
 
 const encoder = new TextEncoder()
-
-/** All partials of the measure in one accumulator. */
-const merged = (partials: readonly StoredRow[], index: number, spec: MeasureSpec): Accumulator => {
-  let whole: Accumulator | undefined
-  for (const { measures } of partials) {
-    const bytes = measures[index]
-    if (bytes === undefined) continue
-    const part = decodeAccumulator(spec, bytes)
-    if (whole === undefined) whole = part
-    else mergeAccumulators(whole, part)
-  }
-  return whole ?? createAccumulator(spec)
-}
 
 /**
  * Of what the partials hold, in the order of their lanes. Revisions never fall in any lane, so the sum of them stands for
@@ -66,19 +54,10 @@ const contentHash = (partials: readonly StoredRow[], numbers: readonly bigint[])
  * bytes are not canonical. The revision is no part of the content hash.
  */
 export const windowDocument = (model: DocumentModel, partials: readonly [StoredRow, ...StoredRow[]]): WindowDocument => {
-  const [{ tenantId, resolution, windowStartMs, keyId, key }] = partials
-  let [events, lateEvents, backfillEvents, fingerprint, revision] = [0n, 0n, 0n, 0n, 0n]
-  for (const row of partials) {
-    events += row.events
-    lateEvents += row.lateEvents
-    backfillEvents += row.backfillEvents
-    fingerprint += row.fingerprint
-    revision += row.revision
-  }
-  fingerprint = BigInt.asUintN(64, fingerprint)
+  const { events, lateEvents, backfillEvents, fingerprint, revision, tenantId, resolution, windowStartMs, keyId, key } = mergeCounts(partials)
   const figures: (number | null)[] = []
   for (const [index, { name, spec, parts }] of model.measures.entries()) {
-    const accumulator = merged(partials, index, spec)
+    const accumulator = mergeMeasure(partials, index, spec)
     for (const part of parts) figures.push(readMeasure(part, name, spec, accumulator).value)
   }
   const hash = contentHash(partials, [events, lateEvents, backfillEvents, fingerprint])

@@ -166,11 +166,23 @@ export class ExpectedDigest {
     for (let at = SUM_BYTES - 1; at >= 0; at--, rest >>= 8n) this.bytes[bucket * SUM_BYTES + at] = Number(rest & 0xffn)
   }
 
+  text(): string {
+    return hex(this.bytes)
+  }
+
   difference(state: ModelState, lane: LaneId): readonly Difference[] {
     const digest = state.checkpoints.get(laneKey(lane))?.digest ?? new Uint8Array()
     const isSame = digest.length === this.bytes.length && digest.every((byte, at) => byte === this.bytes[at])
     return isSame ? [] : [{ at: "digest", stored: hex(digest), expected: hex(this.bytes) }]
   }
+}
+
+/** Digest, in hex, of a whole model whose partitions are all in one oracle: what every number of lanes must add up to. */
+export const expectedModelDigest = (oracle: Oracle): string => {
+  const fromMs = oracle.shownFrom()
+  const digest = new ExpectedDigest()
+  for (const [name, row] of oracle.rows) if (row.startMs >= fromMs) digest.count(oracle, name, row)
+  return digest.text()
 }
 
 const rowNameOf = ({ resolution, windowStartMs, keyId }: StoredRow): string => oracleRowName(resolution, windowStartMs, keyId)

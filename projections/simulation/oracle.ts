@@ -212,6 +212,11 @@ export class Oracle {
     this.fold(partition, prefix, offset, event, extracted, true)
   }
 
+  /** Windows that start before this are hidden from reads, and may be stored or not. */
+  shownFrom(): number {
+    return Math.max(...[...this.partitions.values()].map((prefix) => this.retainedFrom(prefix)))
+  }
+
   private retainedFrom(prefix: OraclePartition): number {
     const { retentionDays } = this.projection
     return retentionDays === undefined ? -Infinity : startOf(prefix.receivedMs - retentionDays * DAY_MS, DAY_MS)

@@ -54,6 +54,7 @@ interface ModelCheck extends Readonly<Record<"late" | "duplicates" | "deadLetter
   readonly generation: number
   readonly records: number
   readonly rows: Readonly<Record<"minute" | "hour" | "day", Comparison>>
+  readonly modelDigest: string | null
   readonly error: string | null
   readonly examples: readonly { readonly at: string; readonly stored: string; readonly expected: string }[]
 }
@@ -102,6 +103,7 @@ const showModel = (model: ModelCheck, output: Output): void => {
   const parts = [["minute rows", rows.minute], ["hour rows", rows.hour], ["day rows", rows.day], ["late entries", late], ["duplicate entries", duplicates], ["dead letters", deadLetters], ["checkpoints", checkpoints], ["digests", digests]] as const
   const right = model.error === null && parts.every(([, comparison]) => wrongIn(comparison) === 0)
   output.data(`${right ? "✓" : "✗"} ${model.projection} gen ${model.generation}  ${model.records} records folded again  ${model.error ?? parts.map(([name, comparison]) => describe(name, comparison)).join(", ")}`)
+  if (model.modelDigest !== null) output.data(`  model digest ${model.modelDigest}, the same for any number of lanes`)
   for (const { at, stored, expected } of model.examples) for (const line of [`  ${at}`, `    stored   ${stored}`, `    expected ${expected}`]) output.data(plain(line))
 }
 
