@@ -1,6 +1,9 @@
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import { definitionHash } from "@tidemark/domain/definitions/definition"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,7 +15,7 @@ import { foldHere } from "./foldHere.ts"
 import { allow, makePaceMemory } from "./pace.ts"
 import { isEqual, parity } from "./parity.ts"
 import type { Parity } from "./parity.ts"
-import { LANES, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
+import { LANES, T0, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
 
 const EVENTS = 3_000
 const SHADOW = { projection: "orders", generation: 2 }
@@ -46,6 +49,10 @@ const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Eff
       yield* Effect.all([folded(1), folded(2)])
     }))
   })
+
+/** Test orders in the order of receipt, each as `appendOrders` makes it. */
+const testOrders = () => Array.from({ length: EVENTS + 500 }, (_, number) => number).filter((number) => number % 7 === 0)
+  .map((number) => ({ id: `o-${number}`, tenantId: number % 13 === 0 ? "other" : "t", key: `s${number % 5}`, timeMs: T0 + number * 700 }))
 
 type Rows = ReturnType<typeof makeMemory>["modelDisk"]["state"]["rows"]
 
@@ -89,7 +96,7 @@ describe("a rebuild of the same definition", () => {
     const found = await run(compare())
     expect(found).toMatchObject({ differ: 1, onlyOld: 0, onlyNew: 0, measures: [{ measure: "events", windows: 1 }], lists: [{ tenantId: "other", counts: { differ: 1, listed: 1 } }] })
     const [difference] = differencesOf(found)
-    expect(difference).toMatchObject({ tenantId: "other", cause: "INPUT" })
+    expect(difference).toMatchObject({ tenantId: "other", cause: "INPUT", firstDivergingEvent: null, noEvent: { code: "ROWS_DIFFER", detail: expect.stringMatching(/^input\/rows differ: generation 2: its rows count \d+ events, the log holds \d+$/) as string } })
     expect(Number(difference?.new?.["events"])).toBe(Number(difference?.old?.["events"]) + 1)
     expect(found.faults).toEqual([expect.stringMatching(/^stored rows of lane \d are not what its digest says$/)])
   })
@@ -100,15 +107,17 @@ describe("a rebuild of the same definition", () => {
     const [name, entry] = ownRows(modelDisk.state.rows)[3] ?? []
     if (name === undefined || entry === undefined) throw new RangeError("no rows")
     modelDisk.state.rows.delete(name)
-    expect(await run(compare())).toMatchObject({ onlyOld: expect.any(Number), onlyNew: 0 })
-    expect(isEqual(await run(compare()))).toBe(false)
+    const missing = await run(compare())
+    expect(missing).toMatchObject({ onlyNew: 0 })
+    expect(missing.onlyOld + missing.differ).toBe(1)
+    expect(differencesOf(missing)[0]?.noEvent?.detail).toMatch(/^input\/rows differ: generation 2: (it has no row of this window|its rows count)/)
     modelDisk.state.rows.set(name, entry)
     expect(isEqual(await run(compare()))).toBe(true)
     const twin = { ...entry.row, lane: (entry.row.lane + 1) % LANES }
     modelDisk.state.rows.set("twin", { lane: { ...entry.lane, lane: twin.lane }, row: twin })
     const found = await run(compare())
     expect(found).toMatchObject({ differ: 1 })
-    expect(differencesOf(found)).toMatchObject([{ startMs: entry.row.windowStartMs, key: entry.row.key }])
+    expect(differencesOf(found)).toMatchObject([{ startMs: entry.row.windowStartMs, key: entry.row.key, noEvent: { code: "ROWS_DIFFER", detail: expect.stringContaining("generation 2: its rows count") as string } }])
   })
 
   it("names two rows whose values were swapped", async () => {
@@ -122,7 +131,7 @@ describe("a rebuild of the same definition", () => {
     const found = await run(compare())
     expect(found).toMatchObject({ differ: 2, measures: expect.arrayContaining([{ measure: "amount", windows: 2 }]) as object })
     // The definition is the same: no other logic can be the cause.
-    expect(differencesOf(found)).toMatchObject([{ cause: "INPUT" }, { cause: "INPUT" }])
+    expect(differencesOf(found)).toMatchObject(Array(2).fill({ cause: "INPUT", noEvent: { code: "ROWS_DIFFER", detail: expect.stringMatching(/^input\/rows differ: generation 2: measure (amount|buyers|count) is not what its events give$/) as string } }))
   })
 
   it("names a row that cannot be read, beside all others", async () => {
@@ -149,7 +158,7 @@ describe("a rebuild of the same definition", () => {
 
 describe("a rebuild of another definition", () => {
   it("lists exactly the windows in which the mended filter counts other events, cause INPUT", async () => {
-    const { run, modelDisk } = makeMemory()
+    const { run, modelDisk, logDisk } = makeMemory()
     await run(rebuilt(orders({ version: 2, filter: "!event.data.test" })))
     const found = await run(compare(10_000))
     const counted = (generation: number) => new Map([...modelDisk.state.rows.values()].filter(({ lane }) => lane.generation === generation).map(({ row }) => row)
@@ -161,6 +170,18 @@ describe("a rebuild of another definition", () => {
     expect(expected.length).toBeGreaterThan(10)
     expect(differences.every(({ cause }) => cause === "INPUT")).toBe(true)
     expect(found).toMatchObject({ sameDefinition: false, faults: [], differ: expected.length - found.onlyOld })
+    for (const difference of differences) {
+      // The first test order of the window, in the order of receipt, is counted by the old definition only.
+      const first = testOrders().find(({ tenantId, key, timeMs }) => tenantId === difference.tenantId && key === difference.key[0] && windowStart(timeMs, RESOLUTIONS[difference.resolution].sizeMs) === difference.startMs)
+      expect(difference, JSON.stringify(difference)).toMatchObject({ noEvent: null, firstDivergingEvent: { id: first?.id, type: "order" } })
+      const event = difference.firstDivergingEvent
+      expect(Number(event?.old["events"])).toBe(Number(event?.new["events"]) + 1)
+      expect(event?.old).toHaveProperty("amount")
+      expect(new TextDecoder().decode(logDisk.partitions[event?.partition ?? -1]?.records[Number(event?.offset)])).toContain(String(first?.id))
+    }
+    const bounded = await run(parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants: [], differencesMax: 10_000, searchMax: { windows: 8, records: 1_000_000n } }))
+    expect(bounded.lists.map((list) => list.differences.filter(({ noEvent }) => noEvent?.code !== "NOT_SEARCHED").length)).toEqual([4, 4])
+    expect(differencesOf(bounded).every(({ firstDivergingEvent, noEvent }) => (firstDivergingEvent === null) !== (noEvent === null))).toBe(true)
     const cut = await run(compare(7))
     expect({ ...cut, lists: [] }).toEqual({ ...found, lists: [] })
     expect(differencesOf(cut)).toHaveLength(7)
@@ -177,8 +198,46 @@ describe("a rebuild of another definition", () => {
     const found = await run(compare(10_000))
     expect(found).toMatchObject({ addedMeasures: ["orders"], removedMeasures: ["buyers"], onlyOld: 0, onlyNew: 0, faults: [] })
     expect(found.differ).toBeGreaterThan(0)
+    for (const { firstDivergingEvent: first, noEvent } of differencesOf(found)) {
+      // The sum is no longer the largest amount from the second on that is more than nothing.
+      expect(noEvent).toBeNull()
+      expect(Number(first?.old["amount"])).toBeGreaterThan(Number(first?.new["amount"]))
+      expect(Object.keys(first?.old ?? {})).toEqual(["amount"])
+    }
     expect(differencesOf(found).every(({ cause }) => cause === "LOGIC")).toBe(true)
     expect(found.measures).toEqual([{ measure: "amount", windows: found.differ }])
+  })
+})
+
+describe("a generation that is not what its definition says", () => {
+  /** Generation 2 is built with `built` and says afterwards that it was built with `said`. */
+  const pretending = async (built: Parameters<typeof orders>[0], said: Parameters<typeof orders>[0]) => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt(orders({ version: 2, ...built })))
+    const [name, record] = [...modelDisk.state.generations].find(([, { generation }]) => generation === 2) ?? []
+    if (name === undefined || record === undefined) throw new RangeError("no generation 2")
+    const definition = orders({ version: 3, ...said })
+    modelDisk.state.generations.set(name, { ...record, definition: canonicalJson(definition), definitionHash: definitionHash(definition) })
+    return run(compare(10_000))
+  }
+
+  it("has its windows named, as faults that no note accepts, and the events that it leaves out", async () => {
+    const found = await pretending({ filter: "!event.data.test" }, {})
+    expect(found.sameDefinition).toBe(false)
+    const reasons = differencesOf(found).map(({ noEvent }) => noEvent)
+    expect(reasons.filter((reason) => reason?.code !== "ROWS_DIFFER")).toEqual([])
+    const details = reasons.map((reason) => reason?.detail)
+    // A test order within the offsets of a window is found there; one before or after them is missing beside the old side.
+    expect(details).toContainEqual(expect.stringMatching(/^input\/rows differ: generation 2: its rows count \d+ events, the log holds \d+$/))
+    expect(details).toContainEqual(expect.stringMatching(/^input\/rows differ: generation 2 leaves out event o-\d+ \(partition \d, offset \d+\), which its definition counts here$/))
+    expect(found.faults[0]).toMatch(/^(minute|hour|day) 2023-\S+, key \["s\d"\] of (t|other): input\/rows differ: generation 2/)
+    expect(found.faults.length).toBeGreaterThan(1)
+  })
+
+  it("has a measure named that it holds otherwise", async () => {
+    const found = await pretending({ measures: { amount: { kind: "sum", of: "event.data.amount" }, count: { kind: "sum", of: "event.data.amount" } } }, { measures: { amount: { kind: "sum", of: "event.data.amount" }, count: { kind: "sum", of: "event.data.amount", where: "event.data.test" } } })
+    expect(differencesOf(found)[0]?.noEvent).toEqual({ code: "ROWS_DIFFER", detail: "input/rows differ: generation 2: measure count is not what its events give" })
+    expect(isEqual(found)).toBe(false)
   })
 })
 

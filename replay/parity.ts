@@ -5,16 +5,23 @@
  * Same definition: digests, counters and every row must be equal. Another definition: the differences are listed with
  * their cause, for a person to accept. Rules: docs/semantics.md §8.
  */
+import { compileDefinition } from "@tidemark/domain/definitions/compile"
+import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import type { DifferenceCounts, MeasureCount, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
 import { NO_ROW, RowDigest, rowHash } from "@tidemark/projections/runtime/rowDigest"
+import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { positionsOf } from "./buildGeneration.ts"
-import { RESOLUTIONS, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
+import { findDivergence } from "./firstDivergence.ts"
+import type { SearchBudget, Sides } from "./firstDivergence.ts"
+import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
 import type { Comparing, Side } from "./parityWindows.ts"
 import { digestHex } from "./verifyRows.ts"
+import type { FoldedSide, WindowPlace } from "./windowFold.ts"
 
 /** The two generations do not stand at one position, so nothing can be compared. Let the new one catch up. */
 export class NotAtBarrierError extends Schema.TaggedError<NotAtBarrierError>()("NotAtBarrierError", {
@@ -87,7 +94,7 @@ const coverageFaults = (old: Side, now: Side): readonly string[] => {
 const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: Side, tenants: readonly string[]) {
   const sums = new Map(checkpoints.map(({ lane, digest }) => [lane.lane, RowDigest.decode(new Uint8Array(digest.length))]))
   for (const tenantId of tenants) {
-    for (const resolution of RESOLUTIONS) {
+    for (const { code: resolution } of RESOLUTIONS) {
       yield* snapshot.scan({ projection: record.projection, generation: record.generation, tenantId, resolution, fromMs: -8_640_000_000_000_000, toMs: 8_640_000_000_000_001 }, (rows) => {
         for (const row of rows) sums.get(row.lane)?.replace(row.keyId, NO_ROW, rowHash(row))
       })
@@ -108,6 +115,8 @@ export interface ParityInput {
   readonly tenants: readonly string[]
   /** Differences listed, over all tenants; all are counted. */
   readonly differencesMax: number
+  /** `SEARCH_MAX` when absent. */
+  readonly searchMax?: Readonly<SearchBudget>
 }
 
 /** Both sides in one snapshot, and where they stand. Fails with `NotAtBarrierError` when that is not one position. */
@@ -126,6 +135,40 @@ const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { proj
   return { comparing, position }
 })
 
+/** Work that the search for first diverging events may take: windows looked at, records read again of each side together. */
+const SEARCH_MAX: Readonly<SearchBudget> = { windows: 1_000, records: 4_000_000n }
+/** Windows that are named as faults; more of them say nothing new. */
+const FAULTS_MAX = 20
+
+type Tallies = readonly { readonly tenantId: string; readonly tally: TenantTally }[]
+
+/** The two sides as they are folded again. */
+const sidesOf = Effect.fn("sidesOf")(function* ({ snapshot, sameDefinition, common, old, new: now }: Comparing) {
+  const seed = hashSeedOf((yield* EventLog).identity.logId)
+  const side = ({ record: { projection, generation }, definition }: Side) =>
+    Effect.try({ try: (): FoldedSide => ({ projection, generation, compiled: compileDefinition(definition, seed), seed }), catch: () => new ComparisonGoneError({ projection, generation }) })
+  return { snapshot, sameDefinition, common, old: yield* side(old), new: yield* side(now) } satisfies Sides
+})
+
+/** Looks for the event at which the sides part, of the first windows of each tenant. */
+const searchTenants = Effect.fn("searchTenants")(function* (sides: Sides, tallies: Tallies, searchMax: Readonly<SearchBudget>) {
+  let { windows, records } = searchMax
+  for (const [at, { tally: { differences } }] of tallies.entries()) {
+    const share = BigInt(tallies.length - at)
+    const budget = { windows: Math.ceil(windows / (tallies.length - at)), records: (records + share - 1n) / share }
+    const given = { ...budget }
+    for (const [index, difference] of differences.entries()) differences[index] = { ...difference, ...(yield* findDivergence(sides, difference, budget)) }
+    windows -= given.windows - budget.windows
+    records -= given.records - budget.records
+  }
+})
+
+const placeText = ({ tenantId, resolution, startMs, key }: WindowPlace): string => `${RESOLUTIONS[resolution].name} ${new Date(startMs).toISOString()}, key ${JSON.stringify(key)} of ${tenantId}`
+
+/** Windows of another definition that are not what their events give: no note accepts these. */
+const rowFaults = (tallies: Tallies): readonly string[] =>
+  tallies.flatMap(({ tally }) => tally.differences).filter(({ noEvent }) => noEvent?.code === "ROWS_DIFFER").slice(0, FAULTS_MAX).map((difference) => `${placeText(difference)}: ${difference.noEvent?.detail ?? ""}`)
+
 /** Tenant by tenant. Each may list its share of what is left, so one with many differences leaves room for the others. */
 const compareTenants = Effect.fn("compareTenants")(function* (comparing: Comparing, tenants: readonly string[], differencesMax: number) {
   const tallies: { readonly tenantId: string; readonly tally: TenantTally }[] = []
@@ -139,7 +182,7 @@ const compareTenants = Effect.fn("compareTenants")(function* (comparing: Compari
   return tallies
 })
 
-const total = (tallies: readonly { readonly tally: TenantTally }[], of: (tally: TenantTally) => number): number => tallies.reduce((sum, { tally }) => sum + of(tally), 0)
+const total = (tallies: Tallies, of: (tally: TenantTally) => number): number => tallies.reduce((sum, { tally }) => sum + of(tally), 0)
 
 /** Compares two generations in one snapshot. */
 export const parity = Effect.fn("parity")(function* (input: ParityInput) {
@@ -151,7 +194,8 @@ export const parity = Effect.fn("parity")(function* (input: ParityInput) {
     const [before, after] = [Object.keys(old.definition.measures), Object.keys(now.definition.measures)]
     const tenants = tenantsOf(input.tenants, [old, now])
     const tallies = yield* compareTenants(comparing, tenants, input.differencesMax)
-    const faults = [...coverageFaults(old, now), ...(sameDefinition ? laneFaults(old, now) : []), ...(yield* digestFaults(snapshot, now, tenants))]
+    yield* searchTenants(yield* sidesOf(comparing), tallies, input.searchMax ?? SEARCH_MAX)
+    const faults = [...coverageFaults(old, now), ...(sameDefinition ? laneFaults(old, now) : rowFaults(tallies)), ...(yield* digestFaults(snapshot, now, tenants))]
     const found: Parity = {
       projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults,
       compared: total(tallies, ({ compared }) => compared), equal: total(tallies, ({ equal }) => equal), differ: total(tallies, ({ differ }) => differ),

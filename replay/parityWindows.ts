@@ -1,21 +1,19 @@
 /** The windows of two generations side by side, in one snapshot: which differ, in what, and how many. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { createAccumulator, decodeAccumulator, measureParts, mergeAccumulators, readMeasure } from "@tidemark/domain/measures/measure"
-import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
-import { MeasureBytesError } from "@tidemark/domain/measures/encoding"
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord, LaneCheckpoint, ReadSnapshot, ResolutionCode, RowKey, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { DifferenceCounts, MeasureCount, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
+import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { digestHex } from "./verifyRows.ts"
+import { comparedText, countsOf, fingerprint, measureOf, rowFigures } from "./windowFigures.ts"
 
 /** A generation is gone. */
 export class ComparisonGoneError extends Schema.TaggedError<ComparisonGoneError>()("ComparisonGoneError", { projection: Schema.String, generation: Schema.Int }) {}
 
 const PAGE = 500
-export const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
 
 /** One generation of a comparison. */
 export interface Side {
@@ -76,39 +74,6 @@ export const openSide = Effect.fn("openSide")(function* (snapshot: ReadSnapshot,
   return side
 })
 
-/** One measure over all partials: its canonical bytes, and its figures as text. */
-const measureOf = ({ measures: specs }: ProjectionDefinition, name: string, rows: readonly StoredRow[]) => {
-  const index = Object.keys(specs).indexOf(name)
-  const spec = specs[name]
-  if (spec === undefined) return undefined
-  const stored = rows.flatMap(({ measures }) => measures[index] ?? [])
-  const merged = createAccumulator(spec)
-  try {
-    for (const bytes of stored) mergeAccumulators(merged, decodeAccumulator(spec, bytes))
-  } catch (error) {
-    // A row that was damaged differs from one that was not; it must not keep the rest from being compared.
-    if (!(error instanceof MeasureBytesError)) throw error
-    return { bytes: stored.map(digestHex).join(), figures: [[name, "unreadable"] as const] }
-  }
-  return { bytes: digestHex(merged.encode()), figures: figuresOf(name, spec, merged) }
-}
-
-/** The measure's parts as text, "" for one without a value. */
-export const figuresOf = (name: string, spec: MeasureSpec, state: Accumulator): readonly (readonly [part: string, text: string])[] =>
-  measureParts(name, spec).map((part) => {
-    const { text, value } = readMeasure(part, name, spec, state)
-    return [part, text ?? (value === null ? "" : String(value))] as const
-  })
-
-const sum = (rows: readonly StoredRow[], of: (row: StoredRow) => bigint): bigint => rows.reduce((total, row) => total + of(row), 0n)
-const fingerprint = (rows: readonly StoredRow[]): bigint => BigInt.asUintN(64, sum(rows, (row) => row.fingerprint))
-
-const rowFigures = ({ definition }: Side, rows: readonly StoredRow[]): Readonly<Record<string, string>> | null =>
-  rows.length === 0 ? null : Object.fromEntries([
-    ["events", String(sum(rows, ({ events }) => events))], ["lateEvents", String(sum(rows, ({ lateEvents }) => lateEvents))], ["backfillEvents", String(sum(rows, ({ backfillEvents }) => backfillEvents))],
-    ...Object.keys(definition.measures).flatMap((name) => measureOf(definition, name, rows)?.figures ?? [])
-  ])
-
 /** Everything of a partial but its revision, which depends on flush boundaries. */
 const rowText = ({ lane, key, events, lateEvents, backfillEvents, fingerprint: print, offsets, measures }: StoredRow): string =>
   JSON.stringify([lane, key, [events, lateEvents, backfillEvents, print].map(String), offsets.map(({ partition, min, max }) => [partition, String(min), String(max)]), measures.map(digestHex)])
@@ -116,17 +81,22 @@ const rowText = ({ lane, key, events, lateEvents, backfillEvents, fingerprint: p
 /** What differs of a window that is in both: names of measures, "events" for what counts them, "rows" for what no figure shows. */
 const differing = ({ old, new: now, common, sameDefinition }: Comparing, before: readonly StoredRow[], after: readonly StoredRow[]): readonly string[] => {
   if (sameDefinition && before.length === after.length && before.every((row, at) => after[at] !== undefined && rowText(row) === rowText(after[at]))) return []
-  const counts = (rows: readonly StoredRow[]): string => [fingerprint(rows), ...([({ events }) => events, ({ lateEvents }) => lateEvents, ({ backfillEvents }) => backfillEvents] as ((row: StoredRow) => bigint)[]).map((of) => sum(rows, of))].join()
-  const names = common.filter((name) => measureOf(old.definition, name, before)?.bytes !== measureOf(now.definition, name, after)?.bytes)
-  const found = counts(before) === counts(after) ? names : ["events", ...names]
+  const names = common.filter((name) => {
+    const [own, other] = [old.definition.measures[name], now.definition.measures[name]]
+    const [a, b] = [measureOf(old.definition, name, before), measureOf(now.definition, name, after)]
+    return a === undefined || b === undefined || comparedText(own, other, a) !== comparedText(other, own, b)
+  })
+  const found = countsOf(before) === countsOf(after) ? names : ["events", ...names]
   return found.length === 0 && sameDefinition ? ["rows"] : found
 }
+
+const NOT_SEARCHED = { code: "NOT_SEARCHED", detail: "the search looks at the first windows of the list only" } as const
 
 const note = (comparing: Comparing, tally: TenantTally, { tenantId, resolution, windowStartMs: startMs }: RowKey, old: readonly StoredRow[], now: readonly StoredRow[]): void => {
   if (tally.differences.length >= tally.listedMax) return
   const key = (old[0] ?? now[0])?.key ?? []
   const isLogic = !comparing.sameDefinition && old.length > 0 && now.length > 0 && fingerprint(old) === fingerprint(now)
-  tally.differences.push({ tenantId, resolution, startMs, key, old: rowFigures(comparing.old, old), new: rowFigures(comparing.new, now), cause: isLogic ? "LOGIC" : "INPUT" })
+  tally.differences.push({ tenantId, resolution, startMs, key, old: rowFigures(comparing.old.definition, old), new: rowFigures(comparing.new.definition, now), cause: isLogic ? "LOGIC" : "INPUT", firstDivergingEvent: null, noEvent: NOT_SEARCHED })
 }
 
 const compareWindow = (comparing: Comparing, tally: TenantTally, window: RowKey, old: readonly StoredRow[], now: readonly StoredRow[]): void => {
@@ -147,7 +117,7 @@ const compareWindow = (comparing: Comparing, tally: TenantTally, window: RowKey,
 
 /** All windows of the old generation against the new one's, then those that only the new one has; the shorter windows first. */
 export const compareTenant = Effect.fn("compareTenant")(function* (comparing: Comparing, tenantId: string, tally: TenantTally) {
-  for (const resolution of RESOLUTIONS) yield* compareWindows(comparing, tenantId, resolution, tally)
+  for (const { code } of RESOLUTIONS) yield* compareWindows(comparing, tenantId, code, tally)
 })
 
 const compareWindows = Effect.fn("compareWindows")(function* (comparing: Comparing, tenantId: string, resolution: ResolutionCode, tally: TenantTally) {

@@ -22,12 +22,12 @@ export const T0 = 1_700_000_040_000
 export type Ports = EventLog | ReadModelStore | PartitionIndex
 
 export const makeMemory = () => {
-  const modelDisk = createMemoryModelDisk()
+  const [modelDisk, logDisk] = [createMemoryModelDisk(), createMemoryLogDisk()]
   const layer = Layer.mergeAll(
-    memoryEventLog(createMemoryLogDisk(), { logId: "log-1", partitions: PARTITIONS, lanes: LANES, createdAtMs: T0 }), memoryReadModelStore(modelDisk),
+    memoryEventLog(logDisk, { logId: "log-1", partitions: PARTITIONS, lanes: LANES, createdAtMs: T0 }), memoryReadModelStore(modelDisk),
     memoryPartitionIndex(createMemoryIndexDisk())
   )
-  return { modelDisk, run: <A>(program: Effect.Effect<A, unknown, Ports>): Promise<A> => Effect.runPromise(program.pipe(Effect.timeout(30_000), Effect.provide(layer))) }
+  return { modelDisk, logDisk, run: <A>(program: Effect.Effect<A, unknown, Ports>): Promise<A> => Effect.runPromise(program.pipe(Effect.timeout(30_000), Effect.provide(layer))) }
 }
 
 /** Orders, of which every seventh is a test. */

@@ -106,7 +106,7 @@ describe("rebuilds over GraphQL", () => {
 
   it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
-    const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { type } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld listed measures { measure windows } } } } }`))
+    const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld listed measures { measure windows } } } } }`))
       .data?.["rebuild"]?.["differences"] as { readonly edges: readonly { readonly node: { readonly key: readonly object[]; readonly cause: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string }; readonly counts: { readonly differ: string; readonly onlyOld: string; readonly listed: string; readonly measures: readonly object[] } | null }
     expect(await differences("reader", "first: 5")).toEqual({ edges: [], pageInfo: { hasNextPage: false, endCursor: null }, counts: null })
     await verify(id)
@@ -118,7 +118,7 @@ describe("rebuilds over GraphQL", () => {
     expect(Number(all.counts?.onlyOld) + Number(others.counts?.onlyOld)).toBe(Number(counted?.onlyOld))
     expect(all.counts).toMatchObject({ listed: String(all.edges.length), measures: expect.arrayContaining([{ measure: "events", windows: all.counts?.differ }]) as object })
     expect(Number(all.counts?.differ) + Number(all.counts?.onlyOld)).toBeGreaterThan(all.edges.length)
-    expect(all.edges[0]?.node).toMatchObject({ key: [{ name: "shop" }], resolution: "MINUTE", cause: "INPUT", firstDivergingEvent: null })
+    expect(all.edges[0]?.node).toMatchObject({ key: [{ name: "shop" }], resolution: "MINUTE", cause: "INPUT", firstDivergingEvent: { id: expect.stringMatching(/^o-\d+$/) as string, type: "order", offset: expect.stringMatching(/^\d+$/) as string, old: expect.stringMatching(/^events \d+, amount /) as string }, noEvent: null })
     const first = await differences("reader", "first: 3")
     expect(first).toMatchObject({ edges: all.edges.slice(0, 3), pageInfo: { hasNextPage: true } })
     expect(await differences("reader", `first: 500, after: "${first.pageInfo.endCursor}"`)).toMatchObject({ edges: all.edges.slice(3), pageInfo: { hasNextPage: false } })

@@ -11,7 +11,7 @@ import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subs
 import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RebuildDesk, Step } from "../rebuildDesk.ts"
-import { DifferenceCause, DifferenceConnection, Rebuild, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
+import { DifferenceCause, DifferenceConnection, NoEventCode, Rebuild, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
 import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
 import { Resolution } from "../schema/scalars.ts"
 import { offsetsOf } from "./shapes.ts"
@@ -46,18 +46,21 @@ const shapeOf = (stored: Stored): Rebuild => {
   }
 }
 
+const listed = (figures: Readonly<Record<string, string>>): string => Object.entries(figures).map(([name, text]) => `${name} ${text}`).join(", ")
+
 /** The figures that are not the same on the other side. */
 const figuresText = (own: WindowDifference["old"], other: WindowDifference["old"]): string | null =>
-  own === null ? null : Object.entries(own).filter(([name, text]) => other?.[name] !== text).map(([name, text]) => `${name} ${text}`).join(", ")
+  own === null ? null : listed(Object.fromEntries(Object.entries(own).filter(([name, text]) => other?.[name] !== text)))
 
-const differenceShape = ({ oldDimensions, newDimensions }: DifferenceCounts, { key, startMs, resolution, old, new: now, cause }: WindowDifference): Difference => ({
+const differenceShape = ({ oldDimensions, newDimensions }: DifferenceCounts, { key, startMs, resolution, old, new: now, cause, firstDivergingEvent: first, noEvent }: WindowDifference): Difference => ({
   key: key.map((value, at) => ({ name: (old === null ? newDimensions : oldDimensions)[at] ?? "", value })),
   start: startMs,
   resolution: RESOLUTIONS[resolution],
   old: figuresText(old, now),
   new: figuresText(now, old),
   cause: DifferenceCause[cause],
-  firstDivergingEvent: null
+  firstDivergingEvent: first === null ? null : { ...first, old: listed(first.old), new: listed(first.new) },
+  noEvent: noEvent === null ? null : { code: NoEventCode[noEvent.code], detail: noEvent.detail }
 })
 
 const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {

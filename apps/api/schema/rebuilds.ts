@@ -24,6 +24,17 @@ export enum DifferenceCause {
   INPUT = "INPUT"
 }
 
+export enum NoEventCode {
+  ROWS_DIFFER = "ROWS_DIFFER",
+  TOO_LARGE = "TOO_LARGE",
+  NOT_SEARCHED = "NOT_SEARCHED",
+  UNREADABLE = "UNREADABLE"
+}
+
+registerEnumType(NoEventCode, {
+  name: "NoEventCode",
+  description: "ROWS_DIFFER: stored rows are not what their events give, or the definition is the same. TOO_LARGE, NOT_SEARCHED: beyond the bounds of the search. UNREADABLE: the log or a definition cannot be read."
+})
 registerEnumType(RebuildStatus, { name: "RebuildStatus", description: "Where a rebuild stands; READY waits for somebody to cut over." })
 registerEnumType(DifferenceCause, { name: "DifferenceCause", description: "LOGIC: the same events, another value. INPUT: other events, or rows that the definition does not explain." })
 
@@ -83,14 +94,28 @@ export class ParityReport {
   position!: PartitionOffset[]
 }
 
-@ObjectType()
+@ObjectType({ description: "The first event, in the order of the log, after which the two definitions have not the same of the window." })
 export class DivergingEvent {
+  @Field(() => ID)
+  id!: string
   @Field(() => Int)
   partition!: number
   @Field(() => String)
   offset!: string
   @Field(() => String)
   type!: string
+  @Field(() => String, { description: "The figures that differ, after it." })
+  old!: string
+  @Field(() => String)
+  new!: string
+}
+
+@ObjectType({ description: "Why no event tells the two apart." })
+export class NoDivergingEvent {
+  @Field(() => NoEventCode)
+  code!: NoEventCode
+  @Field(() => String)
+  detail!: string
 }
 
 @ObjectType({ description: "A window that is not the same in both generations." })
@@ -107,8 +132,10 @@ export class Difference {
   new!: string | null
   @Field(() => DifferenceCause)
   cause!: DifferenceCause
-  @Field(() => DivergingEvent, { nullable: true, description: "Null where it was not looked for." })
+  @Field(() => DivergingEvent, { nullable: true, description: "Null with a reason only: `noEvent`." })
   firstDivergingEvent!: DivergingEvent | null
+  @Field(() => NoDivergingEvent, { nullable: true, description: "Null where an event is named." })
+  noEvent!: NoDivergingEvent | null
 }
 
 @ObjectType({ description: "What differs of the tenant's windows, counted whole, listed or not." })

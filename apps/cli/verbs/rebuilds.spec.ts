@@ -16,7 +16,7 @@ let refusal: string | undefined
 /** What is listed, page by page: a cursor is the number of the next one. */
 const differencesAfter = (after: string | null, first: number) => {
   const start = Number(after ?? "0")
-  const edges = Array.from({ length: Math.min(first, LISTED - start) }, (_, at) => ({ node: { key: [{ name: "currency", value: start + at === 0 ? "EUR" : `C${start + at}` }], start: "2026-11-22T11:58:00.000Z", resolution: "MINUTE", old: "amount 1240.00", new: "amount 1198.00", cause: "LOGIC" } }))
+  const edges = Array.from({ length: Math.min(first, LISTED - start) }, (_, at) => ({ node: { key: [{ name: "currency", value: start + at === 0 ? "EUR" : `C${start + at}` }], start: "2026-11-22T11:58:00.000Z", resolution: "MINUTE", old: "amount 1240.00", new: "amount 1198.00", cause: "LOGIC", ...(start + at === 1 ? { firstDivergingEvent: null, noEvent: { code: "ROWS_DIFFER", detail: "input/rows differ: generation 8: measure amount is not what its events give" } } : { firstDivergingEvent: { id: "e-7", type: "order", partition: 3, offset: "41", old: "amount 12.00", new: "amount 0.00" }, noEvent: null }) } }))
   const end = start + edges.length
   const counts = { compared: "1440", equal: "800", differ: "640", onlyOld: "0", onlyNew: "2", listed: String(LISTED), measures: [{ measure: "amount", windows: "640" }] }
   return { edges, pageInfo: { hasNextPage: end < LISTED, endCursor: String(end) }, counts }
@@ -66,7 +66,8 @@ describe("tidemark rebuild", () => {
     expect(await run("start", "revenue", "--reason", "add refunds", "--wait", "--yes")).toMatchObject({
       exitCode: 3, out: "parity    compared 1 440 · equal 1 432 · differ 6 · only gen 8: 2", notes: expect.stringContaining("next: tidemark rebuild diff revenue") as string
     })
-    expect(await run("diff", "revenue")).toMatchObject({ exitCode: 3, out: expect.stringMatching(/^KEY .* GEN 7 .* GEN 8 .*\nEUR .* amount 1240.00 .* amount 1198.00 .* same$/m) as string })
+    expect(await run("diff", "revenue")).toMatchObject({ exitCode: 3, out: expect.stringMatching(/^KEY .* GEN 7 .* GEN 8 .*\nEUR .* amount 1240.00 .* amount 1198.00 .* same +3\/41 e-7$/m) as string })
+    expect((await run("diff", "revenue")).out).toMatch(/ rows differ$[^]*^input\/rows differ: generation 8: measure amount is not what its events give$/m)
     refusal = "PARITY_DIFFERS"
     expect((await run("cutover", "revenue", "--yes")).exitCode).toBe(3)
     expect(mutations).toEqual(["startRebuild", "cutOver"])

@@ -177,6 +177,8 @@ interface Difference {
   readonly old: string | null
   readonly new: string | null
   readonly cause: "LOGIC" | "INPUT"
+  readonly firstDivergingEvent: { readonly id: string; readonly partition: number; readonly offset: string; readonly old: string; readonly new: string } | null
+  readonly noEvent: { readonly code: string; readonly detail: string } | null
 }
 
 interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted"> {
@@ -191,7 +193,7 @@ interface DifferencePage {
 }
 
 const DIFFERENCES = `query ($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
-  edges { node { key { name value } start resolution old new cause } } pageInfo { hasNextPage endCursor }
+  edges { node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor }
   counts { compared equal differ onlyOld onlyNew measures { measure windows } listed } } } }`
 
 /** The list from `after` on, at most `first` windows of it, asked for page by page. */
@@ -217,6 +219,14 @@ const countsLines = ({ fromGeneration, generation }: Rebuild, { differ, onlyOld,
   ].join("\n")
 }
 
+/** The event at which the two part, or why none is named. */
+const partingText = ({ firstDivergingEvent: event, noEvent }: Difference): string =>
+  event === null ? (noEvent?.code.toLowerCase().replace("_", " ") ?? "–") : `${event.partition}/${event.offset} ${event.id}`
+
+/** Rows that no event explains, each once. */
+const rowLines = (differences: readonly Difference[]): readonly string[] =>
+  [...new Set(differences.flatMap(({ noEvent }) => (noEvent?.code === "ROWS_DIFFER" ? [noEvent.detail] : [])))]
+
 /** The windows that differ, 200 at a time unless told; exit 3 when there are any. */
 export const rebuildDiff = async (call: RebuildCall, { first = DIFFERENCES_SHOWN, after }: RebuildFlags): Promise<void> => {
   const { output, json, projection } = call
@@ -224,8 +234,9 @@ export const rebuildDiff = async (call: RebuildCall, { first = DIFFERENCES_SHOWN
   const found = await differencesOf(call, rebuild.id, first, after)
   if (json) output.data(JSON.stringify(found))
   else {
-    const rows = found.differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs"])
-    if (rows.length > 0) output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT"], rows))
+    const rows = found.differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs", partingText(one)])
+    if (rows.length > 0) output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT", "FIRST EVENT"], rows))
+    for (const line of rowLines(found.differences)) output.data(plain(line))
     if (found.counts !== null) output.data(plainLines(countsLines(rebuild, found.counts)))
     output.data(plainLines(parityLine(rebuild)))
     if (found.next !== null) output.note(`more: tidemark rebuild diff ${projection} --after ${found.next}`)

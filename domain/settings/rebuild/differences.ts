@@ -14,6 +14,25 @@ const MeasureCount = Schema.Struct({ measure: Schema.String, windows: Schema.Fin
 
 const Figures = Schema.NullOr(Schema.Record(Schema.String, Schema.String))
 
+/** The first event, in the order of the log, after which the two definitions have not the same of the window. */
+const DivergingEvent = Schema.Struct({
+  id: Schema.String,
+  type: Schema.String,
+  partition: Schema.Finite,
+  /** Decimal text. */
+  offset: Schema.String,
+  /** The figures that differ, after it. */
+  old: Schema.Record(Schema.String, Schema.String),
+  new: Schema.Record(Schema.String, Schema.String)
+})
+
+/**
+ * Why no event is named. ROWS_DIFFER: stored rows are not what the events give, or the definition is the same.
+ * TOO_LARGE, NOT_SEARCHED: beyond the bounds of the search.
+ * UNREADABLE: the log or a definition cannot be read.
+ */
+const NoEvent = Schema.Struct({ code: Schema.Literals(["ROWS_DIFFER", "TOO_LARGE", "NOT_SEARCHED", "UNREADABLE"]), detail: Schema.String })
+
 /** One window of one key that is not the same in both; null: not there. */
 const WindowDifference = Schema.Struct({
   tenantId: Schema.String,
@@ -25,7 +44,10 @@ const WindowDifference = Schema.Struct({
   old: Figures,
   new: Figures,
   /** LOGIC: the same events, another value. INPUT: other events, or rows that the definition does not explain. */
-  cause: Schema.Literals(["LOGIC", "INPUT"])
+  cause: Schema.Literals(["LOGIC", "INPUT"]),
+  /** One of the two is null. */
+  firstDivergingEvent: Schema.NullOr(DivergingEvent),
+  noEvent: Schema.NullOr(NoEvent)
 })
 
 const EVENTS = {
@@ -50,6 +72,8 @@ type Events = typeof EVENTS
 type Type = keyof Events
 
 export type MeasureCount = typeof MeasureCount.Type
+export type DivergingEvent = typeof DivergingEvent.Type
+export type NoEvent = typeof NoEvent.Type
 export type WindowDifference = typeof WindowDifference.Type
 export type DifferenceCounts = Events["rebuild.differences.counted"]["Type"]
 export type DifferenceEvent = { readonly [Name in Type]: { readonly type: Name; readonly data: Events[Name]["Type"] } }[Type]

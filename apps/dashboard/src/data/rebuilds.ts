@@ -54,7 +54,7 @@ export interface DifferencePage {
 }
 
 const DIFFERENCES = `query Differences($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
-  edges { node { key { name value } start resolution old new cause firstDivergingEvent { partition offset type } } } pageInfo { hasNextPage endCursor } } } }`
+  edges { node { key { name value } start resolution old new cause firstDivergingEvent { id partition offset type old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } } } }`
 
 /** The windows that differ, the first 200. */
 export const differencesOptions = (api: Api, id: string) =>

@@ -38,7 +38,9 @@ export interface Difference {
   readonly old: string | null
   readonly new: string | null
   readonly cause: "LOGIC" | "INPUT"
-  readonly firstDivergingEvent: { readonly partition: number; readonly offset: string; readonly type: string } | null
+  readonly firstDivergingEvent: { readonly id: string; readonly partition: number; readonly offset: string; readonly type: string; readonly old: string; readonly new: string } | null
+  /** Why no event is named. */
+  readonly noEvent: { readonly code: string; readonly detail: string } | null
 }
 
 /** The way of a rebuild that nothing disturbs. */

@@ -9,7 +9,7 @@ import type { Difference, Rebuild } from "../model/rebuild.ts"
 const value = (text: string | null): string => (text === null ? "–" : /^-?\d+(\.\d+)?$/.test(text) ? formatDecimal(text) : text)
 
 const Row = ({ difference }: { readonly difference: Difference }) => {
-  const { key, start, resolution, old, new: built, cause, firstDivergingEvent } = difference
+  const { key, start, resolution, old, new: built, cause, firstDivergingEvent, noEvent } = difference
   return (
     <tr>
       <th scope="row" className="wrap"><bdi>{key.map((dimension) => dimension.value).join(" · ")}</bdi></th>
@@ -17,7 +17,9 @@ const Row = ({ difference }: { readonly difference: Difference }) => {
       <td className="num">{value(old)}</td>
       <td className="num">{value(built)}</td>
       <td>{cause === "LOGIC" ? "same events, other value" : "other events"}</td>
-      <td>{firstDivergingEvent === null ? "–" : <><code>{firstDivergingEvent.partition}/{firstDivergingEvent.offset}</code> {firstDivergingEvent.type}</>}</td>
+      <td className="wrap">{firstDivergingEvent === null ? <small>{noEvent?.detail ?? "–"}</small> : (
+        <><code>{firstDivergingEvent.partition}/{firstDivergingEvent.offset}</code> <bdi>{firstDivergingEvent.id}</bdi><br /><small className="muted">{firstDivergingEvent.old} → {firstDivergingEvent.new}</small></>
+      )}</td>
     </tr>
   )
 }
