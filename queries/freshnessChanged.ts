@@ -1,6 +1,6 @@
 /** Freshness that follows the projections' checkpoints. */
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
-import { checkpointTopic } from "@tidemark/domain/ports/hintTopic"
+import { checkpointTopic, pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,7 @@ const isSame = (a: readonly PartitionFreshness[] | undefined, b: readonly Partit
 const followFreshness = Effect.fn("followFreshness")(function* (tenantId: string) {
   const store = yield* ReadModelStore
   const pointers = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointers))
-  const news = yield* listen(pointers.map(({ projection }) => checkpointTopic(projection)), MESSAGE_EVERY_MS, () => undefined)
+  const news = yield* listen(pointers.flatMap(({ projection }) => [checkpointTopic(projection), pointerTopic(projection)]), MESSAGE_EVERY_MS, () => undefined)
   let last: readonly PartitionFreshness[] | undefined
   const next = Effect.gen(function* () {
     for (;;) {
@@ -37,6 +37,6 @@ const followFreshness = Effect.fn("followFreshness")(function* (tenantId: string
   return Stream.fromEffectRepeat(next)
 })
 
-/** First how it stands, then whenever a checkpoint of a projection moved: at most 2 messages a second. */
+/** First how it stands, then whenever a checkpoint of a projection moved or another generation is served: at most 2 messages a second. */
 export const freshnessChanged = (_input: Readonly<Record<string, never>>, tenantId: string): Stream.Stream<readonly PartitionFreshness[], QueryError, ReadModelStore | EventLog | PubSub> =>
   Stream.unwrap(followFreshness(tenantId) satisfies Effect.Effect<unknown, QueryError, ReadModelStore | EventLog | PubSub | Scope.Scope>)

@@ -2,12 +2,12 @@
  * A series that follows the data. A subscriber listens first and queries then, so nothing falls between; what comes over
  * the bus carries no value: the read model is asked. Nothing is asked while nothing is told.
  *
- * Two things are told: windows that changed, and checkpoints that moved, by which a window turns final although no row
- * changed. Only those windows are read again. What is sent is the difference from what was sent before, so the order
+ * Three things are told: windows that changed; checkpoints that moved, by which a window turns final although no row
+ * changed; and a pointer that names another generation. Only those windows are read again. What is sent is the difference from what was sent before, so the order
  * (pointerVersion, revision, watermark) never goes back. The whole range is read at the start, when another generation
  * is served, and when the bus says that hints were lost.
  */
-import { checkpointTopic, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { checkpointTopic, modelTopic, pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -120,7 +120,7 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
   const resolution = resolutionOf(input.resolution)
   const follower = new Follower(resolution, yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs))
-  const topics = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection)]
+  const topics = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection), pointerTopic(input.projection)]
   const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => follower.hear(told))
   yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false

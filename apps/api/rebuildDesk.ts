@@ -13,6 +13,7 @@ import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
+import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildRunningError, decidePlan } from "@tidemark/domain/settings/rebuild/decide"
 import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
@@ -26,7 +27,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-type DeskPorts = ReadModelStore | EventLog | EventStore
+type DeskPorts = ReadModelStore | EventLog | EventStore | PubSub
 
 export interface RebuildDeskOptions {
   readonly services: Context.Context<DeskPorts>

@@ -136,6 +136,25 @@ describe("rebuilds over GraphQL", () => {
     expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })
   }))
 
+  it("give those who follow a series the other generation's whole answer at once, there and back, though no event comes", () => withApi(async ({ post, url, verify }) => {
+    const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
+    await verify(id)
+    const client = createClient({ url: `ws://${url}`, webSocketImpl: WebSocket, connectionParams: { authorization: "Bearer reader" }, retryAttempts: 0 })
+    const question = 'projection: "orders", measures: ["count"], from: "2023-11-14T00:00:00Z", to: "2023-11-16T00:00:00Z", resolution: DAY'
+    const followed = client.iterate<{ seriesChanged: object }>({ query: `subscription { seriesChanged(${question}) { kind generation pointerVersion groups { points { start events } } } }` })
+    const frame = async () => (await followed.next()).value?.data?.seriesChanged
+    const answer = async (pointerVersion: number) => ({ kind: "RESYNC", pointerVersion, ...(await post("reader", `{ series(${question}) { generation groups { points { start events } } } }`)).data?.["series"] })
+    const [first, before] = [await frame(), await answer(1)]
+    expect(first).toEqual(before)
+    await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { id } }`)
+    const [second, after] = [await frame(), await answer(2)]
+    expect(second).toEqual(after)
+    await post("admin", 'mutation { rollBack(projection: "orders") { id } }')
+    expect([await frame(), after.pointerVersion]).toEqual([{ ...before, pointerVersion: 3 }, 2])
+    expect(second).not.toMatchObject({ groups: (first as { readonly groups: readonly object[] }).groups })
+    await client.dispose()
+  }))
+
   it("are pushed as they stand and whenever they moved on", () => withApi(async ({ post, url, tell }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
     const client = createClient({ url: `ws://${url}`, webSocketImpl: WebSocket, connectionParams: { authorization: "Bearer reader" }, retryAttempts: 0 })

@@ -3,6 +3,8 @@
  * stream says follows it, and is put right by `followPointer` when a process ends between the two.
  */
 import * as Effect from "effect/Effect"
+import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
+import { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildStatusError, decideCutOver, decideMoved, decideMovedBack } from "@tidemark/domain/settings/rebuild/decide"
@@ -15,13 +17,21 @@ const pointerOf = Effect.fn("pointerOf")(function* (projection: string) {
   return yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer(projection)))
 })
 
-/** Moves the pointer to the generation; nothing to do when it is there. */
+/**
+ * Has those who follow the projection look again: until the next record is folded nothing else would. A bus that is away
+ * changes nothing: it tells its subscribers to resync when it is back.
+ */
+const announce = Effect.fn("announce")(function* ({ projection, pointerVersion }: Pointer) {
+  yield* Effect.ignore((yield* PubSub).publish(pointerTopic(projection), [{ key: projection, version: String(pointerVersion) }]))
+})
+
+/** Moves the pointer to the generation, unless it is there, and says so; again when asked again, as the first word may not have got out. */
 const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: number) {
   const store = yield* ReadModelStore
-  const pointer = yield* pointerOf(projection)
-  if (pointer?.generation === generation) return pointer
-  const moved: Pointer = yield* store.flip(projection, generation, pointer?.pointerVersion ?? 0)
-  return moved
+  const found = yield* pointerOf(projection)
+  const pointer: Pointer = found?.generation === generation ? found : yield* store.flip(projection, generation, found?.pointerVersion ?? 0)
+  yield* announce(pointer)
+  return pointer
 })
 
 /**
@@ -48,12 +58,16 @@ export const rollBack = Effect.fn("rollBack")(function* (projection: string, act
   return pointer
 })
 
-/** Has the event stream say what the pointer says, after a process ended between the two. */
+/** Has the event stream say what the pointer says, and tells the bus, after a process ended between the two. */
 export const followPointer = Effect.fn("followPointer")(function* (projection: string, act: Act) {
   const pointer = yield* pointerOf(projection)
   const rebuild = (yield* loadRebuilds(projection)).at(-1)
   if (pointer === undefined || rebuild === undefined) return
   const { rebuildId, status, generation, fromGeneration } = rebuild
-  if (pointer.generation === generation && (status === "ready" || status === "standby")) yield* changeRebuilds(projection, act, (state, nowMs) => decideMoved(state, rebuildId, pointer.pointerVersion, nowMs))
-  if (pointer.generation === fromGeneration && status === "active") yield* changeRebuilds(projection, act, (state, nowMs) => decideMovedBack(state, rebuildId, pointer.pointerVersion, nowMs))
+  const isAhead = pointer.generation === generation && (status === "ready" || status === "standby")
+  const isBack = pointer.generation === fromGeneration && status === "active"
+  if (!isAhead && !isBack) return
+  yield* announce(pointer)
+  const decide = isAhead ? decideMoved : decideMovedBack
+  yield* changeRebuilds(projection, act, (state, nowMs) => decide(state, rebuildId, pointer.pointerVersion, nowMs))
 })

@@ -2,6 +2,9 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
+import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
+import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
+import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
 import type { Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
 import { makeFakeEventStore } from "../settings/fakes.ts"
@@ -38,9 +41,16 @@ const makeStore = () => {
 const open = () => {
   const events = makeFakeEventStore()
   const store = makeStore()
-  const run = <A, E>(effect: Effect.Effect<A, E, EventStore | ReadModelStore>): Promise<A> =>
-    Effect.runPromise(effect.pipe(Effect.provideService(EventStore, events.shape), Effect.provideService(ReadModelStore, store.shape)))
-  return { events, control: store.control, run, status: () => run(Effect.map(loadRebuilds("page-views"), (all) => all.at(-1)?.status)) }
+  const bus = { told: [] as string[], isAway: false }
+  const shape: PubSubShape = {
+    publish: (topic, notifications) => bus.isAway
+      ? Effect.fail(new PubSubUnavailableError({ cause: new Error("away") }))
+      : Effect.sync(() => void bus.told.push(...notifications.map(({ key, version }) => `${topic} ${key} ${version}`))),
+    subscribe: () => Effect.die("no command listens")
+  }
+  const run = <A, E>(effect: Effect.Effect<A, E, EventStore | ReadModelStore | PubSub>): Promise<A> =>
+    Effect.runPromise(effect.pipe(Effect.provideService(EventStore, events.shape), Effect.provideService(ReadModelStore, store.shape), Effect.provideService(PubSub, shape)))
+  return { events, control: store.control, bus, run, status: () => run(Effect.map(loadRebuilds("page-views"), (all) => all.at(-1)?.status)) }
 }
 
 /** A rebuild that was compared: `differ` windows, of another definition. */
@@ -119,6 +129,31 @@ describe("cut-over and rollback", () => {
     expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
   })
 
+  it("are told to the bus once the pointer has moved, again when asked again, and not when it has not", async () => {
+    const { run, bus, control } = open()
+    const told = (version: number) => `${pointerTopic("page-views")} page-views ${version}`
+    await run(ready(0))
+    control.refusal = new TargetBehindError({ projection: "page-views", generation: 2, partition: 0, nextOffset: 1n, activeOffset: 2n })
+    await run(Effect.flip(cutOver(place, undefined, act)))
+    expect(bus.told).toEqual([])
+    control.refusal = undefined
+    await run(cutOver(place, undefined, act))
+    expect(bus.told).toEqual([told(2)])
+    await run(cutOver(place, undefined, act))
+    await run(rollBack("page-views", act))
+    expect(bus.told).toEqual([told(2), told(2), told(3)])
+    await run(followPointer("page-views", act))
+    expect(bus.told).toHaveLength(3)
+  })
+
+  it("move the pointer although the bus is away", async () => {
+    const { run, bus, control, status } = open()
+    await run(ready(0))
+    bus.isAway = true
+    await run(cutOver(place, undefined, act))
+    expect([control.pointer.generation, await status()]).toEqual([2, "active"])
+  })
+
   it("never go back past the last cut-over", async () => {
     const { run, control } = open()
     await run(ready(0))
@@ -142,11 +177,12 @@ describe("cut-over and rollback", () => {
   })
 
   it("are put right in the event stream when the process ended after the pointer moved", async () => {
-    const { run, control, status } = open()
+    const { run, control, bus, status } = open()
     await run(ready(0))
     control.pointer = { projection: "page-views", generation: 2, pointerVersion: 2 }
     await run(followPointer("page-views", act))
     expect(await status()).toBe("active")
+    expect(bus.told).toEqual([`${pointerTopic("page-views")} page-views 2`])
     control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 }
     await run(followPointer("page-views", act))
     expect(await status()).toBe("standby")

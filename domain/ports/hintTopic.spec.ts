@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest"
-import { checkpointTopic, checkpointVersion, hintKey, modelTopic, readHintKey } from "./hintTopic.ts"
+import { checkpointTopic, checkpointVersion, hintKey, modelTopic, pointerTopic, readHintKey } from "./hintTopic.ts"
 
 describe("hint topics", () => {
   it("keep a tenant and projection apart from every other pair with the same text", () => {
     expect(modelTopic("a:b", "c")).not.toBe(modelTopic("a", "b:c"))
   })
 
-  it("keep checkpoints apart from the hints of any tenant", () => {
-    expect(checkpointTopic("1:a:b")).not.toBe(modelTopic("a", "b"))
+  it("keep checkpoints and pointers apart from the hints of any tenant and from each other", () => {
+    expect(new Set([checkpointTopic("1:a:b"), pointerTopic("1:a:b"), modelTopic("a", "b")]).size).toBe(3)
   })
 
   it("read back the window a hint's key names, also before 1970", () => {

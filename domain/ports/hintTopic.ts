@@ -2,8 +2,8 @@
  * How notifications are addressed on the bus (`PubSub`). They carry what changed and a version, never a value: the
  * receiver reads the read model.
  *
- * Two kinds: hints of changed windows, by tenant and projection; and checkpoints of a projection that moved, whether a
- * row changed or not (the watermark advances with every heartbeat).
+ * Three kinds: hints of changed windows, by tenant and projection; checkpoints of a projection that moved, whether a row
+ * changed or not (the watermark advances with every heartbeat); and pointers that name another generation.
  */
 
 /** Topic of the hints of one projection of one tenant. The length keeps tenants from running into projections. */
@@ -39,3 +39,9 @@ export const checkpointTopic = (projection: string): string => `checkpoint:${pro
 /** Sum of the next offsets, decimal: rises with every record folded. */
 export const checkpointVersion = (position: readonly { readonly nextOffset: bigint }[]): string =>
   position.reduce((sum, { nextOffset }) => sum + nextOffset, 0n).toString()
+
+/**
+ * Topic of a projection's pointer, for all tenants: told after a cut-over or rollback, by whoever moved it. Key = the
+ * projection, version = the pointer's.
+ */
+export const pointerTopic = (projection: string): string => `pointer:${projection}`
