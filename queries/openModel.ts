@@ -1,9 +1,10 @@
-/** The read model a request answers from: one projection's active generation in one snapshot. */
+/** The read model a request answers from: one projection's active generation in one snapshot, as it is or as it was. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
+import type { PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { PartitionCheckpoint, Pointer, ReadSnapshot, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
+import type { PartitionCheckpoint, Pointer, ReadSnapshot, RowScan, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ModelUnreadableError, UnknownProjectionError } from "./errors.ts"
@@ -20,22 +21,34 @@ export interface Provenance {
   readonly position: readonly PositionPart[]
 }
 
-export interface OpenModel extends Provenance {
-  readonly snapshot: ReadSnapshot
+/** Where rows come from. `E`: what reading them can end in. */
+export interface RowSource<E> {
+  /** Visits the rows in chunks, in any order. */
+  readonly scan: (query: RowScan, visit: (rows: readonly StoredRow[]) => void) => Effect.Effect<void, E>
+}
+
+/** A model that rows are read from, now or as of an earlier position. */
+export interface ReadableModel<E = StoreUnavailableError> extends Provenance {
+  readonly rows: RowSource<E>
   readonly tenantId: string
   readonly definition: ProjectionDefinition
   readonly dimensions: readonly string[]
   /** The log's hash seed. */
   readonly seed: number
-  readonly partitions: readonly PartitionCheckpoint[]
   /** Windows that start before this are hidden, Unix ms. */
   readonly retainedFromMs: number
+}
+
+/** The model as it is. */
+export interface OpenModel extends ReadableModel {
+  readonly snapshot: ReadSnapshot
+  readonly partitions: readonly PartitionCheckpoint[]
 }
 
 type OpenError = UnknownProjectionError | ModelUnreadableError | StoreUnavailableError
 
 /** Only what an answer carries. */
-export const provenanceOf = (model: OpenModel): Provenance => {
+export const provenanceOf = (model: Provenance): Provenance => {
   const { projection, generation, pointerVersion, watermarkMs, position } = model
   return { projection, generation, pointerVersion, watermarkMs, position }
 }
@@ -57,6 +70,7 @@ export const openPointer = Effect.fn("openPointer")(function* (snapshot: ReadSna
     watermarkMs: watermarkOf(partitions, tenantId, definition.window.outOfOrdernessMs),
     position: positionOf(partitions),
     snapshot,
+    rows: snapshot,
     tenantId,
     definition,
     dimensions: Object.keys(definition.key),
@@ -66,6 +80,17 @@ export const openPointer = Effect.fn("openPointer")(function* (snapshot: ReadSna
   }
   return model
 })
+
+/** The model as it was where `prefixes` say; `rows` must be its rows there. */
+export const modelAt = <E>(model: OpenModel, prefixes: readonly PrefixClocks[], rows: RowSource<E>): ReadableModel<E> => {
+  const { tenantId, definition, dimensions, seed } = model
+  return {
+    ...provenanceOf(model), rows, tenantId, definition, dimensions, seed,
+    watermarkMs: watermarkOf(prefixes, tenantId, definition.window.outOfOrdernessMs),
+    position: positionOf(prefixes),
+    retainedFromMs: retainedFromMs(prefixes, definition.retentionDays)
+  }
+}
 
 /** Opens a snapshot and the projection's active generation in it. The scope releases the snapshot. */
 export const openModel = (projection: string, tenantId: string): Effect.Effect<OpenModel, OpenError, ReadModelStore | Scope.Scope> =>

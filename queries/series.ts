@@ -1,7 +1,6 @@
 /** Windows of one projection over time, filtered or broken down by its dimensions. */
 import type { MeasureFigure } from "@tidemark/domain/measures/measure"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStore, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { ResolutionName } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { chooseKeys, dimensionIndex, isOther, scansOf } from "./dimensions.ts"
@@ -12,7 +11,7 @@ import { BUCKETS_MAX, pageSize } from "./limits.ts"
 import { MergedPartials, wantedParts } from "./mergePartials.ts"
 import type { WantedPart } from "./mergePartials.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
-import type { OpenModel, Provenance } from "./openModel.ts"
+import type { Provenance, ReadableModel } from "./openModel.ts"
 import { alignedRange, resolutionOf } from "./resolution.ts"
 import type { Resolution } from "./resolution.ts"
 import { correctionsOf, windowState } from "./windowState.ts"
@@ -72,7 +71,7 @@ export interface SeriesPlan {
 const GROUPS_DEFAULT = 100
 
 /** Checks names and limits; nothing is read from rows. */
-export const planSeries = Effect.fn("planSeries")(function* (model: OpenModel, input: SeriesInput) {
+export const planSeries = Effect.fn("planSeries")(function* (model: ReadableModel<unknown>, input: SeriesInput) {
   const { projection, definition, dimensions } = model
   const wanted = yield* wantedParts(definition, input.measures)
   const resolution = resolutionOf(input.resolution)
@@ -133,7 +132,7 @@ const gather = (plan: SeriesPlan, into: Gathered, { kept, since: parts }: Series
   }
 }
 
-const pointOf = (model: OpenModel, plan: SeriesPlan, startMs: number, merged: MergedPartials, complete: boolean): SeriesPoint => {
+const pointOf = (model: Provenance, plan: SeriesPlan, startMs: number, merged: MergedPartials, complete: boolean): SeriesPoint => {
   const endMs = startMs + plan.resolution.sizeMs
   const state = windowState(endMs, model.watermarkMs, merged)
   return { startMs, endMs, state, revision: merged.revision, corrections: correctionsOf(state, merged), events: merged.events, measures: merged.figures(complete) }
@@ -183,7 +182,7 @@ const chosen = ({ groupIndex, groupsMax }: SeriesPlan, kept: ReadonlySet<string>
 }
 
 /** Groups of the plan within a range of its windows, from the model's snapshot. */
-export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, plan: SeriesPlan, reading: SeriesReading) {
+export const readGroups = Effect.fn("readGroups")(function* <E>(model: ReadableModel<E>, plan: SeriesPlan, reading: SeriesReading) {
   const { projection, generation, tenantId } = model
   const gathered: Gathered = { groups: new Map(), incomplete: new Set(), changed: new Map() }
   const fromMs = Math.max(reading.fromMs, model.retainedFromMs)
@@ -197,7 +196,7 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
       unreadable = cause
     }
   }
-  for (const one of scansOf(scan, plan.keys)) yield* model.snapshot.scan(one, guarded)
+  for (const one of scansOf(scan, plan.keys)) yield* model.rows.scan(one, guarded)
   if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
   // Groups that have windows, if only empty ones.
   const standing = plan.groupIndex < 0 ? [""] : plan.fill ? (reading.kept ?? []) : []
@@ -215,11 +214,14 @@ export const readGroups = Effect.fn("readGroups")(function* (model: OpenModel, p
   return { groups, truncated: plan.groupIndex >= 0 && gathered.groups.size > plan.groupsMax, changed } satisfies ReadGroups as ReadGroups
 })
 
-/** Windows over time. One group with an empty key when nothing is broken down. */
-export const series = (input: SeriesInput, tenantId: string): Effect.Effect<Series, QueryError, ReadModelStore> =>
-  Effect.scoped(Effect.gen(function* () {
-    const model = yield* openModel(input.projection, tenantId)
+/** Windows over time of a model that is open. One group with an empty key when nothing is broken down. */
+export const seriesOf = <E>(model: ReadableModel<E>, input: SeriesInput): Effect.Effect<Series, QueryError | E> =>
+  Effect.gen(function* () {
     const plan = yield* planSeries(model, input)
     const { groups, truncated } = yield* readGroups(model, plan, plan)
     return { ...provenanceOf(model), groups, truncated }
-  }))
+  })
+
+/** Windows over time as they are. */
+export const series = (input: SeriesInput, tenantId: string): Effect.Effect<Series, QueryError, ReadModelStore> =>
+  Effect.scoped(Effect.flatMap(openModel(input.projection, tenantId), (model) => seriesOf(model, input)))

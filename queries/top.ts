@@ -1,8 +1,7 @@
 /** The keys with the largest value of a measure over a range. */
 import { SCALE_MAX, parseDecimal } from "@tidemark/domain/measures/decimal"
 import type { MeasureFigure } from "@tidemark/domain/measures/measure"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStore, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import { chooseKeys, dimensionIndex, isOther, scansOf } from "./dimensions.ts"
 import type { DimensionFilter } from "./dimensions.ts"
@@ -11,7 +10,7 @@ import type { QueryError } from "./errors.ts"
 import { pageSize } from "./limits.ts"
 import { MergedPartials, wantedParts } from "./mergePartials.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
-import type { Provenance } from "./openModel.ts"
+import type { Provenance, ReadableModel } from "./openModel.ts"
 import { alignedRange, coveringSegments, resolutionOf } from "./resolution.ts"
 
 export interface TopInput {
@@ -62,10 +61,9 @@ export const compareRows = (a: TopRow, b: TopRow): number => {
  * Ranks one dimension. Reads days, hours and minutes so that few rows are read; the sums are the same. Any range will
  * do, all of time included: only stored rows cost. More than `VALUES_MAX` distinct values are refused.
  */
-export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, QueryError, ReadModelStore> =>
-  Effect.scoped(Effect.gen(function* () {
-    const model = yield* openModel(input.projection, tenantId)
-    const { projection, generation, dimensions } = model
+export const topOf = <E>(model: ReadableModel<E>, input: TopInput): Effect.Effect<Top, QueryError | E> =>
+  Effect.gen(function* () {
+    const { projection, generation, dimensions, tenantId } = model
     const wanted = yield* wantedParts(model.definition, [input.measure])
     const index = yield* dimensionIndex(projection, dimensions, input.by)
     const keys = yield* chooseKeys(model, input.where ?? [])
@@ -98,11 +96,15 @@ export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, Query
     for (const { resolution, ...segment } of segments) {
       const fromMs = Math.max(segment.fromMs, model.retainedFromMs)
       const scan = { projection, generation, tenantId, resolution: resolution.code, fromMs, toMs: segment.toMs }
-      for (const one of scansOf(scan, keys)) yield* model.snapshot.scan(one, guarded)
+      for (const one of scansOf(scan, keys)) yield* model.rows.scan(one, guarded)
     }
     if (overLimit) return yield* Effect.fail(new LimitError({ limit: `distinct values of ${input.by}`, max: VALUES_MAX, wanted: VALUES_MAX + 1 }))
     if (unreadable !== undefined) return yield* Effect.fail(new ModelUnreadableError({ projection, generation, cause: unreadable }))
     const rows: TopRow[] = []
     for (const [value, merged] of groups) for (const measure of merged.figures(complete)) rows.push({ value, measure, events: merged.events })
     return { ...provenanceOf(model), rows: rows.sort(compareRows).slice(0, first), truncated: rows.length > first }
-  }))
+  })
+
+/** Ranks one dimension as it is. */
+export const top = (input: TopInput, tenantId: string): Effect.Effect<Top, QueryError, ReadModelStore> =>
+  Effect.scoped(Effect.flatMap(openModel(input.projection, tenantId), (model) => topOf(model, input)))

@@ -2,8 +2,7 @@
 import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import type { MeasureFigure } from "@tidemark/domain/measures/measure"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStore, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { windowStart } from "@tidemark/domain/time/window"
 import type { ResolutionName } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
@@ -13,7 +12,7 @@ import { BadArgumentError, ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { MergedPartials, allParts } from "./mergePartials.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
-import type { OpenModel, Provenance } from "./openModel.ts"
+import type { Provenance, ReadableModel } from "./openModel.ts"
 import { resolutionOf } from "./resolution.ts"
 import { correctionsOf, windowState } from "./windowState.ts"
 import type { WindowState } from "./windowState.ts"
@@ -42,7 +41,7 @@ export interface WindowAnswer extends Provenance {
 }
 
 /** Key texts in the definition's order. */
-export const keyTexts = Effect.fn("keyTexts")(function* (model: OpenModel, key: readonly Dimension[]) {
+export const keyTexts = Effect.fn("keyTexts")(function* (model: ReadableModel<unknown>, key: readonly Dimension[]) {
   const texts: (string | undefined)[] = model.dimensions.map(() => undefined)
   for (const { name, value } of key) {
     const index = yield* dimensionIndex(model.projection, model.dimensions, name)
@@ -57,11 +56,10 @@ export const keyTexts = Effect.fn("keyTexts")(function* (model: OpenModel, key: 
   return complete
 })
 
-/** The window, or null when it has no data. */
-export const window = (input: WindowInput, tenantId: string): Effect.Effect<WindowAnswer | null, QueryError, ReadModelStore> =>
-  Effect.scoped(Effect.gen(function* () {
-    const model = yield* openModel(input.projection, tenantId)
-    const { projection, generation, dimensions } = model
+/** The window in a model that is open, or null when it has no data. */
+export const windowOf = <E>(model: ReadableModel<E>, input: WindowInput): Effect.Effect<WindowAnswer | null, QueryError | E> =>
+  Effect.gen(function* () {
+    const { projection, generation, dimensions, tenantId } = model
     const key = yield* keyTexts(model, input.key)
     const { sizeMs, code } = resolutionOf(input.resolution)
     const startMs = input.startMs
@@ -78,7 +76,7 @@ export const window = (input: WindowInput, tenantId: string): Effect.Effect<Wind
     const keyId = keyIdOf(tenantId, key)
     const otherId = keyIdOf(tenantId, dimensions.map(() => OTHER))
     for (const id of new Set([keyId, otherId])) {
-      yield* model.snapshot.scan({ ...range, keyId: id }, (rows) => {
+      yield* model.rows.scan({ ...range, keyId: id }, (rows) => {
         try {
           if (unreadable === undefined) rows.forEach(add)
         } catch (cause) {
@@ -103,4 +101,8 @@ export const window = (input: WindowInput, tenantId: string): Effect.Effect<Wind
       events: merged.events,
       fingerprint: merged.fingerprint
     }
-  }))
+  })
+
+/** The window as it is, or null when it has no data. */
+export const window = (input: WindowInput, tenantId: string): Effect.Effect<WindowAnswer | null, QueryError, ReadModelStore> =>
+  Effect.scoped(Effect.flatMap(openModel(input.projection, tenantId), (model) => windowOf(model, input)))

@@ -1,4 +1,5 @@
 /** State of a window, watermark and position: derived when read, never stored. Rules: docs/semantics.md §3, §5. */
+import type { PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 import type { LaneCheckpoint, PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 
 export type WindowState = "PROVISIONAL" | "FINAL" | "REVISED"
@@ -27,7 +28,7 @@ export const windowState = (endMs: number, watermarkMs: number | null, counts: W
 export const correctionsOf = (state: WindowState, counts: WindowCounts): bigint => (state === "REVISED" ? counts.lateEvents + counts.backfillEvents : 0n)
 
 /** M(p, t), Unix ms; null while nothing was seen. */
-export const maxEventTimeMs = (checkpoint: PartitionCheckpoint, tenantId: string): number | null => {
+export const maxEventTimeMs = (checkpoint: PrefixClocks, tenantId: string): number | null => {
   const tenantMs = checkpoint.tenantMaxMs.get(tenantId) ?? -Infinity
   const ms = Math.max(tenantMs, checkpoint.heartbeatMaxMs ?? -Infinity)
   return ms === -Infinity ? null : ms
@@ -38,20 +39,20 @@ export const partitionsOf = (lanes: readonly LaneCheckpoint[]): readonly Partiti
   lanes.flatMap(({ partitions }) => partitions).sort((a, b) => a.partition - b.partition)
 
 /** The tenant's watermark, Unix ms; null while a partition has none. */
-export const watermarkOf = (partitions: readonly PartitionCheckpoint[], tenantId: string, outOfOrdernessMs: number): number | null => {
+export const watermarkOf = (partitions: readonly PrefixClocks[], tenantId: string, outOfOrdernessMs: number): number | null => {
   let lowest = Infinity
   for (const partition of partitions) lowest = Math.min(lowest, maxEventTimeMs(partition, tenantId) ?? -Infinity)
   return Number.isFinite(lowest) ? lowest - outOfOrdernessMs : null
 }
 
 /** Next offsets, by partition. */
-export const positionOf = (partitions: readonly PartitionCheckpoint[]): readonly PositionPart[] =>
+export const positionOf = (partitions: readonly PrefixClocks[]): readonly PositionPart[] =>
   partitions.map(({ partition, nextOffset }) => ({ partition, nextOffset }))
 
 const DAY_MS = 86_400_000
 
 /** Windows that start before this are hidden, Unix ms; −Infinity without retention. */
-export const retainedFromMs = (partitions: readonly PartitionCheckpoint[], retentionDays: number | undefined): number => {
+export const retainedFromMs = (partitions: readonly PrefixClocks[], retentionDays: number | undefined): number => {
   if (retentionDays === undefined) return -Infinity
   let highest = -Infinity
   for (const { receivedMaxMs } of partitions) {

@@ -21,11 +21,12 @@ const hex = (bytes: Uint8Array): string => {
 }
 
 /** A row in one line, without its revision. */
-const storedRowText = ({ tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: StoredRow): string =>
+export const storedRowText = ({ tenantId, resolution, windowStartMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: StoredRow): string =>
   [tenantId, resolution, windowStartMs, keyId, JSON.stringify(key), events, lateEvents, backfillEvents, fingerprint,
     offsets.map(({ partition, min, max }) => `${partition}:${min}-${max}`).join(), measures.map(hex).join()].join(" ")
 
-const expectedRowText = ({ tenant, resolution, startMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): string =>
+/** The same line of a row as it must be. */
+export const expectedRowText = ({ tenant, resolution, startMs, keyId, key, events, lateEvents, backfillEvents, fingerprint, offsets, measures }: OracleRow): string =>
   [tenant, resolution, startMs, keyId, JSON.stringify(key), events, lateEvents, backfillEvents, fingerprint,
     [...offsets].sort(([a], [b]) => a - b).map(([partition, { min, max }]) => `${partition}:${min}-${max}`).join(), measures.map((measure) => hex(measure.bytes())).join()].join(" ")
 
