@@ -7,7 +7,7 @@ import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
 import { loadDifferences } from "@tidemark/commands/rebuild/differences"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
-import { abortRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
+import { abortRebuild, capRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
 import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
@@ -35,6 +35,22 @@ export interface RebuildDeskOptions {
   readonly definitions: readonly ProjectionDefinition[]
   /** Records a second of a rebuild that runs in this process, and of the last one. */
   readonly rate: { readonly of: (rebuildId: string) => number | undefined; readonly last: () => number | undefined }
+  /** What a rebuild that is carried out in this process is allowed, records a second, and why no more. */
+  readonly throttle: (rebuildId: string) => Throttle | undefined
+}
+
+export interface Throttle {
+  /** undefined: all it can. */
+  readonly allowedPerSecond: number | undefined
+  readonly reason: string | undefined
+}
+
+export interface StartInput {
+  readonly projection: string
+  readonly reason: string
+  readonly dryRun: boolean
+  /** A cap from the beginning, events a second. */
+  readonly eventsPerSecondMax?: number
 }
 
 export type Step = "pause" | "resume" | "abort"
@@ -56,8 +72,8 @@ const one = Effect.fn("oneRebuild")(function* (names: readonly string[], rebuild
 })
 
 /** Plans it, and stores the plan unless `dryRun`: then it answers what would be planned. */
-const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: RebuildDeskOptions, input: { readonly projection: string; readonly reason: string; readonly dryRun: boolean }, actor: string) {
-  const { projection, reason, dryRun } = input
+const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: RebuildDeskOptions, input: StartInput, actor: string) {
+  const { projection, reason, dryRun, eventsPerSecondMax } = input
   const definition = definitions.find(({ name }) => name === projection)
   const estimate = definition === undefined ? undefined : yield* planRebuild(definition, rate.last())
   if (definition === undefined || estimate === undefined) return yield* new UnknownProjectionError({ projection, valid: definitions.map(({ name }) => name) })
@@ -66,7 +82,8 @@ const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: Rebuild
     rebuildId: randomUUID(), projection, reason, fromGeneration: estimate.fromGeneration, definition: canonicalJson(definition), definitionHash: definitionHash(definition),
     // A rebuild that was aborted before it stored its generation may still be about to drop it.
     generation: earlier.reduce((next, { generation }) => Math.max(next, generation + 1), estimate.generation),
-    plan: { events: estimate.events.toString(), bytes: estimate.bytes.toString(), seconds: estimate.seconds }
+    plan: { events: estimate.events.toString(), bytes: estimate.bytes.toString(), seconds: estimate.seconds },
+    ...(eventsPerSecondMax === undefined ? {} : { eventsPerSecondMax })
   }
   if (!dryRun) {
     yield* startRebuild(command, actOf(actor, reason))
@@ -77,7 +94,7 @@ const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: Rebuild
   if (running !== undefined) return yield* new RebuildRunningError({ projection, rebuildId: running.rebuildId })
   const refused = decidePlan(undefined, command, nowMs)
   if (refused instanceof Error) return yield* Effect.fail(refused)
-  const planned: Rebuild = { ...command, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: nowMs, finishedAtMs: null }
+  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: nowMs, finishedAtMs: null }
   return planned
 })
 
@@ -103,12 +120,17 @@ const differencesOf = Effect.fn("differencesOf")(function* ({ parity }: Rebuild,
 
 /** Calls answer with effects that need nothing more; they fail with the errors of the commands. */
 export const makeRebuildDesk = (options: RebuildDeskOptions) => {
-  const { services, definitions, rate } = options
+  const { services, definitions, rate, throttle } = options
   const names = definitions.map(({ name }) => name)
   const on = <A, E>(effect: Effect.Effect<A, E, DeskPorts>): Effect.Effect<A, E> => Effect.provide(effect, services)
   const steer = Effect.fn("steer")(function* (step: Step, rebuildId: string, actor: string) {
     const { projection } = yield* one(names, rebuildId)
     yield* STEPS[step]({ projection, rebuildId }, actOf(actor, `${step} of the rebuild`))
+    return yield* one([projection], rebuildId)
+  })
+  const cap = Effect.fn("cap")(function* (rebuildId: string, eventsPerSecondMax: number | null, actor: string) {
+    const { projection } = yield* one(names, rebuildId)
+    yield* capRebuild({ projection, rebuildId }, eventsPerSecondMax, actOf(actor, eventsPerSecondMax === null ? "no cap" : `at most ${eventsPerSecondMax} events/s`))
     return yield* one([projection], rebuildId)
   })
   const moveOver = Effect.fn("moveOver")(function* (rebuildId: string, note: string | undefined, actor: string) {
@@ -124,14 +146,16 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
   return {
     all: (projection: string | undefined) => on(all(projection === undefined ? names : names.filter((name) => name === projection))),
     one: (rebuildId: string) => on(one(names, rebuildId)),
-    start: (input: { readonly projection: string; readonly reason: string; readonly dryRun: boolean }, actor: string) => on(start(options, input, actor)),
+    start: (input: StartInput, actor: string) => on(start(options, input, actor)),
     steer: (step: Step, rebuildId: string, actor: string) => on(steer(step, rebuildId, actor)),
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
     rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
     /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */
     differences: (rebuild: Rebuild, tenantId: string, limit: number, after: string | undefined) => on(differencesOf(rebuild, tenantId, limit, after)),
-    rate: rate.of
+    cap: (rebuildId: string, eventsPerSecondMax: number | null, actor: string) => on(cap(rebuildId, eventsPerSecondMax, actor)),
+    rate: rate.of,
+    throttle
   }
 }
 

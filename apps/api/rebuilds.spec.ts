@@ -51,7 +51,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const ports = Context.make(EventStore, events.shape).pipe(Context.add(EventLog, yield* EventLog), Context.add(ReadModelStore, yield* ReadModelStore))
       const services = Context.merge(portsOf(new World()), ports)
       const run = Effect.runPromiseWith(services)
-      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], rate: { of: () => 50, last: () => 100 } })
+      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], rate: { of: () => 50, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
       const verify = (rebuildId: string) => run(Effect.gen(function* () {
@@ -153,6 +153,20 @@ describe("rebuilds over GraphQL", () => {
     expect([await frame(), after.pointerVersion]).toEqual([{ ...before, pointerVersion: 3 }, 2])
     expect(second).not.toMatchObject({ groups: (first as { readonly groups: readonly object[] }).groups })
     await client.dispose()
+  }))
+
+  it("are slowed by admin keys, from the beginning and while they run, and say what they give way to", () => withApi(async ({ post }) => {
+    const FIELDS = "id status eventsPerSecondMax eventsPerSecondAllowed throttle"
+    expect(codeOf(await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", eventsPerSecondMax: 0) { id } }`))).toBe("BAD_ARGUMENT")
+    const started = await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", eventsPerSecondMax: 5000) { ${FIELDS} } }`)
+    expect(started).toMatchObject({ data: { startRebuild: { status: "PLANNED", eventsPerSecondMax: 5_000, eventsPerSecondAllowed: 60, throttle: "gives way: live lag 3.2 s" } } })
+    const id = String(started.data?.["startRebuild"]?.["id"])
+    expect(codeOf(await post("reader", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: 7) { id } }`))).toBe("FORBIDDEN")
+    expect(codeOf(await post("admin", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: -7) { id } }`))).toBe("BAD_ARGUMENT")
+    expect(await post("admin", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: 7) { eventsPerSecondMax } }`)).toMatchObject({ data: { capRebuild: { eventsPerSecondMax: 7 } } })
+    expect(await post("admin", `mutation { capRebuild(id: "${id}") { eventsPerSecondMax } }`)).toMatchObject({ data: { capRebuild: { eventsPerSecondMax: null } } })
+    for (const [step, status] of [["pause", "PAUSED"], ["resume", "PLANNED"], ["abort", "ABORTED"]] as const) expect(await post("admin", `mutation { ${step}Rebuild(id: "${id}") { status } }`)).toMatchObject({ data: { [`${step}Rebuild`]: { status } } })
+    expect(codeOf(await post("admin", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: 7) { id } }`))).toBe("REBUILD_STATUS")
   }))
 
   it("are pushed as they stand and whenever they moved on", () => withApi(async ({ post, url, tell }) => {

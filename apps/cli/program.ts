@@ -20,7 +20,7 @@ import type { QueryOptions } from "./verbs/models.ts"
 import { projections, query, why } from "./verbs/models.ts"
 import { configExplain, doctor, health, logInfo, verify } from "./verbs/operations.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
-import { rebuildAbort, rebuildCutover, rebuildDiff, rebuildPlan, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
+import { rebuildAbort, rebuildCap, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
 
 export interface ProgramInput {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -117,9 +117,12 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   const yes = ["--yes", "do it; without it, it says what it would do"] as const
   const wait = ["--wait", "until it is proved, has failed or was stopped"] as const
   add("plan", "what a rebuild would read", [["--reason <text>", "why"]], rebuildPlan)
-  add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], wait, yes], rebuildStart)
+  add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], ["--rate <events>", "no more events a second than that"], wait, yes], rebuildStart)
   add("status", "every rebuild, newest first", [wait], rebuildStatus)
   add("diff", "the windows that differ", [["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"]], rebuildDiff)
+  add("cap", "how quickly it may go at most; it gives way to live traffic anyway", [["--rate <events>", "events a second, or none"], yes], rebuildCap)
+  add("pause", "stand still in whatever phase", [yes], rebuildPause)
+  add("resume", "go on where it was paused or has failed", [yes], rebuildResume)
   add("cutover", "serve the rebuilt generation", [["--reason <text>", "accepts the differences of another definition"], yes], rebuildCutover)
   add("rollback", "serve again what the last cut-over replaced", [yes], rebuildRollback)
   add("abort", "end the running one and drop what it built", [yes], rebuildAbort)

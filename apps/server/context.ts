@@ -15,6 +15,8 @@ export interface ServerSettings {
   readonly demo: boolean
   /** Threads that fold a rebuild, at most one a lane. */
   readonly rebuildThreads: number
+  /** Rebuilds that run at once, those of other processes included. */
+  readonly rebuildsMax: number
   /** Keys of tenant `default` given by hand. */
   readonly keys: { readonly write: string | undefined; readonly read: string | undefined; readonly admin: string | undefined }
 }

@@ -18,7 +18,7 @@ import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
 import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
 import type { Projectors } from "./projectors.ts"
-import type { RebuildRate } from "./rebuildRate.ts"
+import type { Rebuilds } from "./rebuilds.ts"
 import { makeRouter } from "./router.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { makeStaticHandler } from "./staticFiles.ts"
@@ -31,15 +31,13 @@ const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
   return { tenantId, kind: role, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
 }
 
-type RebuildRates = Pick<RebuildRate, "of" | "last">
-
 /** Of a process that rebuilds nothing. */
-const UNKNOWN_RATES: RebuildRates = { of: () => undefined, last: () => undefined }
+const NO_REBUILDS: Rebuilds = { rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined }
 
 const urlOf = (host: string, port: number): string => `http://${host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
 
 /** Everything that answers over HTTP. Answers the URL it listens at. */
-export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys, roleParts: Projectors["parts"], rate: RebuildRates = UNKNOWN_RATES) {
+export const listen = Effect.fn(function* (options: ServeOptions, model: SettingsModel, { known }: FirstKeys, roleParts: Projectors["parts"], { rate, throttle }: Rebuilds = NO_REBUILDS) {
   const { settings, telemetry, dashboardDirectory, version } = options
   const { log } = telemetry
   const services = yield* Effect.context<ApiPorts | EventStore>()
@@ -52,7 +50,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
-      rebuilds: makeRebuildDesk({ services, definitions: projections, rate }),
+      rebuilds: makeRebuildDesk({ services, definitions: projections, rate, throttle }),
       metrics: { queryAnswered: telemetry.queried, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)

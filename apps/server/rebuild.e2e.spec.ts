@@ -93,4 +93,31 @@ describe("a rebuild on the real process", () => {
     const { startRebuild: next } = await change(again, 'startRebuild(projection: "page-views", reason: "y")')
     await expect.poll(state, POLL).toMatchObject({ data: { rebuilds: [{ id: next?.id, status: "READY", generation: 3 }, { id: startRebuild?.id, status: "ABORTED", generation: 2 }] } })
   }, 60_000)
+
+  it("is slowed, paused, let go and aborted while it is built, and another one waits for its turn", async () => {
+    const { ingest = "", dashboard = "", graphql = "" } = await start({ TIDEMARK_PARTITIONS: "2" }).ready
+    // More than the lanes' owners would fold by themselves.
+    for (let round = 0; round < 10; round++) expect(await send(ingest, KEYS.write, events(round))).toMatchObject({ status: 200 })
+    const cli = (...args: readonly string[]) => runCli(dashboard, KEYS.admin, "rebuild", ...args)
+    const state = async (projection: string) => {
+      const { data } = (await ask(graphql, KEYS.read, "query ($projection: String) { rebuilds(projection: $projection) { id status throttle eventsPerSecondMax } }", { projection })) as { readonly data: { readonly rebuilds: readonly Record<string, unknown>[] } }
+      return data.rebuilds[0]
+    }
+    expect(await cli("start", "page-views", "--reason", "x", "--rate", "100", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "BUILDING", throttle: "capped at 100 events/s", eventsPerSecondMax: 100 })
+    expect(await cli("start", "event-counts", "--reason", "y", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => state("event-counts"), POLL).toMatchObject({ status: "PLANNED", throttle: "waits: 1 at a time" })
+    expect((await cli("status", "page-views")).out).toMatch(/^throttle {2}capped at 100 events\/s$/m)
+    expect(await cli("pause", "page-views", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => state("event-counts"), POLL).toMatchObject({ status: "READY", throttle: null })
+    expect(await state("page-views")).toMatchObject({ status: "PAUSED" })
+    expect(await cli("cap", "page-views", "--rate", "none", "--yes")).toMatchObject({ code: 0 })
+    expect(await cli("resume", "page-views", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "READY", eventsPerSecondMax: null })
+    expect(await cli("abort", "page-views", "--yes")).toMatchObject({ code: 0 })
+    expect(await cli("start", "page-views", "--reason", "z", "--rate", "1", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "BUILDING" })
+    expect(await cli("abort", "page-views", "--yes")).toMatchObject({ code: 0 })
+    expect(await cli("start", "page-views", "--reason", "again", "--yes", "--wait")).toMatchObject({ code: 0 })
+  }, 60_000)
 })

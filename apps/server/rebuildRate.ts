@@ -1,4 +1,4 @@
-/** How quickly the rebuild that runs in this process folds: a moving average, and the last one known for plans. */
+/** How quickly the rebuilds that run in this process fold: moving averages, and the last one known for plans. */
 
 const SPAN_MS = 10_000
 
@@ -8,28 +8,30 @@ export interface RebuildRate {
   readonly of: (rebuildId: string) => number | undefined
   /** Of the last rebuild; undefined before the first. */
   readonly last: () => number | undefined
-  readonly ended: () => void
+  readonly ended: (rebuildId: string) => void
+}
+
+interface Running {
+  readonly samples: { readonly atMs: number; readonly processed: bigint }[]
+  perSecond: number | undefined
 }
 
 export const makeRebuildRate = (): RebuildRate => {
-  let running: { readonly rebuildId: string; readonly samples: { readonly atMs: number; readonly processed: bigint }[] } | undefined
+  const running = new Map<string, Running>()
   let known: number | undefined
-  let isMeasured = false
   return {
     note: (rebuildId, processed, nowMs) => {
-      const current = running?.rebuildId === rebuildId ? running : { rebuildId, samples: [] }
-      if (current !== running) isMeasured = false
-      running = current
+      const current: Running = running.get(rebuildId) ?? { samples: [], perSecond: undefined }
+      running.set(rebuildId, current)
       const { samples } = current
       samples.push({ atMs: nowMs, processed })
       while (samples[0] !== undefined && samples[0].atMs < nowMs - SPAN_MS) samples.shift()
       const first = samples[0]
       if (first === undefined || nowMs <= first.atMs || processed <= first.processed) return
-      known = (Number(processed - first.processed) * 1_000) / (nowMs - first.atMs)
-      isMeasured = true
+      current.perSecond = known = (Number(processed - first.processed) * 1_000) / (nowMs - first.atMs)
     },
-    of: (rebuildId) => (isMeasured && running?.rebuildId === rebuildId ? known : undefined),
+    of: (rebuildId) => running.get(rebuildId)?.perSecond,
     last: () => known,
-    ended: () => void (running = undefined)
+    ended: (rebuildId) => void running.delete(rebuildId)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The replay role: carries rebuilds out, one at a time, each in a thread of its own, from wherever its journal says it
- * stands; drops what has been on standby for its time; tells the bus what changed. A restart goes on by itself.
+ * The replay role: carries rebuilds out, so many at a time, each in threads of its own, from wherever its journal says it
+ * stands; has them give way to what is live; drops what has been on standby for its time; tells the bus what changed. A restart goes on by itself.
  *
  * Where processes share the engines, an executor claims a rebuild in its journal for a while and says so again in time:
  * the event store's expected revision lets one of two claims through. Rules: docs/semantics.md §8.
@@ -21,15 +21,19 @@ import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import { rebuildStream } from "@tidemark/domain/settings/streams"
 import { projections } from "@tidemark/projections/registry"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
-import { makePaceMemory } from "@tidemark/replay/pace"
+import { allow, makePaceMemory } from "@tidemark/replay/pace"
+import type { PaceMemory } from "@tidemark/replay/pace"
 import type { Parity } from "@tidemark/replay/parity"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
+import type { LiveVitals } from "./liveVitals.ts"
 import { makeRebuildRate } from "./rebuildRate.ts"
 import type { RebuildRate } from "./rebuildRate.ts"
 import type { ServeOptions } from "./serveOptions.ts"
+import { makeThrottle } from "./throttle.ts"
+import type { Throttle } from "./throttle.ts"
 
 const ACT = { actor: "replay", reason: "carries the rebuild out" }
 const STANDBY_MS = 24 * 3_600_000
@@ -60,10 +64,12 @@ const isDue = Effect.fn("isDue")(function* ({ status, projection, generation }: 
   return record !== undefined && record.isDropped !== true
 })
 
+/** Every rebuild, and those that are due, the oldest first. */
 const findDue = Effect.fn("findDue")(function* () {
-  const due: Rebuild[] = []
-  for (const { name } of projections) for (const rebuild of yield* loadRebuilds(name)) if (yield* isDue(rebuild)) due.push(rebuild)
-  return due.sort((a, b) => a.startedAtMs - b.startedAtMs)
+  const [all, due]: [Rebuild[], Rebuild[]] = [[], []]
+  for (const { name } of projections) all.push(...(yield* loadRebuilds(name)))
+  for (const rebuild of all) if (yield* isDue(rebuild)) due.push(rebuild)
+  return { all, due: due.sort((a, b) => a.startedAtMs - b.startedAtMs) }
 })
 
 /** What the thread wants written; one that was refused because somebody has paused or aborted it changes nothing. */
@@ -92,29 +98,49 @@ const tell = Effect.fn("tell")(function* (rebuildId: string) {
   yield* Effect.ignore((yield* PubSub).publish(REBUILD_TOPIC, [{ key: rebuildId, version }]))
 })
 
-/** Measures the rate from the checkpoints while the thread folds. */
-const measure = Effect.fn("measure")(function* ({ projection, generation, rebuildId }: Rebuild, lanes: readonly number[], rate: RebuildRate) {
-  let last = -1n
-  for (;;) {
-    const { processed } = yield* buildProgress({ projection, generation }, lanes)
-    rate.note(rebuildId, processed, yield* Clock.currentTimeMillis)
-    if (processed !== last) yield* tell(rebuildId)
-    last = processed
-    yield* Effect.sleep(MEASURE_EVERY_MS)
-  }
+/** What one rebuild that is carried out here is given, and what is known of it. */
+interface Carried {
+  readonly lanes: readonly number[]
+  readonly pace: PaceMemory
+  /** As the journal said last. */
+  rebuild: Rebuild
+}
+
+/** Measures the rate from the checkpoints while the threads fold, and has them give way. */
+const measure = Effect.fn("measure")(function* (carried: Carried, { rate, throttles }: Measured, vitals: LiveVitals) {
+  const { projection, generation, rebuildId } = carried.rebuild
+  const throttle = makeThrottle()
+  let said = ""
+  const look = Effect.gen(function* () {
+    const { processed } = yield* buildProgress({ projection, generation }, carried.lanes)
+    const nowMs = yield* Clock.currentTimeMillis
+    rate.note(rebuildId, processed, nowMs)
+    const now = throttle({ capPerSecond: carried.rebuild.eventsPerSecondMax, ratePerSecond: rate.of(rebuildId), vitals: yield* vitals.read, nowMs })
+    allow(carried.pace, now.allowedPerSecond)
+    throttles.set(rebuildId, now)
+    const text = `${processed} ${now.reason}`
+    if (text !== said) yield* tell(rebuildId)
+    said = text
+  })
+  // Engines that do not answer make it no quicker than it was.
+  return yield* Effect.forever(Effect.andThen(Effect.ignore(look), Effect.sleep(MEASURE_EVERY_MS)))
 })
 
 /** Runs the thread until it ends, or ends it. Answers why it broke off, undefined when it came to its end. */
-const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptions, rebuild: Rebuild, lanes: readonly number[], tenants: readonly string[]) {
+const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptions, carried: Carried, tenants: readonly string[]) {
   const services = yield* Effect.context<EventStore>()
   const run = Effect.runPromiseWith(services)
   const take = (message: FromCheck, answer: (answer: JournalAnswer) => void): void => {
     if (message.kind !== "journal") return
     const { number, call } = message
-    run(answerCall(rebuild, call)).then((now) => answer({ number, rebuild: now }), (cause: unknown) => answer({ number, cause: String(cause) }))
+    const answered = (now: Rebuild): void => {
+      carried.rebuild = now
+      answer({ number, rebuild: now })
+    }
+    run(answerCall(carried.rebuild, call)).then(answered, (cause: unknown) => answer({ number, cause: String(cause) }))
   }
   return yield* Effect.callback<string | undefined>((resume) => {
-    const end = startCheck({ kind: "rebuild", lanes, tenants, threads: settings.rebuildThreads, pace: makePaceMemory() }, {
+    const end = startCheck({ kind: "rebuild", lanes: carried.lanes, tenants, threads: settings.rebuildThreads, pace: carried.pace }, {
       message: take,
       exit: (cause) => resume(Effect.succeed(cause))
     })
@@ -128,8 +154,16 @@ const keepClaim = Effect.fn("keepClaim")(function* (claim: Effect.Effect<boolean
   return "another executor has taken it"
 })
 
+interface Measured {
+  readonly rate: RebuildRate
+  readonly throttles: Map<string, Throttle>
+}
+
+/** What is known of the rebuilds that this process carries out. */
 export interface Rebuilds {
   readonly rate: Pick<RebuildRate, "of" | "last">
+  /** What one is allowed now; undefined for one that is not carried out here. */
+  readonly throttle: (rebuildId: string) => Throttle | undefined
 }
 
 /** Rings whenever a rebuild stream grew, by whatever process' hand, and tells the bus. */
@@ -151,14 +185,22 @@ const followStreams = Effect.fn("followStreams")(function* (ring: () => void) {
   return yield* Effect.forever(Effect.catchTag(step, "EventStoreUnavailableError", () => Effect.sleep(RETRY_MS)))
 })
 
-/** Until the scope closes; a thread that works then is ended, and what it has flushed is found again. */
-export const startRebuilds = Effect.fn("startRebuilds")(function* (options: ServeOptions, model: SettingsModel) {
+/** How many more may run: those that others have claimed count as well, as far as the journals say. */
+const freeSlots = (max: number, executor: string, own: number, rebuilds: readonly Rebuild[], nowMs: number): number =>
+  max - own - rebuilds.filter(({ claim, status }) => claim !== null && claim.executor !== executor && claim.untilMs > nowMs && WORKING.includes(status)).length
+
+/** Until the scope closes; threads that work then are ended, and what they have flushed is found again. */
+export const startRebuilds = Effect.fn("startRebuilds")(function* (options: ServeOptions, model: SettingsModel, vitals: LiveVitals) {
   const { settings, telemetry: { log } } = options
-  const rate = makeRebuildRate()
+  const measured: Measured = { rate: makeRebuildRate(), throttles: new Map() }
   const executor = randomUUID()
   const { identity } = yield* EventLog
   const bell = yield* Queue.sliding<true>(1)
+  const ring = () => void Queue.offerUnsafe(bell, true)
   const services = yield* Effect.context<EventStore>()
+  const scope = yield* Effect.scope
+  /** Ids of those whose threads run here. */
+  const running = new Set<string>()
   const claim = ({ projection, rebuildId }: Rebuild): Effect.Effect<boolean, unknown> =>
     settings.shared
       ? changeRebuilds(projection, { actor: executor, reason: "claims the rebuild" }, (state, nowMs) => decideClaim(state, rebuildId, executor, LEASE_MS, nowMs)).pipe(
@@ -169,24 +211,44 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     if (!(yield* claim(rebuild))) return
     const { projection, generation } = rebuild
     log.info({ projection, generation, status: rebuild.status }, "a rebuild goes on")
-    const lanes = Array.from({ length: identity.lanes }, (_, lane) => lane)
-    const measured = Effect.andThen(Effect.ignore(measure(rebuild, lanes, rate)), Effect.never)
-    const carried = Effect.raceFirst(carry(options, rebuild, lanes, model.tenants().map(({ tenantId }) => tenantId)), measured)
-    const cause = yield* settings.shared ? Effect.raceFirst(carried, keepClaim(claim(rebuild))) : carried
-    rate.ended()
+    const carried: Carried = { rebuild, lanes: Array.from({ length: identity.lanes }, (_, lane) => lane), pace: makePaceMemory() }
+    const ended = Effect.raceFirst(carry(options, carried, model.tenants().map(({ tenantId }) => tenantId)), measure(carried, measured, vitals))
+    const cause = yield* settings.shared ? Effect.raceFirst(ended, keepClaim(claim(rebuild))) : ended
     if (cause === undefined) return
     log.warn({ projection, generation, cause }, "a rebuild broke off and goes on from its checkpoints")
     yield* Effect.sleep(RETRY_MS)
   })
+  const begin = Effect.fn("begin")(function* (rebuild: Rebuild) {
+    const { rebuildId } = rebuild
+    running.add(rebuildId)
+    vitals.disturb(true)
+    const end = Effect.sync(() => {
+      running.delete(rebuildId)
+      measured.rate.ended(rebuildId)
+      measured.throttles.delete(rebuildId)
+      vitals.disturb(running.size > 0)
+      ring()
+    })
+    yield* Effect.forkIn(Effect.ensuring(careful(work(rebuild)), end), scope)
+  })
+  const careful = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
   const round = Effect.gen(function* () {
     for (const { name } of projections) {
       const dropped = yield* retireStandby(name, STANDBY_MS, ACT)
       if (dropped !== undefined) log.info({ projection: name, generation: dropped }, "a generation on standby was dropped")
     }
-    for (const rebuild of yield* findDue()) yield* work(rebuild)
+    const { all, due } = yield* findDue()
+    let free = freeSlots(settings.rebuildsMax, executor, running.size, all, yield* Clock.currentTimeMillis)
+    measured.throttles.forEach((_, rebuildId) => { if (!running.has(rebuildId)) measured.throttles.delete(rebuildId) })
+    for (const rebuild of due.filter(({ rebuildId }) => !running.has(rebuildId))) {
+      // What an aborted one has left is dropped at once: that takes no reading.
+      if (free > 0 || rebuild.status === "aborted") yield* begin(rebuild)
+      else measured.throttles.set(rebuild.rebuildId, { allowedPerSecond: 0, reason: `waits: ${settings.rebuildsMax} at a time` })
+      if (rebuild.status !== "aborted") free -= 1
+    }
   })
-  const careful = Effect.catch(round, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
-  yield* Effect.forkScoped(followStreams(() => void Queue.offerUnsafe(bell, true)))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(careful, Effect.timeoutOption(Queue.take(bell), LOOK_EVERY_MS))))
-  return { rate } satisfies Rebuilds as Rebuilds
+  yield* Effect.forkScoped(followStreams(ring))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(careful(round), Effect.timeoutOption(Queue.take(bell), LOOK_EVERY_MS))))
+  return { rate: measured.rate, throttle: (rebuildId) => measured.throttles.get(rebuildId) } satisfies Rebuilds as Rebuilds
 })

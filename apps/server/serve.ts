@@ -13,6 +13,7 @@ import { runDemo } from "./demo.ts"
 import { ensureFirstKeys } from "./firstKeys.ts"
 import type { FirstKeys, WantedTenant } from "./firstKeys.ts"
 import { listen } from "./listen.ts"
+import { watchVitals } from "./liveVitals.ts"
 import { startProjectors } from "./projectors.ts"
 import type { Projectors } from "./projectors.ts"
 import { startRebuilds } from "./rebuilds.ts"
@@ -30,19 +31,21 @@ const startDemo = Effect.fn(function* ({ settings, announcer }: ServeOptions, { 
 })
 
 /** Serves until `end` completes; what it opened closes with it, in reverse order. */
-export const serve = (options: ServeOptions) =>
+export const serve = (given: ServeOptions) =>
   Effect.scoped(
     Effect.gen(function* () {
+      const vitals = watchVitals(given.telemetry)
+      const options: ServeOptions = { ...given, telemetry: vitals.telemetry }
       const { settings, announcer } = options
       const log = yield* EventLog
       const model = yield* makeSettingsModel()
       const keys = yield* ensureFirstKeys(model, settings.dataDir, wantedTenants(settings))
       if (settings.roles.has("projector")) yield* ensureGenerations(projections)
       const projectors: Projectors = settings.roles.has("projector") ? yield* startProjectors(options, model) : { appended: () => {}, parts: () => [] }
-      const rebuilds = settings.roles.has("replay") ? yield* startRebuilds(options, model) : undefined
+      const rebuilds = settings.roles.has("replay") ? yield* startRebuilds(options, model, vitals) : undefined
       yield* Effect.gen(function* () {
         if (settings.roles.has("ingest")) yield* Effect.forkScoped(heartbeats)
-        const url = yield* listen(options, model, keys, projectors.parts, rebuilds?.rate)
+        const url = yield* listen(options, model, keys, projectors.parts, rebuilds)
         const shown = Object.fromEntries(Object.entries(keys.generated).filter(([, made]) => Object.keys(made).length > 0))
         if (Object.keys(shown).length > 0) announcer.keys(shown, join(settings.dataDir, "keys.json"))
         announcer.ready(url, settings.demo)

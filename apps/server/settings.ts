@@ -14,12 +14,13 @@ export interface ConfiguredValues {
   readonly dataDir: Value<string>
   readonly demo: Value<boolean>
   readonly rebuildThreads: Value<number>
+  readonly rebuildsMax: Value<number>
   readonly writeKey: Value<string | undefined>
   readonly readKey: Value<string | undefined>
   readonly adminKey: Value<string | undefined>
 }
 
-export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThreads, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThreads, rebuildsMax, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
   roles: new Set(roles.value),
   shared: mode.value === "distributed",
   host: host.value,
@@ -27,6 +28,7 @@ export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThre
   dataDir: dataDir.value,
   demo: demo.value,
   rebuildThreads: rebuildThreads.value,
+  rebuildsMax: rebuildsMax.value,
   keys: { write: writeKey.value, read: readKey.value, admin: adminKey.value }
 })
 

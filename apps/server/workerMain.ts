@@ -1,4 +1,5 @@
 /** Entry of a checking thread. */
+import { setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { readerEngines } from "@tidemark/infra-wiring/engines"
@@ -6,6 +7,11 @@ import { checksOf } from "./checkThread.ts"
 import type { CheckStart } from "./checkThread.ts"
 import { runCheck } from "./runCheck.ts"
 
+/** Of 19: a tenth of a processor is left to it where everything else wants one too. */
+const NICE = 10
+
 const { settings, task } = workerData as CheckStart
 if (parentPort === null) throw new Error("a checking thread is started by the server")
+// Where processors are scarce, what is live goes first. Linux counts threads one by one; elsewhere it would be the whole process.
+if (process.platform === "linux") setPriority(NICE)
 await runCheck(parentPort, task, readerEngines(settings as Configuration, () => () => {}), checksOf(new URL(import.meta.url), settings))

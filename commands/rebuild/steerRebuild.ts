@@ -1,6 +1,6 @@
-/** Pauses, resumes and aborts a rebuild. The executor notices and acts on it. */
+/** Pauses, resumes, slows and aborts a rebuild. The executor notices and acts on it. */
 import * as Effect from "effect/Effect"
-import { decideAbort, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
+import { decideAbort, decideCap, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
 import type { Act } from "../settings/decideAndAppend.ts"
 import { changeRebuilds } from "./aggregate.ts"
 
@@ -15,3 +15,7 @@ export const pauseRebuild = Effect.fn("pauseRebuild")(({ projection, rebuildId }
 export const resumeRebuild = Effect.fn("resumeRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideResume(state, rebuildId, nowMs)))
 
 export const abortRebuild = Effect.fn("abortRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideAbort(state, rebuildId, nowMs)))
+
+/** Events a second that it may fold from now on; null: as many as others leave room for. */
+export const capRebuild = Effect.fn("capRebuild")(({ projection, rebuildId }: RebuildPlace, eventsPerSecondMax: number | null, act: Act) =>
+  changeRebuilds(projection, act, (state, nowMs) => decideCap(state, rebuildId, eventsPerSecondMax, nowMs)))

@@ -35,6 +35,7 @@ describe("configuration", () => {
   it("folds a rebuild on every processor unless it is told how many threads to use", () => {
     expect(read().rebuildThreads).toEqual({ value: availableParallelism(), source: "default" })
     expect(read({ TIDEMARK_REBUILD_THREADS: "1" }).rebuildThreads.value).toBe(1)
+    expect([read().rebuildsMax.value, read({ TIDEMARK_REBUILDS_MAX: "3" }).rebuildsMax.value]).toEqual([1, 3])
     expect(() => read({ TIDEMARK_REBUILD_THREADS: "0" })).toThrow(/from 1 to 64/)
   })
 

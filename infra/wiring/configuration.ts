@@ -35,6 +35,8 @@ export interface Configuration {
   readonly demo: Setting<boolean>
   /** Threads that fold a rebuild; no more than lanes are used. */
   readonly rebuildThreads: Setting<number>
+  /** Rebuilds that run at once; the others wait. */
+  readonly rebuildsMax: Setting<number>
   readonly writeKey: Setting<string | undefined>
   readonly readKey: Setting<string | undefined>
   readonly adminKey: Setting<string | undefined>
@@ -162,6 +164,7 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     lanes: pick("TIDEMARK_LANES", Math.min(partitions.value, 4), (text) => integer("TIDEMARK_LANES", text, 1, partitions.value)),
     demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => text === "1" || text === "true"),
     rebuildThreads: pick("TIDEMARK_REBUILD_THREADS", availableParallelism(), (text) => integer("TIDEMARK_REBUILD_THREADS", text, 1, 64)),
+    rebuildsMax: pick("TIDEMARK_REBUILDS_MAX", 1, (text) => integer("TIDEMARK_REBUILDS_MAX", text, 1, 64)),
     writeKey: optionalKey("TIDEMARK_WRITE_KEY"),
     readKey: optionalKey("TIDEMARK_READ_KEY"),
     adminKey: optionalKey("TIDEMARK_ADMIN_KEY"),

@@ -7,7 +7,7 @@ import { listen } from "@tidemark/queries/news"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { GraphQLError } from "graphql"
-import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from "type-graphql"
+import { Arg, Ctx, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Root, Subscription } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RebuildDesk, Step } from "../rebuildDesk.ts"
@@ -41,6 +41,7 @@ const shapeOf = (stored: Stored): Rebuild => {
       faults: [...parity.faults], accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
     },
     error: stored.error,
+    eventsPerSecondMax: stored.eventsPerSecondMax,
     startedAt: stored.startedAtMs,
     finishedAt: stored.finishedAtMs
   }
@@ -123,6 +124,16 @@ export class RebuildResolver {
     return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? 0, etaSeconds: rate === undefined ? null : left / rate }
   }
 
+  @FieldResolver(() => Float, { nullable: true, description: "Events a second that it may fold now; null: all it can, or not carried out by the process that answers." })
+  eventsPerSecondAllowed(@Root() { stored }: Rebuild, @Ctx() context: ApiContext): number | null {
+    return deskOf(context).throttle(stored.rebuildId)?.allowedPerSecond ?? null
+  }
+
+  @FieldResolver(() => String, { nullable: true, description: "Why it may fold no more: what of the live traffic it gives way to, a cap, or another rebuild." })
+  throttle(@Root() { stored }: Rebuild, @Ctx() context: ApiContext): string | null {
+    return deskOf(context).throttle(stored.rebuildId)?.reason ?? null
+  }
+
   @FieldResolver(() => DifferenceConnection, { description: "Windows of the key's tenant that differ, as the last comparison stored them: of all tenants together at most 5,000, the shorter windows first." })
   async differences(
     @Root() { stored }: Rebuild,
@@ -142,10 +153,18 @@ export class RebuildResolver {
     @Ctx() context: ApiContext,
     @Arg("projection", () => String) projection: string,
     @Arg("reason", () => String) reason: string,
-    @Arg("dryRun", () => Boolean, { nullable: true, defaultValue: false }) dryRun?: boolean | null
+    @Arg("dryRun", () => Boolean, { nullable: true, defaultValue: false }) dryRun?: boolean | null,
+    @Arg("eventsPerSecondMax", () => Int, { nullable: true, description: "No quicker than that; without it as quickly as live traffic leaves room." }) eventsPerSecondMax?: number | null
   ): Promise<Rebuild> {
     const { desk, actor } = changing(context)
-    return shapeOf(await ask(context, "startRebuild", desk.start({ projection, reason, dryRun: dryRun === true }, actor)))
+    const input = { projection, reason, dryRun: dryRun === true, ...(eventsPerSecondMax == null ? {} : { eventsPerSecondMax }) }
+    return shapeOf(await ask(context, "startRebuild", desk.start(input, actor)))
+  }
+
+  @Mutation(() => Rebuild, { description: "From now on no quicker than that; null takes the cap away. Live traffic comes first in any case." })
+  async capRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string, @Arg("eventsPerSecondMax", () => Int, { nullable: true }) eventsPerSecondMax?: number | null): Promise<Rebuild> {
+    const { desk, actor } = changing(context)
+    return shapeOf(await ask(context, "capRebuild", desk.cap(id, eventsPerSecondMax ?? null, actor)))
   }
 
   @Mutation(() => Rebuild)

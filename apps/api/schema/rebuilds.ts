@@ -196,6 +196,8 @@ export class Rebuild {
   parity!: ParityReport | null
   @Field(() => String, { nullable: true })
   error!: string | null
+  @Field(() => Int, { nullable: true, description: "The cap that somebody has set." })
+  eventsPerSecondMax!: number | null
   @Field(() => DateTime)
   startedAt!: number
   @Field(() => DateTime, { nullable: true })

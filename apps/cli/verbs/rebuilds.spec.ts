@@ -7,6 +7,7 @@ import { runProgram } from "../program.ts"
 const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
+  eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
   plan: { events: "12408551", bytes: "3100000000", seconds: 67.2 as number | null }, progress: null, parity: PARITY as typeof PARITY | null
 }
 
@@ -91,6 +92,32 @@ describe("tidemark rebuild", () => {
     expect(await run("cutover", "revenue", "--yes")).toMatchObject({ exitCode: 4, notes: expect.stringContaining("is not caught up: it is building") as string })
     expect((await run("start", "revenue", "--yes")).exitCode).toBe(2)
     expect(mutations).toEqual(["cutOver"])
+  })
+
+  it("shows how quickly it goes, how quickly it may, and what it gives way to", async () => {
+    const progress = { processed: "600000", total: "1200000", eventsPerSecond: 5_210.4, etaSeconds: 115.2 }
+    const slowed = { ...REBUILD, status: "BUILDING", parity: null, progress: progress as never, eventsPerSecondAllowed: 5_400, throttle: "gives way: live lag 3.2 s" as string | null }
+    stored = [slowed]
+    expect(await run("status", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringContaining("\nbuilding  50 %   600 000 / 1 200 000   5 210 ev/s   ETA 116 s\nthrottle  gives way: live lag 3.2 s   at most 5 400 ev/s\n") as string })
+    stored = [{ ...slowed, throttle: "capped at 5400 events/s" }]
+    expect((await run("status", "revenue")).out).toContain("\nthrottle  capped at 5400 events/s\n")
+    stored = [{ ...slowed, throttle: null, eventsPerSecondAllowed: null }]
+    expect((await run("status", "revenue")).out).not.toContain("throttle")
+  })
+
+  it("slows, pauses and resumes it, each only with --yes", async () => {
+    stored = [{ ...REBUILD, status: "BUILDING", parity: null }]
+    for (const argv of [["cap", "revenue", "--rate", "20000"], ["pause", "revenue"], ["resume", "revenue"]]) expect(await run(...argv)).toMatchObject({ exitCode: 0, notes: expect.stringContaining("add --yes") as string })
+    expect(mutations).toEqual([])
+    expect(await run("cap", "revenue", "--rate", "20000", "--yes")).toMatchObject({ exitCode: 0, out: "The rebuild of revenue folds at most 20 000 events/s." })
+    expect(await run("cap", "revenue", "--rate", "none", "--yes")).toMatchObject({ exitCode: 0, out: "The rebuild of revenue folds as quickly as live traffic leaves room." })
+    expect(await run("pause", "revenue", "--yes")).toMatchObject({ exitCode: 0, out: expect.stringContaining("is paused") as string })
+    expect(await run("resume", "revenue", "--yes")).toMatchObject({ exitCode: 0, out: "The rebuild of revenue goes on: it is building." })
+    expect(mutations).toEqual(["capRebuild", "capRebuild", "pauseRebuild", "resumeRebuild"])
+    for (const rate of ["0", "-1", "1.5", "x"]) expect((await run("cap", "revenue", `--rate=${rate}`, "--yes")).exitCode, rate).toBe(2)
+    expect((await run("cap", "revenue", "--yes")).exitCode).toBe(2)
+    stored = []
+    expect((await run("pause", "revenue", "--yes")).exitCode).toBe(1)
   })
 
   it("ends with 1 where the rebuild has failed, and says why", async () => {

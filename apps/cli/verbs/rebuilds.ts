@@ -1,4 +1,4 @@
-/** rebuild plan, start, status, diff, cutover, rollback, abort: generations of a projection. */
+/** rebuild plan, start, status, diff, cap, pause, resume, cutover, rollback, abort: generations of a projection. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
@@ -14,6 +14,10 @@ interface Rebuild {
   readonly reason: string
   readonly error: string | null
   readonly startedAt: string
+  readonly eventsPerSecondMax: number | null
+  readonly eventsPerSecondAllowed: number | null
+  /** Why it does not go as quickly as it could. */
+  readonly throttle: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
   readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null } | null
@@ -22,6 +26,8 @@ interface Rebuild {
 export interface RebuildFlags {
   readonly reason?: string
   readonly wait?: boolean
+  /** Events a second, or "none". */
+  readonly rate?: string
   readonly yes?: boolean
   readonly first?: number
   readonly after?: string
@@ -35,7 +41,7 @@ export interface RebuildCall {
   readonly output: Output
 }
 
-const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt plan { events bytes seconds }
+const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
   progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted position { partition offset } }`
 
 const PARITY_DIFFERS = 3
@@ -73,6 +79,9 @@ const progressLine = ({ status, progress }: Rebuild): string => {
   return `${phase(status)}  ${percent} %   ${grouped(processed)} / ${grouped(total)}${rate}`
 }
 
+const throttleLine = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | undefined =>
+  throttle === null ? undefined : `throttle  ${throttle}${eventsPerSecondAllowed === null || eventsPerSecondAllowed === 0 || throttle.startsWith("capped") ? "" : `   at most ${grouped(String(Math.round(eventsPerSecondAllowed)))} ev/s`}`
+
 const differing = ({ parity }: Rebuild): number => (parity === null ? 0 : Number(parity.differ) + Number(parity.onlyOld) + Number(parity.onlyNew) + parity.faults.length)
 
 const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
@@ -99,8 +108,16 @@ const change = async ({ client }: RebuildCall, field: string, signature: string,
   return rebuild
 }
 
-const start = (call: RebuildCall, reason: string, dryRun: boolean): Promise<Rebuild> =>
-  change(call, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean)", "(projection: $projection, reason: $reason, dryRun: $dryRun)", { projection: call.projection, reason, dryRun })
+/** Whole events a second; undefined without the flag, null for "none". */
+const rateOf = ({ rate }: RebuildFlags): number | null | undefined => {
+  if (rate === undefined) return undefined
+  if (rate === "none") return null
+  if (!/^[1-9]\d{0,8}$/.test(rate)) throw new CliError(`--rate is "${rate}": give whole events a second, or none.`, 2)
+  return Number(rate)
+}
+
+const start = (call: RebuildCall, reason: string, dryRun: boolean, flags: RebuildFlags): Promise<Rebuild> =>
+  change(call, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean, $rate: Int)", "(projection: $projection, reason: $reason, dryRun: $dryRun, eventsPerSecondMax: $rate)", { projection: call.projection, reason, dryRun, rate: rateOf(flags) ?? null })
 
 const show = ({ json, output }: RebuildCall, rebuild: Rebuild, text: string): void => output.data(json ? JSON.stringify(rebuild) : plainLines(text))
 const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
@@ -112,8 +129,8 @@ const isDryRun = ({ output }: RebuildCall, { yes }: RebuildFlags, would: string)
 }
 
 /** What it would read and write. */
-export const rebuildPlan = async (call: RebuildCall, { reason }: RebuildFlags): Promise<void> => {
-  const rebuild = await start(call, reason ?? "plan", true)
+export const rebuildPlan = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await start(call, flags.reason ?? "plan", true, flags)
   show(call, rebuild, planLine(rebuild))
 }
 
@@ -125,7 +142,8 @@ const waitFor = async (call: RebuildCall, id: string): Promise<Rebuild> => {
     if (rebuild === undefined) throw new CliError("The rebuild is gone.")
     if (rebuild.status !== said || Date.now() - saidMs >= SAY_EVERY_MS) {
       [said, saidMs] = [rebuild.status, Date.now()]
-      call.output.note(`${new Date().toISOString().slice(11, 19)}  ${progressLine(rebuild)}`)
+      const slowed = rebuild.throttle === null ? "" : `   ${rebuild.throttle}`
+      call.output.note(`${new Date().toISOString().slice(11, 19)}  ${progressLine(rebuild)}${slowed}`)
     }
     if (!WORKING.includes(rebuild.status)) return rebuild
     await sleep(ASK_EVERY_MS)
@@ -144,12 +162,12 @@ export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Prom
   const { reason } = flags
   if (reason === undefined) throw new CliError("--reason is needed: why is it rebuilt?", 2)
   if (flags.yes !== true) {
-    const planned = await start(call, reason, true)
+    const planned = await start(call, reason, true, flags)
     show(call, planned, planLine(planned))
     isDryRun(call, flags, `Would start a rebuild of ${call.projection}.`)
     return
   }
-  const started = await start(call, reason, false)
+  const started = await start(call, reason, false, flags)
   if (flags.wait !== true) return show(call, started, planLine(started))
   call.output.note(planLine(started))
   const ended = await waitFor(call, started.id)
@@ -167,7 +185,8 @@ export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): 
   call.output.data(table(["GEN", "FROM", "STATUS", "STARTED", "REASON"], rebuilds.map((one) => [String(one.generation), String(one.fromGeneration), phase(one.status), one.startedAt, one.reason])))
   const [latest] = rebuilds
   if (latest === undefined) return
-  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...(RUNNING.includes(latest.status) ? [progressLine(latest)] : []), parityLine(latest)]) call.output.data(plainLines(line))
+  const slowed = throttleLine(latest)
+  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...(RUNNING.includes(latest.status) ? [progressLine(latest), ...(slowed === undefined ? [] : [slowed])] : []), parityLine(latest)]) call.output.data(plainLines(line))
 }
 
 interface Difference {
@@ -268,4 +287,31 @@ export const rebuildAbort = async (call: RebuildCall, flags: RebuildFlags): Prom
   if (isDryRun(call, flags, `Would abort the rebuild of ${call.projection} and drop generation ${rebuild.generation}.`)) return
   const aborted = await change(call, "abortRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
   show(call, aborted, `The rebuild of ${call.projection} is aborted; generation ${aborted.generation} is dropped.`)
+}
+
+/** Events a second that it may fold from now on. */
+export const rebuildCap = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rate = rateOf(flags)
+  if (rate === undefined) throw new CliError("--rate is needed: whole events a second, or none.", 2)
+  const rebuild = await newest(call, RUNNING)
+  const words = rate === null ? "as quickly as live traffic leaves room" : `at most ${grouped(String(rate))} events/s`
+  if (isDryRun(call, flags, `Would have the rebuild of ${call.projection} fold ${words}.`)) return
+  const capped = await change(call, "capRebuild", "($id: ID!, $rate: Int)", "(id: $id, eventsPerSecondMax: $rate)", { id: rebuild.id, rate })
+  show(call, capped, `The rebuild of ${call.projection} folds ${words}.`)
+}
+
+/** Stands still where it is, until it is resumed. */
+export const rebuildPause = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, RUNNING)
+  if (isDryRun(call, flags, `Would pause the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
+  const paused = await change(call, "pauseRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
+  show(call, paused, `The rebuild of ${call.projection} is paused. On with it: tidemark rebuild resume ${call.projection} --yes`)
+}
+
+/** Goes on where it was paused or has failed. */
+export const rebuildResume = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, RUNNING)
+  if (isDryRun(call, flags, `Would resume the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
+  const resumed = await change(call, "resumeRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
+  show(call, resumed, `The rebuild of ${call.projection} goes on: it is ${phase(resumed.status)}.`)
 }

@@ -31,18 +31,27 @@ export interface PlanRebuild {
   readonly definitionHash: string
   readonly reason: string
   readonly plan: RebuildPlan
+  /** How quickly it may fold, events a second; none: as quickly as others leave room. */
+  readonly eventsPerSecondMax?: number
 }
 
 const textFault = (pointer: string, text: string): InvalidSettingError | undefined =>
   text.trim() === "" || text.length > TEXT_LENGTH_MAX ? new InvalidSettingError({ pointer, detail: `expected 1 to ${TEXT_LENGTH_MAX} characters` }) : undefined
 
+const RATE_MAX = 1_000_000_000
+
+const rateFault = (rate: number | null | undefined): InvalidSettingError | undefined =>
+  rate === null || rate === undefined || (Number.isInteger(rate) && rate >= 1 && rate <= RATE_MAX) ? undefined : new InvalidSettingError({ pointer: "/eventsPerSecondMax", detail: `expected a whole number from 1 to ${RATE_MAX}` })
+
 /** A reason is required, and one rebuild per projection runs at a time. */
 export const decidePlan = (state: Rebuilds | undefined, command: PlanRebuild, nowMs: number): readonly RebuildEvent[] | InvalidSettingError | RebuildRunningError => {
-  const fault = textFault("/reason", command.reason)
+  const { eventsPerSecondMax, ...planned } = command
+  const fault = textFault("/reason", command.reason) ?? rateFault(eventsPerSecondMax)
   if (fault !== undefined) return fault
   const running = state?.rebuilds.find(isRunning)
   if (running !== undefined) return new RebuildRunningError({ projection: command.projection, rebuildId: running.rebuildId })
-  return [{ type: "rebuild.planned", data: { ...command, atMs: nowMs } }]
+  const capped: readonly RebuildEvent[] = eventsPerSecondMax === undefined ? [] : [{ type: "rebuild.capped", data: { rebuildId: command.rebuildId, eventsPerSecondMax, atMs: nowMs } }]
+  return [{ type: "rebuild.planned", data: { ...planned, atMs: nowMs } }, ...capped]
 }
 
 type Refusal = RebuildMissingError | RebuildStatusError
@@ -62,6 +71,11 @@ const WORKING: readonly RebuildStatus[] = ["planned", "preparing", "building", "
 
 export const decidePause = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
   within(state, rebuildId, WORKING, ["paused"], () => [{ type: "rebuild.paused", data: { rebuildId, atMs: nowMs } }])
+
+/** How quickly it may fold from now on, events a second; null takes the cap away. While it is to be built. */
+export const decideCap = (state: Rebuilds | undefined, rebuildId: string, eventsPerSecondMax: number | null, nowMs: number): readonly RebuildEvent[] | Refusal | InvalidSettingError =>
+  within(state, rebuildId, [...WORKING, "paused", "failed"], [], (rebuild): readonly RebuildEvent[] | InvalidSettingError =>
+    rateFault(eventsPerSecondMax) ?? (rebuild.eventsPerSecondMax === eventsPerSecondMax ? [] : [{ type: "rebuild.capped", data: { rebuildId, eventsPerSecondMax, atMs: nowMs } }]))
 
 /** Goes on with the phase it was in; so does one that failed. */
 export const decideResume = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>

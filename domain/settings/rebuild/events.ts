@@ -37,6 +37,8 @@ const EVENTS = {
   /** The executor has come to the next phase. */
   "rebuild.moved": Schema.Struct({ ...Of, to: Schema.Literals(["preparing", "building", "catching_up", "verifying"]) }),
   "rebuild.verified": Schema.Struct({ ...Of, parity: ParitySummary }),
+  /** How quickly it may fold, events a second; null: as quickly as others leave room. */
+  "rebuild.capped": Schema.Struct({ ...Of, eventsPerSecondMax: Schema.NullOr(Schema.Finite) }),
   "rebuild.paused": Schema.Struct(Of),
   "rebuild.resumed": Schema.Struct(Of),
   "rebuild.failed": Schema.Struct({ ...Of, error: Schema.String }),

@@ -22,6 +22,8 @@ export interface Rebuild {
   /** Note with which the differences were accepted. */
   readonly accepted: string | null
   readonly error: string | null
+  /** How quickly somebody lets it fold, events a second; null: as quickly as others leave room. */
+  readonly eventsPerSecondMax: number | null
   /** Who of several executors works on it, and until when nobody else may; null before the first. */
   readonly claim: { readonly executor: string; readonly untilMs: number } | null
   readonly startedAtMs: number
@@ -48,6 +50,8 @@ const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: 
       return { ...rebuild, status: event.data.to, resumeAs: event.data.to, error: null }
     case "rebuild.verified":
       return { ...rebuild, status: "ready", resumeAs: "ready", parity: event.data.parity, accepted: null }
+    case "rebuild.capped":
+      return { ...rebuild, eventsPerSecondMax: event.data.eventsPerSecondMax }
     case "rebuild.paused":
       return { ...rebuild, status: "paused" }
     case "rebuild.resumed":
@@ -72,7 +76,7 @@ export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent)
   const rebuilds = state?.rebuilds ?? []
   if (event.type === "rebuild.planned") {
     const { atMs, ...planned } = event.data
-    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: atMs, finishedAtMs: null }
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, startedAtMs: atMs, finishedAtMs: null }
     return { rebuilds: [...rebuilds, rebuild] }
   }
   return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? change(rebuild, event) : rebuild)) }

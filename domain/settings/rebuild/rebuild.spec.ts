@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import {
-  decideAbort, decideClaim, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
+  decideAbort, decideCap, decideClaim, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
 } from "./decide.ts"
 import { readRebuildEvent } from "./events.ts"
 import type { ParitySummary, RebuildEvent } from "./events.ts"
@@ -93,6 +93,21 @@ describe("a rebuild", () => {
       expect(only(after(...failed))).toMatchObject({ status: "failed", error: "disk full" })
       expect(only(after(...failed, (state) => decideResume(state, ID, NOW)))).toMatchObject({ status, error: null })
     }
+  })
+
+  it("may be slowed from its beginning and at any moment while it is to be built, and let go again", () => {
+    const cap = (rate: number | null) => (state: Rebuilds | undefined) => decideCap(state, ID, rate, NOW)
+    expect(only(after((state) => decidePlan(state, { ...command, eventsPerSecondMax: 500 }, NOW)))).toMatchObject({ status: "planned", eventsPerSecondMax: 500 })
+    expect(only(after(...built))?.eventsPerSecondMax).toBeNull()
+    const slowed = after(...built, cap(20_000))
+    expect(only(slowed)).toMatchObject({ status: "verifying", eventsPerSecondMax: 20_000 })
+    expect(cap(20_000)(slowed)).toEqual([])
+    expect(only(after(...built, cap(20_000), (state) => decidePause(state, ID, NOW), cap(null)))).toMatchObject({ status: "paused", eventsPerSecondMax: null })
+    for (const wrong of [0, -1, 1.5, NaN, 1e12]) {
+      expect(cap(wrong)(slowed), String(wrong)).toMatchObject({ _tag: "InvalidSettingError", pointer: "/eventsPerSecondMax" })
+      expect(decidePlan(undefined, { ...command, eventsPerSecondMax: wrong }, NOW), String(wrong)).toMatchObject({ _tag: "InvalidSettingError" })
+    }
+    expect(cap(1)(after(...ready()))).toMatchObject({ _tag: "RebuildStatusError", status: "ready" })
   })
 
   it("is aborted at any moment before the cut-over, for good, and not after it", () => {

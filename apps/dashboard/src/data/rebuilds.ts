@@ -20,7 +20,7 @@ export interface Projection {
   readonly halts: readonly { readonly code: string; readonly detail: string }[]
 }
 
-const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt plan { events bytes seconds }
+const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
   progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew accepted position { partition offset } }`
 
 export const REBUILD_PROGRESS = `subscription Progress($id: ID!) { rebuildProgress(id: $id) { ${REBUILD} } }`
@@ -80,6 +80,10 @@ export const startRebuild = (admin: Api, projection: string, reason: string, dry
 export type Step = "pauseRebuild" | "resumeRebuild" | "abortRebuild"
 
 export const changeRebuild = (admin: Api, step: Step, id: string): Promise<Rebuild> => mutate(admin, step, "($id: ID!)", "(id: $id)", { id })
+
+/** Events a second that it may fold from now on; null: as many as live traffic leaves room for. */
+export const capRebuild = (admin: Api, id: string, eventsPerSecondMax: number | null): Promise<Rebuild> =>
+  mutate(admin, "capRebuild", "($id: ID!, $rate: Int)", "(id: $id, eventsPerSecondMax: $rate)", { id, rate: eventsPerSecondMax })
 
 /** `note`: why the differences are right; null when there are none. */
 export const cutOver = (admin: Api, id: string, note: string | null): Promise<Rebuild> =>

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { actionsOf, differencesOf, ratioOf } from "./rebuild.ts"
+import { actionsOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
 const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
-  id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null,
+  id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
 })
 
@@ -27,6 +27,18 @@ describe("what may be done to a rebuild", () => {
     expect(actionsOf(rebuild({ status: "ACTIVE", parity: equal }))).toMatchObject({ rollBack: true, abort: false, pause: false })
     expect(actionsOf(rebuild({ status: "ABORTED" }))).toMatchObject({ rollBack: false, abort: false, pause: false, resume: false, cutOver: false })
     expect(actionsOf(rebuild({ status: "FAILED" }))).toMatchObject({ resume: true, abort: true })
+  })
+
+  it("pauses what is worked on, which one that is ready is not", () => {
+    for (const status of ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(true)
+    for (const status of ["READY", "PAUSED", "FAILED", "ACTIVE"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(false)
+  })
+
+  it("says what a rebuild gives way to and how far, and reads a cap as it is typed", () => {
+    expect(throttleText(rebuild({}))).toBeUndefined()
+    expect(throttleText(rebuild({ throttle: "gives way: live lag 3.2 s", eventsPerSecondAllowed: 5_400.4 }))).toBe("gives way: live lag 3.2 s (at most 5400 events/s)")
+    expect(throttleText(rebuild({ throttle: "capped at 500 events/s", eventsPerSecondAllowed: 500 }))).toBe("capped at 500 events/s")
+    expect(["20 000", "20,000", "", " ", "0", "-1", "1.5", "x"].map(readCap)).toEqual([20_000, 20_000, null, null, undefined, undefined, undefined, undefined])
   })
 
   it("never shows more progress than there is", () => {

@@ -27,6 +27,11 @@ export interface Rebuild {
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
   readonly parity: Parity | null
   readonly error: string | null
+  /** Cap that somebody has set, and what it may fold now, events a second; null: no cap, all it can. */
+  readonly eventsPerSecondMax: number | null
+  readonly eventsPerSecondAllowed: number | null
+  /** Why it may fold no more. */
+  readonly throttle: string | null
   readonly startedAt: string
   readonly finishedAt: string | null
 }
@@ -62,6 +67,7 @@ export const isRunning = ({ status }: Rebuild): boolean => ["PLANNED", "PREPARIN
 export interface Actions {
   readonly pause: boolean
   readonly resume: boolean
+  readonly cap: boolean
   readonly abort: boolean
   readonly cutOver: boolean
   readonly rollBack: boolean
@@ -90,7 +96,8 @@ export const actionsOf = (rebuild: Rebuild): Actions => {
   const { status, parity } = rebuild
   const locked = lockOf(rebuild)
   return {
-    pause: ["PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY"].includes(status),
+    pause: ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"].includes(status),
+    cap: ["PLANNED", "PREPARING", "BUILDING", "PAUSED", "FAILED"].includes(status),
     resume: status === "PAUSED" || status === "FAILED",
     abort: isRunning(rebuild),
     cutOver: locked === undefined,
@@ -104,4 +111,15 @@ export const actionsOf = (rebuild: Rebuild): Actions => {
 export const ratioOf = ({ progress }: Rebuild): number => {
   const total = Number(progress?.total ?? 0)
   return total === 0 ? 0 : Math.min(1, Number(progress?.processed ?? 0) / total)
+}
+
+/** How quickly a rebuild may go and why no quicker; undefined: as quickly as it can. */
+export const throttleText = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | undefined =>
+  throttle === null ? undefined : eventsPerSecondAllowed === null || eventsPerSecondAllowed === 0 || throttle.startsWith("capped") ? throttle : `${throttle} (at most ${Math.round(eventsPerSecondAllowed)} events/s)`
+
+/** What was typed as a cap: null for nothing, undefined for what is no whole number of events a second. */
+export const readCap = (text: string): number | null | undefined => {
+  const digits = text.replace(/[\s,_]/g, "")
+  if (digits === "") return null
+  return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined
 }

@@ -1,5 +1,5 @@
 /** The generation being built: its phase, its errors above its progress, its parity, and what may be done to it. */
-import { differencesOf, isRunning, labelOf, PHASES, ratioOf } from "../model/rebuild.ts"
+import { differencesOf, isRunning, labelOf, PHASES, ratioOf, throttleText } from "../model/rebuild.ts"
 import { formatDecimal, formatDuration, formatNumber } from "../model/format.ts"
 import { Differences } from "./Differences.tsx"
 import { RebuildActions } from "./RebuildActions.tsx"
@@ -26,12 +26,15 @@ const Track = ({ rebuild }: { readonly rebuild: Rebuild }) => {
 
 const Progress = ({ rebuild }: { readonly rebuild: Rebuild }) => {
   const { progress } = rebuild
-  if (progress === null || !isRunning(rebuild)) return null
+  const throttle = throttleText(rebuild)
+  if (!isRunning(rebuild)) return null
+  if (progress === null) return throttle === undefined ? null : <p className="note">{throttle}</p>
   const ratio = ratioOf(rebuild)
   return (
     <div className="rebuild-progress">
       <div className="progress" role="progressbar" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.floor(ratio * 100)} aria-label="Records read"><span style={{ inlineSize: `${ratio * 100}%` }} /></div>
       <p className="note">{formatDecimal(progress.processed)} of {formatDecimal(progress.total)} records ({(ratio * 100).toFixed(1)} %) · {formatNumber(Math.round(progress.eventsPerSecond))} events/s{progress.etaSeconds === null ? "" : ` · about ${formatDuration(progress.etaSeconds * 1_000)} left`}</p>
+      {throttle === undefined ? null : <p className="note">{throttle}</p>}
     </div>
   )
 }

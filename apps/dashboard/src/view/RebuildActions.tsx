@@ -1,7 +1,7 @@
 /** The buttons of a rebuild, with the reason why one is locked beside it. */
 import { useId, useState } from "react"
-import { changeRebuild, cutOver, rollBack } from "../data/rebuilds.ts"
-import { actionsOf } from "../model/rebuild.ts"
+import { capRebuild, changeRebuild, cutOver, rollBack } from "../data/rebuilds.ts"
+import { actionsOf, readCap } from "../model/rebuild.ts"
 import type { Api } from "../data/graphql.ts"
 import type { Rebuild } from "../model/rebuild.ts"
 
@@ -9,6 +9,26 @@ export interface ActionsProps {
   readonly admin: Api | undefined
   readonly rebuild: Rebuild
   readonly changed: (rebuild: Rebuild) => void
+}
+
+/** A cap on the events a second; an empty field takes it away. */
+const Cap = ({ admin, rebuild, busy, act, refuse }: { readonly admin: Api; readonly rebuild: Rebuild; readonly busy: boolean; readonly act: (change: Promise<Rebuild>) => void; readonly refuse: (why: string) => void }) => {
+  const id = useId()
+  const [text, setText] = useState(rebuild.eventsPerSecondMax === null ? "" : String(rebuild.eventsPerSecondMax))
+  const apply = (): void => {
+    const rate = readCap(text)
+    if (rate === undefined) refuse("The cap is a whole number of events a second; leave it empty for none.")
+    else act(capRebuild(admin, rebuild.id, rate))
+  }
+  return (
+    <>
+      <label htmlFor={id}>At most so many events a second; empty: as many as live traffic leaves room for</label>
+      <div className="buttons">
+        <input id={id} value={text} inputMode="numeric" maxLength={12} autoComplete="off" onChange={(event) => setText(event.target.value)} />
+        <button type="button" className="small" disabled={busy} onClick={apply}>Set the cap</button>
+      </div>
+    </>
+  )
 }
 
 export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
@@ -32,6 +52,7 @@ export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
           <input id={id} value={note} maxLength={500} autoComplete="off" onChange={(event) => setNote(event.target.value)} />
         </>
       )}
+      {actions.cap ? <Cap admin={admin} rebuild={rebuild} busy={busy} act={act} refuse={setError} /> : null}
       <p className="form-error" role="alert">{error}</p>
       <div className="buttons">
         {actions.rollBack

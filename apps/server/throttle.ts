@@ -1,0 +1,83 @@
+/**
+ * How quickly a rebuild may fold: as quickly as it can while nothing live suffers, less while something does, never more
+ * than somebody's cap. It gives way at once and comes back slowly; it never stands still. Pure.
+ */
+
+/** What suffers: the served projections' lag, and p95 of answers beside what it was without a rebuild; undefined: not known here. */
+export interface Vitals {
+  readonly liveLagMs: number
+  readonly latencies: readonly { readonly name: string; readonly recentMs: number | undefined; readonly usualMs: number | undefined }[]
+}
+
+export interface ThrottleInput {
+  readonly capPerSecond: number | null
+  /** Records a second that it has folded of late. */
+  readonly ratePerSecond: number | undefined
+  readonly vitals: Vitals
+  readonly nowMs: number
+}
+
+/** What is allowed, events a second, undefined: all it can; and why not. */
+export interface Throttle {
+  readonly allowedPerSecond: number | undefined
+  readonly reason: string | undefined
+}
+
+/** Served projections further behind than this suffer. */
+const LAG_MS_MAX = 1_000
+/** Answers that take so many times as long as usual suffer, unless it is a matter of less than `SLACK_MS`. */
+const LATENCY_TIMES_MAX = 1.5
+const SLACK_MS = 10
+/** Where it is not known what is usual. */
+const LATENCY_MS_MAX = 250
+
+const SLOWER = 0.6
+const FASTER = 1.1
+/** A step down shows its effect before the next one. */
+const SETTLE_MS = 1_500
+/** However much suffers, a rebuild comes to its end. */
+export const PER_SECOND_MIN = 1_000
+/** Of a rebuild that nothing was measured of yet. */
+const PER_SECOND_FIRST = 20_000
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
+const millis = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
+
+/** What suffers, in words; undefined: nothing. */
+export const sufferingOf = ({ liveLagMs, latencies }: Vitals): string | undefined => {
+  if (liveLagMs > LAG_MS_MAX) return `live lag ${seconds(liveLagMs)}`
+  for (const { name, recentMs, usualMs } of latencies) {
+    if (recentMs === undefined) continue
+    if (usualMs === undefined && recentMs > LATENCY_MS_MAX) return `${name} p95 ${millis(recentMs)}`
+    if (usualMs !== undefined && recentMs > Math.max(usualMs * LATENCY_TIMES_MAX, usualMs + SLACK_MS)) return `${name} p95 ${millis(recentMs)}, ${millis(usualMs)} without a rebuild`
+  }
+  return undefined
+}
+
+/** Asked again every while; remembers what it gave way to. */
+export const makeThrottle = (): ((input: ThrottleInput) => Throttle) => {
+  let allowed: number | undefined
+  let [cause, downMs] = ["", -Infinity]
+  const giveWay = (suffering: string, { ratePerSecond, nowMs }: ThrottleInput): void => {
+    cause = suffering
+    if (nowMs < downMs + SETTLE_MS) return
+    downMs = nowMs
+    const reached = Math.min(allowed ?? Infinity, ratePerSecond ?? Infinity)
+    allowed = Math.max(PER_SECOND_MIN, (Number.isFinite(reached) ? reached : PER_SECOND_FIRST) * SLOWER)
+  }
+  const comeBack = ({ ratePerSecond }: ThrottleInput): void => {
+    if (allowed === undefined) return
+    allowed *= FASTER
+    // What it does not use is no limit.
+    if (ratePerSecond !== undefined && allowed > 3 * ratePerSecond) allowed = undefined
+  }
+  return (input) => {
+    const suffering = sufferingOf(input.vitals)
+    if (suffering === undefined) comeBack(input)
+    else giveWay(suffering, input)
+    const { capPerSecond } = input
+    if (capPerSecond !== null && capPerSecond <= (allowed ?? Infinity)) return { allowedPerSecond: capPerSecond, reason: `capped at ${capPerSecond} events/s` }
+    if (allowed === undefined) return { allowedPerSecond: undefined, reason: undefined }
+    return { allowedPerSecond: Math.round(allowed), reason: suffering === undefined ? `comes back after: ${cause}` : `gives way: ${suffering}` }
+  }
+}
