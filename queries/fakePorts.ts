@@ -55,7 +55,8 @@ const snapshotOf = (world: World): ReadSnapshot => {
         const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId))
         for (const row of found) visit([row])
       }),
-    partials: () => notRead,
+    partials: (_projection, _generation, keys) => Effect.succeed(keys.map((key) => rows.filter((row) =>
+      row.tenantId === key.tenantId && row.resolution === key.resolution && row.windowStartMs === key.windowStartMs && row.keyId === key.keyId))),
     windows: () => notRead,
     late: (page) => Effect.succeed(pageOf(late, page)),
     deadLetters: (page) => Effect.succeed(pageOf(dead, page)),

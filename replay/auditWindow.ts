@@ -13,7 +13,7 @@ import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { MergedMinutes } from "./mergedMinutes.ts"
 import { logFault } from "./storedRecords.ts"
-import { proveWindow } from "./windowProof.ts"
+import { minutesOf, proveWindow } from "./windowProof.ts"
 import type { LineageTooLargeError, ProofBounds, ProofError, VisitEvent } from "./windowProof.ts"
 
 /** One window and key as it was answered. */
@@ -55,16 +55,14 @@ const readRows = Effect.fn("readRows")(function* (snapshot: ReadSnapshot, { proj
 
 /** What an hour or a day and the merge of its minutes disagree on, or undefined; and one of the minutes, each as likely. */
 const compareMinutes = Effect.fn("compareMinutes")(function* (snapshot: ReadSnapshot, compiled: CompiledProjection, window: AuditedWindow, rows: readonly StoredRow[], random: () => number) {
-  const { projection, generation, tenantId, resolution, startMs, keyId } = window
+  const { resolution, startMs, keyId } = window
   const merged = new MergedMinutes(compiled.definition.measures)
   let seen = 0
   let chosenMs = startMs
-  yield* snapshot.scan({ projection, generation, tenantId, resolution: MINUTE, fromMs: startMs, toMs: startMs + RESOLUTIONS[resolution].sizeMs, keyId }, (minutes) => {
-    for (const row of minutes) {
-      merged.add(row)
-      if (random() * ++seen < 1) chosenMs = row.windowStartMs
-    }
-  })
+  for (const row of (yield* minutesOf(snapshot, window, keyId, startMs, startMs + RESOLUTIONS[resolution].sizeMs)).flat()) {
+    merged.add(row)
+    if (random() * ++seen < 1) chosenMs = row.windowStartMs
+  }
   const minute: AuditedWindow = { ...window, resolution: MINUTE, startMs: chosenMs }
   return { difference: merged.difference(rows), minute }
 })

@@ -71,6 +71,24 @@ describe("the proof of a window", () => {
     }
   })
 
+  it("of __other__ holds for the events whose key was not admitted in their minute and partition", async () => {
+    const world = makeFoldedLog([{ ...pageViews, keyMax: 2 }], START_MS)
+    const on = (page: string, partition: number, timeMs: number): LogRecord => ({
+      partition, key: "k",
+      value: encodeEvent({ id: `${page} ${partition} ${timeMs}`, source: "s", type: "page.viewed", timeMs, receivedAtMs: timeMs, tenantId: "t", partitionKey: "p", userId: "u", schemaVersion: 2 }, JSON.stringify({ page }))
+    })
+    // Partition 0 admits /a and /b in the first minute, partition 1 admits /c; the second minute admits /c and /d.
+    await world.fold([...["/a", "/b", "/c", "/d", "/c"].map((page, at) => on(page, 0, START_MS + at)), on("/c", 1, START_MS), ...["/c", "/d", "/e"].map((page, at) => on(page, 0, START_MS + 60_000 + at))])
+    const other = ["__other__"]
+    const idsOf = ({ events }: { readonly events: readonly { readonly event: { readonly id: string } }[] }) => events.map(({ event }) => event.id.slice(0, 4))
+    const minute = await world.run(why(question(10, { key: other })))
+    expect([minute, idsOf(minute)]).toMatchObject([{ expectedEvents: 3n, foundEvents: 3n, fingerprintMatches: true }, ["/c 0", "/d 0", "/c 0"]])
+    const hour = await world.run(why(question(10, { key: other, resolution: 1, startMs: Math.floor(START_MS / 3_600_000) * 3_600_000 })))
+    expect([hour, idsOf(hour)]).toMatchObject([{ expectedEvents: 4n, foundEvents: 4n, fingerprintMatches: true }, ["/c 0", "/d 0", "/c 0", "/e 0"]])
+    const named = await world.run(why(question(10, { key: ["/c"] })))
+    expect([named, idsOf(named)]).toMatchObject([{ expectedEvents: 1n, foundEvents: 1n, fingerprintMatches: true }, ["/c 1"]])
+  })
+
   it("is no proof when a record of its range is not shown: that is a gap", async () => {
     const world = makeFoldedLog([pageViews], START_MS)
     await world.fold([view("a", 0, START_MS), view("b", 0, START_MS + 1)])

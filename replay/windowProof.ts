@@ -13,7 +13,7 @@ import type { EventEnvelope } from "@tidemark/domain/events/event"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
 import type { EventLog, LogBatch, LogReadError } from "@tidemark/domain/ports/EventLog"
-import type { LateEntry, LedgerRange, ReadSnapshot, ResolutionCode, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { LateEntry, LedgerRange, ReadSnapshot, ResolutionCode, RowKey, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -130,21 +130,45 @@ const spanOf = ({ ranges }: Target): bigint => [...ranges.values()].reduce((sum,
 
 const place = (windowStartMs: number, keyId: string, partition: number): string => `${windowStartMs}:${keyId}:${partition}`
 
-/** Keys were admitted by the minute: a key counts under its own name in a partition ⇔ its minute row has a range there. Undefined: too many keys. */
-const readAdmitted = Effect.fn("readAdmitted")(function* (snapshot: ReadSnapshot, window: ProvedWindow, keyId: string, endMs: number) {
+/** Counts what was read and stops at the bounds. */
+interface Work {
+  walked: bigint
+  readonly untilMs: number
+  readonly tooLarge: (bound: LineageTooLargeError["bound"], walked: bigint) => LineageTooLargeError
+}
+
+/** Fails once the time is up; else lets others run, for the thread may be one that answers them. */
+const inTime = Effect.fn("inTime")(function* (work: Work) {
+  if ((yield* Clock.currentTimeMillis) >= work.untilMs) return yield* Effect.fail(work.tooLarge("time", work.walked))
+  yield* Effect.yieldNow
+})
+
+/** The partials of one key in every minute from `startMs` to `endMs`: by key, for a scan would pass those of all other keys. */
+export const minutesOf = (snapshot: ReadSnapshot, { projection, generation, tenantId }: Pick<ProvedWindow, "projection" | "generation" | "tenantId">, keyId: string, startMs: number, endMs: number) => {
+  const keys: RowKey[] = []
+  for (let windowStartMs = startMs; windowStartMs < endMs; windowStartMs += MINUTE.sizeMs) keys.push({ tenantId, resolution: MINUTE.code, windowStartMs, keyId })
+  return snapshot.partials(projection, generation, keys)
+}
+
+/** Keys were admitted by the minute: a key counts under its own name in a partition ⇔ its minute row has a range there. */
+const readAdmitted = Effect.fn("readAdmitted")(function* (snapshot: ReadSnapshot, window: ProvedWindow, keyId: string, endMs: number, work: Work) {
   const { projection, generation, tenantId, startMs } = window
   const isOther = window.key.length > 0 && window.key.every((text) => text === OTHER)
-  const minutes = { projection, generation, tenantId, resolution: MINUTE.code, fromMs: startMs, toMs: endMs }
   const own = new Set<string>()
-  const visitInto = (places: Set<string>, keep: (row: StoredRow) => boolean) => (rows: readonly StoredRow[]) => {
-    for (const row of rows) if (places.size <= NAMED_MAX && keep(row)) for (const { partition } of row.offsets) places.add(place(row.windowStartMs, row.keyId, partition))
+  const overflowing = new Set<number>()
+  for (const { windowStartMs, offsets } of (yield* minutesOf(snapshot, window, keyId, startMs, endMs)).flat()) {
+    overflowing.add(windowStartMs)
+    for (const { partition } of offsets) own.add(place(windowStartMs, keyId, partition))
   }
-  yield* snapshot.scan({ ...minutes, keyId }, visitInto(own, () => true))
   if (!isOther) return ((windowStartMs, of, partition) => own.has(place(windowStartMs, of, partition))) satisfies Admitted
-  const overflowing = new Set([...own].map((text) => text.slice(0, text.indexOf(":"))))
   const named = new Set<string>()
-  yield* snapshot.scan(minutes, visitInto(named, (row) => row.keyId !== keyId && overflowing.has(String(row.windowStartMs))))
-  if (named.size > NAMED_MAX) return undefined
+  for (const fromMs of overflowing) {
+    yield* inTime(work)
+    yield* snapshot.scan({ projection, generation, tenantId, resolution: MINUTE.code, fromMs, toMs: fromMs + 1 }, (rows) => {
+      for (const row of rows) if (named.size <= NAMED_MAX && row.keyId !== keyId) for (const { partition } of row.offsets) named.add(place(fromMs, row.keyId, partition))
+    })
+    if (named.size > NAMED_MAX) return yield* Effect.fail(work.tooLarge("keys", 0n))
+  }
   return ((windowStartMs, of, partition) => own.has(place(windowStartMs, keyId, partition)) && !named.has(place(windowStartMs, of, partition))) satisfies Admitted
 })
 
@@ -246,19 +270,12 @@ const visitReleased = Effect.fn("visitReleased")(function* (snapshot: ReadSnapsh
   }
 })
 
-/** Counts what was read and stops at the bounds. */
-interface Work {
-  walked: bigint
-  readonly untilMs: number
-  readonly tooLarge: (bound: LineageTooLargeError["bound"], walked: bigint) => LineageTooLargeError
-}
-
 /** Visits every event of the window in one partition. */
 const searchPartition = Effect.fn("searchPartition")(function* (snapshot: ReadSnapshot, question: Question, partition: number, range: Range, work: Work, visit: VisitEvent) {
   const { projection, generation } = question.window
   const known = new Set<bigint>()
   for (let next = range.min; next <= range.max;) {
-    if ((yield* Clock.currentTimeMillis) >= work.untilMs) return yield* Effect.fail(work.tooLarge("time", work.walked))
+    yield* inTime(work)
     const batches = yield* readStored(partition, next, READ_BYTES_MAX)
     const last = batches.at(-1)
     if (last === undefined) return yield* Effect.fail(new OffsetOutOfRangeError({ partition, wanted: next, start: range.min, end: next }))
@@ -267,8 +284,6 @@ const searchPartition = Effect.fn("searchPartition")(function* (snapshot: ReadSn
     yield* visitReleased(snapshot, question, judge(question, excluded, batches, range, visit), known, visit)
     work.walked += end - next
     next = end
-    // The thread may be one that answers others too.
-    yield* Effect.yieldNow
   }
 })
 
@@ -306,11 +321,10 @@ export const proveWindow = Effect.fn("proveWindow")(function* (snapshot: ReadSna
   const tooLarge: Work["tooLarge"] = (bound, walked) => new LineageTooLargeError({ bound, max: maxima[bound], records, walked, resolution })
   if (records > bounds.recordsMax) return yield* Effect.fail(tooLarge("records", 0n))
   const endMs = window.startMs + sizeMs
-  const admitted = yield* readAdmitted(snapshot, window, keyId, endMs)
-  if (admitted === undefined) return yield* Effect.fail(tooLarge("keys", 0n))
+  const work: Work = { walked: 0n, untilMs: startedMs + bounds.workMsMax, tooLarge }
+  const admitted = yield* readAdmitted(snapshot, window, keyId, endMs, work)
   const question: Question = { window, compiled, endMs, keyId, admitted, out: createExtraction() }
   const { tally, take } = makeTally(seed, visit)
-  const work: Work = { walked: 0n, untilMs: startedMs + bounds.workMsMax, tooLarge }
   for (const [partition, range] of [...target.ranges].sort(([a], [b]) => a - b)) yield* searchPartition(snapshot, question, partition, range, work, take)
   return { expectedEvents: target.events, foundEvents: tally.events, fingerprintMatches: tally.fingerprint === target.fingerprint }
 })
