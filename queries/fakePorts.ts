@@ -64,6 +64,7 @@ const snapshotOf = (world: World): ReadSnapshot => {
     duplicatesIn: (range) => Effect.succeed(rangeOf(duplicates, range)),
     deadLettersIn: (range) => Effect.succeed(rangeOf(dead, range)),
     following: Effect.succeed([]),
+    keyCounts: () => notRead,
     halts: Effect.succeed(halts)
   }
 }

@@ -80,7 +80,7 @@ describe("verification", () => {
       // Small enough that lanes are read in several slices; the comparison is the same.
       expect(await check(other, { rowsMax: 300 })).toEqual(whole)
       const compared = whole.models?.find(({ projection }) => projection === "sim-types")
-      for (const comparison of [compared?.rows.minute, compared?.rows.day, compared?.late, compared?.duplicates, compared?.deadLetters]) expect(comparison?.compared).toBeGreaterThan(10)
+      for (const comparison of [compared?.rows.minute, compared?.rows.day, compared?.late, compared?.duplicates, compared?.deadLetters, compared?.keyCounts]) expect(comparison?.compared).toBeGreaterThan(10)
     }
   })
 
@@ -174,6 +174,27 @@ describe("verification", () => {
       state.duplicates.set(`${id}/again`, { lane, entry: { ...entry, offset: 1_000_000n } })
     })
     expect(extra.model.duplicates).toMatchObject({ extra: 1 })
+  })
+
+  it("finds a number of keys that is wrong, missing or too many", async () => {
+    const changeCounts = (change: (counts: Map<number, number>) => void) => planted("sim-pages", (state) => {
+      const [id, counts] = at([...state.keyCounts].filter(([name]) => name.startsWith("sim-pages/")), 2)
+      const changed = new Map(counts)
+      change(changed)
+      state.keyCounts.set(id, changed)
+    })
+    const wrong = await changeCounts((counts) => counts.forEach((keys, partition) => counts.set(partition, keys + 1)))
+    expect(wrong.model.keyCounts).toMatchObject({ missing: 0, extra: 0 })
+    expect(wrong.model.keyCounts.differing).toBeGreaterThan(0)
+    expect(wrong.model.examples[0]?.at).toMatch(/^number of keys in minute \d{4}-.* of \w+, partition \d$/)
+    const missing = await changeCounts((counts) => counts.clear())
+    expect(missing.model.keyCounts).toMatchObject({ differing: 0, extra: 0 })
+    expect(missing.model.keyCounts.missing).toBeGreaterThan(0)
+    const extra = await changeCounts((counts) => counts.set(77, 1))
+    expect(extra.model.keyCounts).toMatchObject({ differing: 0, missing: 0, extra: 1 })
+    // A window of its own, without any row.
+    const stray = await planted("sim-pages", (state) => void state.keyCounts.set(at([...state.keyCounts.keys()].filter((name) => name.startsWith("sim-pages/")), 0).replace(/^(sim-pages\/1\/\d)\/-?\d+\//, "$1/60000/"), new Map([[0, 1]])))
+    expect(stray.model.keyCounts).toMatchObject({ differing: 0, missing: 0, extra: 1 })
   })
 
   it("finds a wrong counter, an imbalance, a wrong clock, a wrong digest and another last record", async () => {

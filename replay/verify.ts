@@ -28,7 +28,7 @@ import type { TenantSums } from "./verifyLedgers.ts"
 import { Prefix } from "./verifyPrefix.ts"
 import { addCheck, compare, differencesOf, newModelCheck } from "./verifyReport.ts"
 import type { ConservationFault, LogCheck, ModelCheck, VerifyReport } from "./verifyReport.ts"
-import { DigestSums, compareRows, digestHex } from "./verifyRows.ts"
+import { DigestSums, compareKeyCounts, compareRows, digestHex } from "./verifyRows.ts"
 
 export interface VerifyOptions {
   /** Recompute the read models too. */
@@ -100,6 +100,7 @@ interface Subject {
   readonly tell: (records: number) => Effect.Effect<void>
 }
 
+const WHOLE: Slice = { index: 0, of: 1 }
 const firstSlice = ({ index }: Slice): boolean => index === 0
 
 /** Takes the records of `batches` below `end`; answers the next offset and the hash of the last record taken. */
@@ -167,7 +168,9 @@ const recomputeLane = Effect.fn("recomputeLane")(function* (subject: Subject, ch
     for (const tenantId of fold.tenants) tenants.add(tenantId)
     fold.dropExpired(checkpoint.partitions.map(({ receivedMaxMs }) => receivedMaxMs))
     for (const row of fold.rows.values()) digest.add(row)
-    yield* compareRows(snapshot, { projection, generation, lane: checkpoint.lane.lane }, tenants, slice, fold.rows, model)
+    const lane = { projection, generation, lane: checkpoint.lane.lane }
+    yield* compareRows(snapshot, lane, tenants, slice, fold.rows, model)
+    yield* compareKeyCounts(snapshot, lane, tenants, slice, fold.keyCounts, model)
   }
   compare(model, model.digests, `digest of lane ${checkpoint.lane.lane}`, digestHex(checkpoint.digest), digest.hex())
   return { model, sums, tenants }
@@ -196,10 +199,11 @@ const recomputeGeneration = Effect.fn("recomputeGeneration")(function* (subject:
       break
     }
   }
-  // A tenant that only some lanes know has no rows in the others.
+  // A tenant that only some lanes know has no rows and no keys in the others.
   for (const [lane, seen] of examined) {
     const rest = [...all].filter((tenantId) => !seen.has(tenantId))
-    yield* compareRows(subject.snapshot, { projection, generation, lane }, rest, { index: 0, of: 1 }, new Map(), model)
+    yield* compareRows(subject.snapshot, { projection, generation, lane }, rest, WHOLE, new Map(), model)
+    yield* compareKeyCounts(subject.snapshot, { projection, generation, lane }, rest, WHOLE, new Map(), model)
   }
   yield* compareTenantLedgers(subject.snapshot, { projection, generation }, new Set([...all, ""]), sums, model)
   const { digest, unaccounted } = yield* modelDigest(subject.snapshot, subject.record, all)

@@ -12,7 +12,7 @@ import { formatDecimal } from "@tidemark/domain/measures/decimal"
 import { hashHex, hashUtf8 } from "@tidemark/domain/measures/hash"
 import { measureScale } from "@tidemark/domain/measures/measure"
 import type { Accumulator } from "@tidemark/domain/measures/measure"
-import type { DeadLetter, DuplicateEntry, LateEntry, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
+import type { DeadLetter, DuplicateEntry, KeyCount, LateEntry, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
 import type { Prefix, Sight } from "./verifyPrefix.ts"
 
 const DAY_MS = 86_400_000
@@ -59,6 +59,9 @@ export const inSlice = (startMs: number, { index, of }: Slice): boolean => (((st
 /** Name of a row within a lane. */
 export const rowName = (resolution: number, startMs: number, keyId: string): string => `${resolution} ${startMs} ${keyId}`
 
+/** Name of a window's key count within a lane. */
+export const keyCountName = ({ tenantId, windowStartMs, partition }: Omit<KeyCount, "keys">): string => `${windowStartMs} ${partition} ${tenantId}`
+
 const keyIdOf = (tenantId: string, key: readonly string[]): string => hashHex([tenantId, ...key].map((part) => `${part.length}:${part}`).join(""), 0)
 
 type Place = "applied" | "held" | "expired" | "on time"
@@ -68,6 +71,8 @@ export class LaneFold {
   readonly rows = new Map<string, ExpectedRow>()
   readonly tenants = new Set<string>()
   counters: ExpectedCounters = LaneFold.noCounters()
+  /** Keys admitted in a base window by a partition, by `keyCountName`. */
+  readonly keyCounts = new Map<string, KeyCount>()
   /** Entries since the caller cleared them; held ones are kept apart, for they may still be released. */
   applied: LateEntry[] = []
   duplicates: DuplicateEntry[] = []
@@ -96,13 +101,14 @@ export class LaneFold {
     return Object.fromEntries(COUNTERS.map((name) => [name, 0])) as ExpectedCounters
   }
 
-  /** Takes out the rows that the lane's retention has dropped. Call it when every partition is folded. */
+  /** Takes out the rows and key counts that the lane's retention has dropped. Call it when every partition is folded. */
   dropExpired(receivedMaxMs: readonly (number | null)[]): void {
     const { retentionDays } = this.compiled.definition
     if (retentionDays === undefined || receivedMaxMs.length === 0) return
     let fromMs = Infinity
     for (const atMs of receivedMaxMs) fromMs = atMs === null ? -Infinity : Math.min(fromMs, startOf(atMs - retentionDays * DAY_MS, DAY_MS))
     for (const [name, { startMs }] of this.rows) if (startMs < fromMs) this.rows.delete(name)
+    for (const [name, { windowStartMs }] of this.keyCounts) if (windowStartMs < fromMs) this.keyCounts.delete(name)
   }
 
   startPartition(partition: number): void {
@@ -235,9 +241,15 @@ export class LaneFold {
     if (overflow !== undefined) return overflow
     const key = isAdmitted ? [...this.out.key] : this.out.key.map(() => "__other__")
     const keyId = keyIdOf(tenantId, key)
+    if (isAdmitted) this.countKey(tenantId, startMs, keys.size + 1)
     rows = ([0, 1, 2] as const).map((resolution) => this.row(tenantId, resolution, resolution === 0 ? startMs : startOf(startMs, SIZES_MS[resolution]), keyId, key))
     keys.set(isAdmitted ? keyName : "", rows)
     return rows
+  }
+
+  private countKey(tenantId: string, windowStartMs: number, keys: number): void {
+    const count: KeyCount = { tenantId, windowStartMs, partition: this.partition, keys }
+    this.keyCounts.set(keyCountName(count), count)
   }
 
   private row(tenantId: string, resolution: ResolutionCode, startMs: number, keyId: string, key: readonly string[]): ExpectedRow {

@@ -49,6 +49,8 @@ export interface ModelCheck {
   readonly checkpoints: Comparison
   /** Per lane: the digest of its rows. */
   readonly digests: Comparison
+  /** Per tenant, base window and partition: keys admitted under their own name. */
+  readonly keyCounts: Comparison
   /**
    * Over the stored windows merged across lanes, 32 hex characters: the same for the same windows, however many lanes,
    * threads or flushes they came from. Null: not recomputed, or the rows are not what their lanes' digests say.
@@ -74,11 +76,11 @@ const TEXT_MAX = 300
 const none = (): Comparison => ({ compared: 0, differing: 0, missing: 0, extra: 0 })
 
 export const newModelCheck = (projection: string, generation: number): ModelCheck => ({
-  projection, generation, records: 0, rows: { minute: none(), hour: none(), day: none() }, late: none(), duplicates: none(), deadLetters: none(), checkpoints: none(), digests: none(), modelDigest: null, error: null, examples: []
+  projection, generation, records: 0, rows: { minute: none(), hour: none(), day: none() }, late: none(), duplicates: none(), deadLetters: none(), checkpoints: none(), digests: none(), keyCounts: none(), modelDigest: null, error: null, examples: []
 })
 
-const comparisonsOf = ({ rows, late, duplicates, deadLetters, checkpoints, digests }: ModelCheck): readonly Comparison[] =>
-  [rows.minute, rows.hour, rows.day, late, duplicates, deadLetters, checkpoints, digests]
+const comparisonsOf = ({ rows, late, duplicates, deadLetters, checkpoints, digests, keyCounts }: ModelCheck): readonly Comparison[] =>
+  [rows.minute, rows.hour, rows.day, late, duplicates, deadLetters, checkpoints, digests, keyCounts]
 
 const wrong = ({ differing, missing, extra }: Comparison): number => differing + missing + extra
 

@@ -1,8 +1,8 @@
-/** Stored rows of one lane against the recomputed ones, and the digest over them. Rules: docs/semantics.md §5, §8. */
+/** Stored rows and key counts of one lane against the recomputed ones, and the digest over the rows. Rules: docs/semantics.md §5, §8. */
 import { hashHex } from "@tidemark/domain/measures/hash"
-import type { ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { KeyCount, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
-import { inSlice, rowName } from "./verifyFold.ts"
+import { inSlice, keyCountName, rowName } from "./verifyFold.ts"
 import type { ExpectedRow, Slice } from "./verifyFold.ts"
 import { compare } from "./verifyReport.ts"
 import type { ModelCheck } from "./verifyReport.ts"
@@ -55,6 +55,25 @@ export const compareRows = Effect.fn("compareRows")(function* (
     }
   }
   for (const row of expected.values()) compare(model, model.rows[NAMES[row.resolution]], placeOf(row.tenantId, row.resolution, row.startMs, row.key, lane), undefined, expectedText(row))
+  expected.clear()
+})
+
+/** Compares the key counts of windows that start within the slice; `expected` is emptied. */
+export const compareKeyCounts = Effect.fn("compareKeyCounts")(function* (
+  snapshot: ReadSnapshot, lane: LaneRows, tenants: Iterable<string>, slice: Slice, expected: Map<string, KeyCount>, model: ModelCheck
+) {
+  const place = ({ tenantId, windowStartMs, partition }: KeyCount): string => `number of keys in minute ${new Date(windowStartMs).toISOString()} of ${tenantId}, partition ${partition}`
+  for (const tenantId of tenants) {
+    yield* snapshot.keyCounts({ ...lane, tenantId }, (counts) => {
+      for (const count of counts) {
+        if (!inSlice(count.windowStartMs, slice)) continue
+        const wanted = expected.get(keyCountName(count))
+        expected.delete(keyCountName(count))
+        compare(model, model.keyCounts, place(count), String(count.keys), wanted === undefined ? undefined : String(wanted.keys))
+      }
+    })
+  }
+  for (const count of expected.values()) compare(model, model.keyCounts, place(count), undefined, String(count.keys))
   expected.clear()
 })
 

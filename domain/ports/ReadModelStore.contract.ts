@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest"
 import { canonicalJson } from "../definitions/canonicalJson.ts"
 import { defineProjection } from "../definitions/definition.ts"
 import { ReadModelStore } from "./ReadModelStore.ts"
-import type { LaneCommit, LaneId, LateEntry, ReadModelStoreShape, Row, StoredRow } from "./ReadModelStore.ts"
+import type { KeyCount, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, ReadSnapshot, Row, StoredRow } from "./ReadModelStore.ts"
 
 export interface ReadModelStoreHarness {
   /** The same stored data each time it is opened. */
@@ -310,6 +310,24 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(partials[1]).toEqual([{ ...row(), lane: 0 }, { ...row(), lane: 1 }])
       const key = (windowStartMs: number, keyId = low) => ({ tenantId: "t", resolution: 0, windowStartMs, keyId })
       expect(pages).toEqual([[key(-60_000), key(0)], [key(0, high), key(60_000)], [key(120_000, high)]])
+    }))
+
+    it("visits one tenant's key counts in one lane by window and partition, in one snapshot", session(async (run) => {
+      const count = (windowStartMs: number, partition: number, keys: number, tenantId = "t") => ({ tenantId, windowStartMs, partition, keys })
+      const many = Array.from({ length: 2_500 }, (_, at) => count(60_000 * (at + 2), 0, at))
+      const scanOf = (number: number, tenantId: string) => ({ ...lane(number), tenantId })
+      const [before, after] = await run((store) => Effect.scoped(Effect.gen(function* () {
+        yield* store.commit([commitOf(0, 1n, 0n, 1n, { keyCounts: [count(60_000, 2, 1), count(-60_000, 0, 5), count(60_000, 0, 4), count(0, 0, 9, "tt"), ...many] }), commitOf(1, 1n, 0n, 1n, { keyCounts: [count(0, 1, 7)] })])
+        const snapshot = yield* store.snapshot
+        yield* store.commit([commitOf(0, 1n, 1n, 2n, { keyCounts: [count(60_000, 2, 3)] })])
+        const read = (view: ReadSnapshot) => Effect.forEach([scanOf(0, "t"), scanOf(0, "tt"), scanOf(1, "t"), scanOf(1, "tt"), { ...scanOf(0, "t"), generation: 9 }], (wanted) => {
+          const found: KeyCount[] = []
+          return Effect.as(view.keyCounts(wanted, (counts) => found.push(...counts)), found)
+        })
+        return [yield* read(snapshot), yield* read(yield* store.snapshot)] as const
+      })))
+      expect(before).toEqual([[count(-60_000, 0, 5), count(60_000, 0, 4), count(60_000, 2, 1), ...many], [count(0, 0, 9, "tt")], [count(0, 1, 7)], [], []])
+      expect(after?.[0]?.slice(0, 3)).toEqual([count(-60_000, 0, 5), count(60_000, 0, 4), count(60_000, 2, 3)])
     }))
 
     it("keeps key counts by partition and halts until they are cleared", session(async (run) => {

@@ -291,6 +291,11 @@ export interface LedgerRange {
   readonly max: bigint
 }
 
+/** Key counts of one tenant in one lane, of every window. */
+export interface KeyCountScan extends LaneId {
+  readonly tenantId: string
+}
+
 /** One consistent view. Closing the scope releases it. */
 export interface ReadSnapshot {
   readonly pointer: (projection: string) => Effect.Effect<Pointer | undefined, StoreUnavailableError>
@@ -313,6 +318,8 @@ export interface ReadSnapshot {
   readonly lateIn: (range: LedgerRange) => Effect.Effect<readonly LateEntry[], StoreUnavailableError>
   readonly duplicatesIn: (range: LedgerRange) => Effect.Effect<readonly DuplicateEntry[], StoreUnavailableError>
   readonly deadLettersIn: (range: LedgerRange) => Effect.Effect<readonly DeadLetter[], StoreUnavailableError>
+  /** Visits key counts in chunks, ordered by (window start, partition), for verification. */
+  readonly keyCounts: (scan: KeyCountScan, visit: (counts: readonly KeyCount[]) => void) => Effect.Effect<void, StoreUnavailableError>
   readonly halts: Effect.Effect<readonly Halt[], StoreUnavailableError>
 }
 

@@ -1,7 +1,7 @@
 /** One LMDB read transaction, held for a scope: every answer of a request comes from the same state. */
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  DeadLetter, GenerationRecord, Halt, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
+  DeadLetter, GenerationRecord, Halt, KeyCount, KeyCountScan, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
   WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { Database, Transaction } from "lmdb"
 import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"
-import { OFFSET_END, offsetText, renewView } from "./modelStores.ts"
+import { OFFSET_END, keyCountRange, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
 import { decodeStoredRow, decodeWindow, keyIdTest, partialRange, rowRange, windowRange } from "./rowCodec.ts"
 
@@ -67,6 +67,20 @@ const ledgerRange = <T>(store: Database<string, Key>, transaction: Transaction, 
   return [...store.getRange({ start: [...prefix, offsetText(range.min)], end: [...prefix, offsetText(range.max + 1n)], transaction })].map(({ value }) => fromText<T>(value))
 }
 
+const scanKeyCounts = (stores: ModelStores, transaction: Transaction, scan: KeyCountScan, visit: (counts: readonly KeyCount[]) => void): void => {
+  const { tenantId } = scan
+  let chunk: KeyCount[] = []
+  for (const { key, value } of stores.keyCounts.getRange({ ...keyCountRange(scan, tenantId), transaction })) {
+    const windowStartMs = Number(key.at(-1))
+    const counts = fromText<[number, number][]>(value).sort(([a], [b]) => a - b)
+    chunk.push(...counts.map(([partition, keys]) => ({ tenantId, windowStartMs, partition, keys })))
+    if (chunk.length < CHUNK_ROWS) continue
+    visit(chunk)
+    chunk = []
+  }
+  if (chunk.length > 0) visit(chunk)
+}
+
 const optional = <T>(text: string | undefined): T | undefined => (text === undefined ? undefined : fromText<T>(text))
 
 const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapshot => ({
@@ -87,6 +101,7 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   lateIn: (range) => attempt(() => ledgerRange<LateEntry>(stores.late, transaction, range)),
   duplicatesIn: (range) => attempt(() => readDuplicates(stores, transaction, range)),
   deadLettersIn: (range) => attempt(() => ledgerRange<DeadLetter>(stores.deadLetters, transaction, range)),
+  keyCounts: (scan, visit) => attempt(() => scanKeyCounts(stores, transaction, scan, visit)),
   halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value)))
 })
 

@@ -70,5 +70,11 @@ export const OFFSET_END = "~"
 /** Key of the key counts of one base window in one lane. */
 export const keyCountKey = (lane: LaneId, count: { readonly tenantId: string; readonly windowStartMs: number }): Key => [count.tenantId, lane.projection, lane.generation, lane.lane, count.windowStartMs]
 
+/** Keys of the key counts of one tenant in one lane: by window start. */
+export const keyCountRange = (lane: LaneId, tenantId: string): { readonly start: Key; readonly end: Key } => {
+  const start: Key = [tenantId, lane.projection, lane.generation, lane.lane]
+  return { start, end: [...start, OFFSET_END] }
+}
+
 /** Key of a lane's records. */
 export const laneKey = (lane: LaneId): Key => [lane.projection, lane.generation, lane.lane]

@@ -1,7 +1,7 @@
 /** Ledgers of a generation (late, duplicates, dead letters) and its key counts: written with the rows, read by place. */
-import type { DeadLetter, DuplicateEntry, KeyCount, LaneCommit, LateEntry, LedgerPage, LedgerRange } from "@tidemark/domain/ports/ReadModelStore"
+import type { DeadLetter, DuplicateEntry, KeyCount, KeyCountScan, LaneCommit, LateEntry, LedgerPage, LedgerRange } from "@tidemark/domain/ports/ReadModelStore"
 import type { PoolClient } from "pg"
-import { int4Array, int8Array, textArray, timeArray, unixMs } from "./arrayParameters.ts"
+import { int4Array, int8Array, textArray, timeArray, timeParameter, unixMs } from "./arrayParameters.ts"
 import type { GenerationTables } from "./generationTables.ts"
 import { queryRows } from "./rowReading.ts"
 import { originalText, storedText } from "./sqlText.ts"
@@ -85,6 +85,25 @@ JOIN ${table} c ON c.tenant_id = k.tenant_id AND c.window_start = k.window_start
     const window = windows[Number(place) - 1]
     return window === undefined ? [] : [{ tenantId: window.tenantId, windowStartMs: window.windowStartMs, partition: Number(partition), keys: Number(keys) }]
   })
+}
+
+const CHUNK_COUNTS = 1_000
+
+/** Visits a tenant's key counts in one lane, by window start and partition, in chunks. */
+export const scanKeyCounts = async (client: PoolClient, table: string, { tenantId, lane }: KeyCountScan, visit: (counts: readonly KeyCount[]) => void): Promise<void> => {
+  const text = `
+SELECT ${unixMs("window_start")}, partition, keys FROM ${table} WHERE tenant_id = $1 AND lane = $2::int2 AND (window_start, partition) > ($3::timestamptz, $4::int4)
+ORDER BY window_start, partition LIMIT $5`
+  let after: readonly [windowStartMs: number, partition: number] = [Number.NEGATIVE_INFINITY, -1]
+  for (;;) {
+    const rows = await queryRows(client, undefined, text, [storedText(tenantId), lane, timeParameter(after[0]), after[1], CHUNK_COUNTS])
+    const counts = rows.map(([windowStartMs, partition, keys]): KeyCount => ({ tenantId, windowStartMs: Number(windowStartMs), partition: Number(partition), keys: Number(keys) }))
+    const last = counts.at(-1)
+    if (last === undefined) return
+    visit(counts)
+    if (counts.length < CHUNK_COUNTS) return
+    after = [last.windowStartMs, last.partition]
+  }
 }
 
 type Sent = readonly (string | null)[]

@@ -13,7 +13,7 @@ import { STORE, abandon, attempt } from "./connection.ts"
 import type { GenerationTables } from "./generationTables.ts"
 import { findGeneration, readGenerations } from "./generations.ts"
 import type { Store } from "./generations.ts"
-import { DEAD_LETTERS, DUPLICATES, LATE, ledgerPage, ledgerRange } from "./ledgers.ts"
+import { DEAD_LETTERS, DUPLICATES, LATE, ledgerPage, ledgerRange, scanKeyCounts } from "./ledgers.ts"
 import type { Ledger } from "./ledgers.ts"
 import { TENANT_SETTING } from "./migrations.ts"
 import { partialsByKey, scanRows, windowPage } from "./rowReading.ts"
@@ -128,6 +128,13 @@ const makeSnapshot = (run: Exclusive, store: Store, client: PoolClient): ReadSna
   lateIn: rangeReader(run, store, client, LATE, ({ late }) => late),
   duplicatesIn: rangeReader(run, store, client, DUPLICATES, ({ duplicates }) => duplicates),
   deadLettersIn: rangeReader(run, store, client, DEAD_LETTERS, ({ deadLetters }) => deadLetters),
+  keyCounts: (scan, visit) =>
+    run(async () => {
+      const found = await findGeneration(store, client, scan.projection, scan.generation)
+      if (found === undefined) return
+      await showTenant(store, client, scan.tenantId)
+      await scanKeyCounts(client, found.tables.keyCounts, scan, visit)
+    }),
   halts: run(() => readHalts(store, client))
 })
 

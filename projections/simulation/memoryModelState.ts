@@ -1,6 +1,6 @@
 /** State of the read-model store in memory, and snapshots of it. */
 import type {
-  DeadLetter, DuplicateEntry, GenerationId, GenerationRecord, Halt, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
+  DeadLetter, DuplicateEntry, GenerationId, GenerationRecord, Halt, KeyCount, KeyCountScan, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
   StoredRow, WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -81,6 +81,22 @@ const windowsOf = (state: ModelState, { projection, generation, tenantId, resolu
   return [...found.values()].sort(byWindow).slice(0, limit)
 }
 
+/** Name of a window's key counts in `ModelState.keyCounts`. */
+export const countId = (lane: LaneId, { tenantId, windowStartMs }: { readonly tenantId: string; readonly windowStartMs: number }): string => `${laneKey(lane)}/${windowStartMs}/${tenantId}`
+
+const countsOf = (state: ModelState, scan: KeyCountScan): KeyCount[] => {
+  const { tenantId } = scan
+  const [before, behind] = [`${laneKey(scan)}/`, `/${tenantId}`]
+  const found: KeyCount[] = []
+  for (const [id, counts] of state.keyCounts) {
+    if (!id.startsWith(before) || !id.endsWith(behind)) continue
+    const windowStartMs = Number.parseInt(id.slice(before.length), 10)
+    if (id !== countId(scan, { tenantId, windowStartMs })) continue
+    for (const [partition, keys] of counts) found.push({ tenantId, windowStartMs, partition, keys })
+  }
+  return found.sort((a, b) => a.windowStartMs - b.windowStartMs || a.partition - b.partition)
+}
+
 /** Answers from `state`, which nobody changes any more. */
 export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
   pointer: (projection) => Effect.succeed(state.pointers.get(projection)),
@@ -107,5 +123,9 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
   lateIn: (range) => Effect.succeed(rangeOf(state.late, range)),
   duplicatesIn: (range) => Effect.succeed(rangeOf(state.duplicates, range)),
   deadLettersIn: (range) => Effect.succeed(rangeOf(state.deadLetters, range)),
+  keyCounts: (scan, visit) => Effect.sync(() => {
+    const found = countsOf(state, scan)
+    if (found.length > 0) visit(found)
+  }),
   halts: Effect.succeed([...state.halts.values()])
 })

@@ -10,7 +10,7 @@ import type {
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { dropGeneration, flip, follow } from "./memoryGenerations.ts"
-import { copyState, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
+import { copyState, countId, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
 /**
@@ -81,7 +81,6 @@ const holds = (state: ModelState, { lane, epoch, expected }: LaneCommit): boolea
 
 /** Name of a stored row in `ModelState.rows`. */
 export const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
-const countId = (lane: LaneId, { tenantId, windowStartMs }: { readonly tenantId: string; readonly windowStartMs: number }): string => `${laneKey(lane)}/${windowStartMs}/${tenantId}`
 
 /** What is stored shares nothing with its writer, who may go on changing it; no more does what is read. */
 const copyBytes = (values: readonly Uint8Array[]): readonly Uint8Array[] => values.map((value) => value.slice())

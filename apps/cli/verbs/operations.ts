@@ -49,7 +49,7 @@ interface Comparison {
   readonly extra: number
 }
 
-interface ModelCheck extends Readonly<Record<"late" | "duplicates" | "deadLetters" | "checkpoints" | "digests", Comparison>> {
+interface ModelCheck extends Readonly<Record<"late" | "duplicates" | "deadLetters" | "checkpoints" | "digests" | "keyCounts", Comparison>> {
   readonly projection: string
   readonly generation: number
   readonly records: number
@@ -99,8 +99,8 @@ const describe = (name: string, { compared, differing, missing, extra }: Compari
   differing + missing + extra === 0 ? `${compared} ${name}` : `${compared} ${name} (${differing} differing, ${missing} missing, ${extra} extra)`
 
 const showModel = (model: ModelCheck, output: Output): void => {
-  const { rows, late, duplicates, deadLetters, checkpoints, digests } = model
-  const parts = [["minute rows", rows.minute], ["hour rows", rows.hour], ["day rows", rows.day], ["late entries", late], ["duplicate entries", duplicates], ["dead letters", deadLetters], ["checkpoints", checkpoints], ["digests", digests]] as const
+  const { rows, late, duplicates, deadLetters, checkpoints, digests, keyCounts } = model
+  const parts = [["minute rows", rows.minute], ["hour rows", rows.hour], ["day rows", rows.day], ["late entries", late], ["duplicate entries", duplicates], ["dead letters", deadLetters], ["checkpoints", checkpoints], ["digests", digests], ["key counts", keyCounts]] as const
   const right = model.error === null && parts.every(([, comparison]) => wrongIn(comparison) === 0)
   output.data(`${right ? "✓" : "✗"} ${model.projection} gen ${model.generation}  ${model.records} records folded again  ${model.error ?? parts.map(([name, comparison]) => describe(name, comparison)).join(", ")}`)
   if (model.modelDigest !== null) output.data(`  model digest ${model.modelDigest}, the same for any number of lanes`)
