@@ -17,6 +17,7 @@ import type { FirstKeys } from "./firstKeys.ts"
 import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
 import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
+import { makeLogCheck } from "./logCheck.ts"
 import type { Projectors } from "./projectors.ts"
 import type { Rebuilds } from "./rebuilds.ts"
 import { makeRouter } from "./router.ts"
@@ -61,6 +62,9 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
   const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), telemetry)
   if (settings.roles.has("projector")) yield* Effect.forkScoped(audit.run)
+  const logCheck = makeLogCheck(telemetry)
+  // Of a log that others write too, the broker checks what it serves.
+  if (!settings.shared) yield* Effect.forkScoped(logCheck.run)
   const verifyHandler = makeVerifyHandler({ refusal: adminRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
   const onRequest = makeRouter({
     hostAllowed,
@@ -69,7 +73,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
       async (request, response) => asks && isApiPath(request.url) && (await api.handleGraphql(request, response), true),
       verifyHandler
     ],
-    routes: makeOperatorRoutes({ run, telemetry, model, ownParts: () => [...roleParts(), ...(settings.roles.has("projector") ? [audit.part()] : [])], signIn: token === undefined ? undefined : { keys: known, token }, version }),
+    routes: makeOperatorRoutes({ run, telemetry, model, ownParts: () => [...(settings.shared ? [] : [logCheck.part()]), ...roleParts(), ...(settings.roles.has("projector") ? [audit.part()] : [])], signIn: token === undefined ? undefined : { keys: known, token }, version }),
     page: settings.roles.has("dashboard") ? makeStaticHandler(dashboardDirectory, token) : () => false,
     onFailure: (error) => log.error({ error: String(error) }, "a request failed")
   })

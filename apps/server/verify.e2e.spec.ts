@@ -1,5 +1,6 @@
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs"
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs"
 import { join } from "node:path"
+import { crc32 } from "node:zlib"
 import { describe, expect, it } from "vitest"
 import { KEYS, ask, runCli, send } from "./processHarness.ts"
 import type { StartedProcess } from "./processHarness.ts"
@@ -8,6 +9,25 @@ import { useProcesses } from "./useProcesses.ts"
 const POLL = { timeout: 20_000, interval: 100 }
 
 const cli = (url: string, ...args: readonly string[]) => runCli(url, KEYS.admin, ...args)
+
+/** Changes a record of the last block of the log that holds `text`, and the block's checksum with it. Layout: `logBlock.ts` of the embedded engines. */
+const forge = (file: string, text: string): void => {
+  const data = readFileSync(file)
+  const at = data.lastIndexOf(text)
+  for (let start = at; start >= 0; start--) {
+    if (data.readUInt32LE(start) !== 1) continue
+    const body = start + 48
+    const count = data.readUInt32LE(start + 4)
+    const records = body + 4 * count
+    if (count === 0 || records > at) continue
+    const block = data.subarray(body, records + data.readUInt32LE(records - 4))
+    if (crc32(block) !== data.readUInt32LE(start + 8)) continue
+    data.write("X", at + text.length - 2)
+    data.writeUInt32LE(crc32(block), start + 8)
+    return writeFileSync(file, data)
+  }
+  throw new Error("no block holds the text")
+}
 
 describe("tidemark verify on the real process", () => {
   const { directory, start: startIn } = useProcesses("verify")
@@ -41,6 +61,27 @@ describe("tidemark verify on the real process", () => {
     const statuses = (await Promise.all([post("?full=1", KEYS.admin), post("", KEYS.admin)])).map(({ status }) => status).sort((a, b) => a - b)
     expect(statuses).toEqual([200, 409])
     await expect.poll(async () => (await post("", KEYS.admin)).status, POLL).toBe(200)
+  })
+
+  it("names a block of the stopped log that another one with a valid checksum has replaced, when it starts and when it verifies", async () => {
+    const first = start()
+    const { ingest = "", dashboard = "" } = await first.ready
+    const { body } = await send(ingest, KEYS.write, events)
+    const { partition, offset } = (body["results"] as { partition: number; offset: string }[])[37] ?? { partition: -1, offset: "" }
+    await settled(dashboard)
+    first.child.kill("SIGTERM")
+    await first.exit
+    forge(join(directory(), "log", "data.mdb"), '"id":"e37"')
+    const second = start()
+    const again = (await second.ready)["dashboard"] ?? ""
+    const fault = new RegExp(`partition ${partition}.*LOG_CORRUPT: block at offset (\\d+): hash chain is broken`)
+    const readiness = async () => (await (await fetch(`${again}readyz`)).text())
+    await expect.poll(readiness, POLL).toMatch(fault)
+    expect((await fetch(`${again}readyz`)).status).toBe(503)
+    expect(Number(fault.exec(await readiness())?.[1])).toBeLessThanOrEqual(Number(offset))
+    const { code, out } = await cli(again, "verify")
+    expect(code).toBe(1)
+    expect(out).toMatch(new RegExp(`^✗ log partition ${partition} .*LOG_CORRUPT: block at offset \\d+: hash chain is broken$`, "m"))
   })
 
   it("finds and names one flipped byte of the stopped log, and serves nothing of that block", async () => {

@@ -142,5 +142,12 @@ export const eventLogContract = (name: string, makeHarness: () => EventLogHarnes
       await run((log) => log.append([record(0, "c")]))
       expect(await run((log) => log.verify(0))).toMatchObject({ records: 4n })
     }))
+
+    it("verifies from an offset on", session(async (run) => {
+      await run((log) => log.append([record(0, "a"), record(0, "b")]))
+      await run((log) => log.append([record(0, "c")]))
+      await run((log) => log.append([record(0, "d"), record(0, "e")]))
+      expect(await run((log) => log.verify(0, 3n))).toMatchObject({ records: 3n })
+    }))
   })
 }

@@ -113,8 +113,11 @@ export interface EventLogShape {
     options: { readonly bytesMax: number; readonly waitMaxMs: number }
   ) => Effect.Effect<readonly LogBatch[], LogReadError>
   readonly bounds: (partition: number) => Effect.Effect<LogBounds, LogUnavailableError>
-  /** Checks checksums and the hash chain of a whole partition; `records` checked. */
-  readonly verify: (partition: number) => Effect.Effect<{ readonly records: bigint; readonly blocks: number }, LogReadError>
+  /**
+   * Checks what is stored of a partition from the block that holds `from` on, of all of it when absent: checksums, that
+   * each block follows the one before it (hash chain, where the engine has one) and that offsets are dense. `records` checked.
+   */
+  readonly verify: (partition: number, from?: bigint) => Effect.Effect<{ readonly records: bigint; readonly blocks: number }, LogReadError>
 }
 
 export class EventLog extends Context.Service<EventLog, EventLogShape>()("tidemark/EventLog") {}

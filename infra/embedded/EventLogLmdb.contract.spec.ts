@@ -8,6 +8,9 @@ import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { eventLogLmdb } from "./EventLogLmdb.ts"
+import { CHAIN_START, decodeBlock, packBlock, sealBlock } from "./logBlock.ts"
+import { keyOf } from "./logKeys.ts"
+import { openLogStores } from "./logStores.ts"
 
 const layer = (directory: string, partitions: number, role: "writer" | "reader" = "writer", commitThread?: URL) =>
   eventLogLmdb({ directory, role, partitions, lanes: 1, nowMs: () => 1_700_000_000_000, newLogId: () => "log-1", commitThread })
@@ -46,6 +49,61 @@ describe("the LMDB log", () => {
     const read = (from: bigint) => use((log) => Effect.flip(log.read([{ partition: 0, nextOffset: from }], { bytesMax: 1 << 20, waitMaxMs: 0 })))
     expect(await read(2n)).toMatchObject({ _tag: "LogCorruptError", partition: 0, offset: 2n })
     expect(await use((log) => Effect.flip(log.verify(0)))).toMatchObject({ _tag: "LogCorruptError", offset: 2n, detail: "checksum differs" })
+  })
+
+  describe("whose stopped data had blocks replaced", () => {
+    const bytes = (text: string) => new TextEncoder().encode(text)
+    const verify = (from?: bigint) => use((log) => Effect.match(log.verify(0, from), { onSuccess: ({ records, blocks }) => `${records} records in ${blocks} blocks`, onFailure: (error) => (error._tag === "LogCorruptError" ? `partition ${error.partition}, offset ${error.offset}: ${error.detail}` : error._tag) }))
+    /** Block 0 is the genesis record; each append is a block of one record. */
+    const replace = async (change: (blocks: ReturnType<typeof openLogStores>["blocks"]) => void) => {
+      for (const text of ["one", "two", "three", "four"]) await append(text)
+      const { root, blocks } = openLogStores(directory)
+      change(blocks)
+      await root.close()
+    }
+    const chainAt = (blocks: ReturnType<typeof openLogStores>["blocks"], offset: bigint) => {
+      const block = decodeBlock(blocks.get(keyOf(0, offset)) ?? Buffer.alloc(0))
+      if (typeof block === "string") throw new Error(block)
+      return block.chain
+    }
+    const forged = (text: string, chain: Uint8Array) => {
+      const block = packBlock([bytes(text)])
+      sealBlock(block, chain)
+      return block
+    }
+
+    it("names a block that another one with a valid checksum has replaced", async () => {
+      await replace((blocks) => blocks.putSync(keyOf(0, 2n), forged("TWO", CHAIN_START)))
+      expect(await verify()).toBe("partition 0, offset 2: hash chain is broken")
+      expect(await verify(2n)).toBe("partition 0, offset 2: hash chain is broken")
+    })
+
+    it("names the block behind one that was replaced together with its chain hash", async () => {
+      await replace((blocks) => blocks.putSync(keyOf(0, 2n), forged("TWO", chainAt(blocks, 1n))))
+      expect(await verify()).toBe("partition 0, offset 3: hash chain is broken")
+      expect(await verify(3n)).toBe("partition 0, offset 3: hash chain is broken")
+      expect(await verify(4n)).toBe("1 records in 1 blocks")
+    })
+
+    it("names the first of two blocks that changed places", async () => {
+      await replace((blocks) => {
+        const [two, three] = [keyOf(0, 2n), keyOf(0, 3n)].map((key) => Buffer.from(blocks.get(key) ?? Buffer.alloc(0)))
+        if (two === undefined || three === undefined) throw new Error("no blocks")
+        blocks.putSync(keyOf(0, 2n), three)
+        blocks.putSync(keyOf(0, 3n), two)
+      })
+      expect(await verify()).toBe("partition 0, offset 2: hash chain is broken")
+    })
+
+    it("names the place where a block was taken out, and finds nothing wrong where none was", async () => {
+      await replace(() => {})
+      expect(await verify()).toBe("5 records in 5 blocks")
+      const { root, blocks } = openLogStores(directory)
+      blocks.removeSync(keyOf(0, 2n))
+      await root.close()
+      expect(await verify()).toBe("partition 0, offset 2: offsets 2 to 2 are missing")
+      expect(await verify(4n)).toBe("1 records in 1 blocks")
+    })
   })
 
   it("refuses a second writer and names the process that holds the log", async () => {

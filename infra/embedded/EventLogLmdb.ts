@@ -143,7 +143,7 @@ const makeLog = (stores: LogStores, options: EventLogOptions, identity: LogIdent
         (alarm) => Effect.sync(alarm.stop)
       ),
     bounds: (partition) => Effect.try({ try: () => fresh(() => boundsOf(blocks, partition)), catch: (cause) => new LogUnavailableError({ cause }) }),
-    verify: (partition) => attempt(() => fresh(() => verifyPartition(blocks, partition)))
+    verify: (partition, from) => attempt(() => fresh(() => verifyPartition(blocks, partition, from)))
   }
   const close = async () => {
     stopWaking?.()

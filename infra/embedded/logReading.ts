@@ -14,6 +14,8 @@ const isWithin = (blocks: BlockStore, partition: number, offset: bigint): boolea
   return last !== undefined
 }
 
+const missing = (partition: number, from: bigint, to: bigint) => new LogCorruptError({ partition, offset: from, detail: `offsets ${from} to ${to - 1n} are missing` })
+
 /** Batches of one partition from `nextOffset`, about `bytesMax` bytes, at least one block. */
 const readPartition = (blocks: BlockStore, { partition, nextOffset }: PartitionPosition, bytesMax: number): LogBatch[] => {
   const batches: LogBatch[] = []
@@ -26,7 +28,7 @@ const readPartition = (blocks: BlockStore, { partition, nextOffset }: PartitionP
     const firstOffset = offsetOfKey(key)
     const block = decodeBlock(value)
     if (typeof block === "string") throw new LogCorruptError({ partition, offset: firstOffset, detail: block })
-    if (firstOffset > expected) throw new LogCorruptError({ partition, offset: expected, detail: `offsets ${expected} to ${firstOffset - 1n} are missing` })
+    if (firstOffset > expected) throw missing(partition, expected, firstOffset)
     const skip = Number(expected - firstOffset)
     if (skip >= block.count) continue
     batches.push({ partition, firstOffset: expected, ...trimBlock(block, skip), more: true })
@@ -49,19 +51,29 @@ export const readBlocks = (blocks: BlockStore, from: readonly PartitionPosition[
   })
 }
 
-/** Checks every block of a partition: checksum, hash chain, dense offsets. */
-export const verifyPartition = (blocks: BlockStore, partition: number): { records: bigint; blocks: number } => {
-  let chain = CHAIN_START
-  let expected: bigint | undefined
+/** What the block at `offset` must follow: chain hash and end of the one before it, where that is stored. */
+const before = (blocks: BlockStore, partition: number, offset: bigint): { readonly chain: Uint8Array; readonly end: bigint } | undefined => {
+  if (offset === 0n) return { chain: CHAIN_START, end: 0n }
+  const previous = blockAt(blocks, partition, offset - 1n)
+  if (previous === undefined) return undefined
+  const block = decodeBlock(previous[1])
+  if (typeof block === "string") throw new LogCorruptError({ partition, offset: previous[0], detail: block })
+  return { chain: block.chain, end: previous[0] + BigInt(block.count) }
+}
+
+/** Checks the blocks of a partition from the one that holds `from` on: checksum, hash chain, dense offsets. */
+export const verifyPartition = (blocks: BlockStore, partition: number, from = 0n): { records: bigint; blocks: number } => {
+  const first = blockAt(blocks, partition, from)?.[0] ?? boundsOf(blocks, partition).start
+  let last = before(blocks, partition, first)
   let count = 0
-  for (const { key, value } of blocks.getRange({ start: keyOf(partition, 0n), end: lastKey(partition) })) {
+  for (const { key, value } of blocks.getRange({ start: keyOf(partition, first), end: lastKey(partition) })) {
     const offset = offsetOfKey(key)
-    const block = decodeBlock(value, expected === undefined && offset > 0n ? undefined : chain)
+    if (last !== undefined && offset > last.end) throw missing(partition, last.end, offset)
+    if (last !== undefined && offset < last.end) throw new LogCorruptError({ partition, offset, detail: `the block before it holds records to offset ${last.end - 1n}` })
+    const block = decodeBlock(value, last?.chain)
     if (typeof block === "string") throw new LogCorruptError({ partition, offset, detail: block })
-    if (expected !== undefined && offset !== expected) throw new LogCorruptError({ partition, offset, detail: `expected offset ${expected}` })
-    chain = block.chain
-    expected = offset + BigInt(block.count)
+    last = { chain: block.chain, end: offset + BigInt(block.count) }
     count += 1
   }
-  return { records: (expected ?? 0n) - boundsOf(blocks, partition).start, blocks: count }
+  return { records: count === 0 ? 0n : (last?.end ?? first) - first, blocks: count }
 }

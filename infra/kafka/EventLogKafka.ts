@@ -97,9 +97,10 @@ const prepareTopic = async (options: EventLogKafkaOptions, kafka: Kafka, brokers
   }
 }
 
-const verifyPartition = async (brokers: TopicBrokers, fetching: LogFetching, partition: number): Promise<{ readonly records: bigint; readonly blocks: number }> => {
+const verifyPartition = async (brokers: TopicBrokers, fetching: LogFetching, partition: number, from = 0n): Promise<{ readonly records: bigint; readonly blocks: number }> => {
   const { start, end } = await brokers.bounds(partition)
-  let next = start
+  const first = from > start ? from : start
+  let next = first
   let blocks = 0
   while (next < end) {
     const [found] = await fetching.fetch([{ partition, nextOffset: next }], VERIFY_BYTES, 0)
@@ -108,7 +109,7 @@ const verifyPartition = async (brokers: TopicBrokers, fetching: LogFetching, par
     next += BigInt(found.batch.ends.length)
     blocks += found.stored
   }
-  return { records: next - start, blocks }
+  return { records: next - first, blocks }
 }
 
 interface Opened {
@@ -133,7 +134,7 @@ const open = async (options: EventLogKafkaOptions): Promise<Opened> => {
       append: role === "writer" ? appender.append : () => Effect.die(new Error("this log was opened for reading")),
       read: (from, wanted) => Effect.tryPromise({ try: (signal) => fetching.read(from, wanted, signal), catch: toReadError }),
       bounds: (partition) => Effect.tryPromise({ try: () => brokers.bounds(partition), catch: (cause) => new LogUnavailableError({ cause }) }),
-      verify: (partition) => Effect.tryPromise({ try: () => verifyPartition(brokers, fetching, partition), catch: toReadError })
+      verify: (partition, from) => Effect.tryPromise({ try: () => verifyPartition(brokers, fetching, partition, from), catch: toReadError })
     }
     const close = async () => {
       await appender.close()

@@ -143,7 +143,10 @@ const makeLog = (disk: MemoryLogDisk, identity: LogIdentity): EventLogShape => (
     const stored = disk.partitions[partition] ?? { start: 0n, records: [] }
     return { start: stored.start, end: endOf(stored) }
   })),
-  verify: (partition) => whenReadable(disk, Effect.sync(() => ({ records: BigInt(disk.partitions[partition]?.records.length ?? 0), blocks: 1 })))
+  verify: (partition, from = 0n) => whenReadable(disk, Effect.sync(() => {
+    const stored = disk.partitions[partition] ?? { start: 0n, records: [] }
+    return { records: endOf(stored) - (from > stored.start ? from : stored.start), blocks: 1 }
+  }))
 })
 
 /** The log on `disk`, created with `identity` unless there is one already. */

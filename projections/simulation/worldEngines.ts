@@ -57,7 +57,7 @@ const slowLog = (log: EventLogShape, seam: Seam): EventLogShape => ({
   append: (batch) => seam(log.append(batch)),
   read: (from, options) => seam(log.read(from, options)),
   bounds: (partition) => seam(log.bounds(partition)),
-  verify: (partition) => seam(log.verify(partition))
+  verify: (partition, from) => seam(log.verify(partition, from))
 })
 
 const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListener): ReadModelStoreShape => ({
