@@ -7,9 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { hashHex } from "@tidemark/domain/measures/hash"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { readerEngines } from "@tidemark/infra-wiring/engines"
 import { targetLog } from "@tidemark/infra-wiring/logs"
@@ -22,6 +20,7 @@ import { foldInThreads } from "./foldInThreads.ts"
 import type { Folded } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
+import { modelOutcome } from "./modelOutcome.ts"
 
 const PARTITIONS = 12
 const LANES = 4
@@ -57,22 +56,6 @@ const recordsOf = Effect.gen(function* () {
   return Number(records)
 })
 
-/** Hash of every lane's digest and counters, and the late events. */
-const outcomeOf = Effect.fn("outcomeOf")(function* (definitions: readonly ProjectionDefinition[]) {
-  const store = yield* ReadModelStore
-  return yield* Effect.scoped(Effect.gen(function* () {
-    const snapshot = yield* store.snapshot
-    let [text, late] = ["", 0n]
-    for (const { name } of definitions) {
-      for (const { digest, partitions } of yield* snapshot.checkpoints(name, 1)) {
-        for (const { counters } of partitions) late += counters.late
-        text += hashHex(digest, 0) + partitions.map(({ counters, nextOffset }) => [nextOffset, ...Object.values(counters)].join(" ")).join(",")
-      }
-    }
-    return { digest: hashHex(text, 0).slice(0, 16), late: Number(late) }
-  }))
-})
-
 const catchUpOnce = (configuration: Configuration, definitions: readonly ProjectionDefinition[], threads: number) => {
   rmSync(join(configuration.dataDir.value, "index"), { recursive: true, force: true })
   const engines = readerEngines(configuration, () => () => {})
@@ -80,7 +63,7 @@ const catchUpOnce = (configuration: Configuration, definitions: readonly Project
     yield* ensureGenerations(definitions)
     const records = yield* recordsOf
     const folded = yield* Effect.promise(() => foldInThreads({ configuration, lanes: LANES, threads, records, models: definitions.length }))
-    return { ...folded, ...(yield* outcomeOf(definitions)) }
+    return { ...folded, ...(yield* modelOutcome(definitions)) }
   })
   return Effect.runPromise(program.pipe(Effect.provide(engines)))
 }

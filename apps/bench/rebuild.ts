@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { hashHex } from "@tidemark/domain/measures/hash"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
 import { projections } from "@tidemark/projections/registry"
@@ -14,6 +12,7 @@ import { configurationOf, writeLog } from "./benchLog.ts"
 import { foldInThreads } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
+import { modelOutcome } from "./modelOutcome.ts"
 
 const PARTITIONS = 4
 const LANES = 4
@@ -29,23 +28,9 @@ interface Replayed {
   readonly seconds: number
   /** Of all threads, collector included. */
   readonly cpuSeconds: number
-  /** Hash over every lane's digest of every generation: equal digests are equal rows. */
+  /** As `modelOutcome` tells it: equal digests are equal rows. */
   readonly digest: string
 }
-
-const digestOf = Effect.fn("digestOf")(function* (definitions: readonly ProjectionDefinition[]) {
-  const store = yield* ReadModelStore
-  return yield* Effect.scoped(Effect.gen(function* () {
-    const snapshot = yield* store.snapshot
-    let text = ""
-    for (const { name } of definitions) {
-      for (const { digest, partitions } of yield* snapshot.checkpoints(name, 1)) {
-        text += hashHex(digest, 0) + partitions.map(({ counters, nextOffset }) => [nextOffset, ...Object.values(counters)].join(" ")).join(",")
-      }
-    }
-    return hashHex(text, 0).slice(0, 16)
-  }))
-})
 
 const replay = (options: Replay): Promise<Replayed> => {
   const dataDir = options.configuration.dataDir.value
@@ -53,7 +38,7 @@ const replay = (options: Replay): Promise<Replayed> => {
   const program = Effect.gen(function* () {
     yield* ensureGenerations(options.definitions)
     const measured = yield* Effect.promise(() => foldInThreads({ ...options, lanes: LANES, models: options.definitions.length }))
-    return { ...measured, digest: yield* digestOf(options.definitions) }
+    return { ...measured, digest: (yield* modelOutcome(options.definitions)).digest }
   })
   return Effect.runPromise(program.pipe(Effect.provide(engines(options.configuration))))
 }

@@ -63,10 +63,10 @@ export interface ProjectorPool {
 /** What a thread died of; an error that crosses threads may have lost its prototype. */
 const messageOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : inspect(error))
 
-/** Threads that run `entry`, a module that calls `runWorker`; `settings` must be plain data. */
-export const threadsOf = (entry: URL, settings: unknown): StartThread => (lanes, { message, exit }) => {
+/** Threads that run `entry`, a module that calls `runWorker`; `settings` must be plain data. `execArgv`: Node's flags for them; those of the process when absent. */
+export const threadsOf = (entry: URL, settings: unknown, execArgv?: string[]): StartThread => (lanes, { message, exit }) => {
   let cause: string | undefined
-  const worker = new Worker(entry, { workerData: { settings, lanes } satisfies WorkerStart, name: `projector ${lanes.join(",")}` })
+  const worker = new Worker(entry, { workerData: { settings, lanes } satisfies WorkerStart, name: `projector ${lanes.join(",")}`, ...(execArgv === undefined ? {} : { execArgv }) })
   worker.on("message", message)
   worker.on("error", (error) => (cause = messageOf(error)))
   worker.on("exit", (code) => exit(cause ?? `exit code ${code}`))

@@ -59,10 +59,10 @@ const STOP_MS_MAX = 5_000
 /** Starts a task; answers the way to end it early, which resolves once it has ended, from outside after `stopMsMax`. */
 export type StartCheck = (task: CheckTask, events: CheckEvents) => (stopMsMax?: number) => Promise<unknown>
 
-/** Threads that run `entry`, a module that calls `runCheck`; `settings` must be plain data. */
-export const checksOf = (entry: URL, settings: unknown): StartCheck => (task, { message, exit }) => {
+/** Threads that run `entry`, a module that calls `runCheck`; `settings` must be plain data. `execArgv`: Node's flags for them; those of the process when absent. */
+export const checksOf = (entry: URL, settings: unknown, execArgv?: string[]): StartCheck => (task, { message, exit }) => {
   let cause: string | undefined
-  const worker = new Worker(entry, { workerData: { settings, task } satisfies CheckStart, name: task.kind })
+  const worker = new Worker(entry, { workerData: { settings, task } satisfies CheckStart, name: task.kind, ...(execArgv === undefined ? {} : { execArgv }) })
   worker.on("message", (said: FromCheck) => message(said, (answer) => worker.postMessage(answer)))
   worker.on("error", (error: unknown) => (cause = error instanceof Error ? error.message : inspect(error)))
   const ended = new Promise<void>((resolve) => {
