@@ -12,7 +12,7 @@ import type { EventEnvelope } from "@tidemark/domain/events/event"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
-import { checkpointTopic, checkpointVersion, hintKey, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { AFTER_KEY, checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, PartitionCheckpoint, Pointer, RowScan, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
@@ -104,7 +104,14 @@ export class World {
   /** Scans of rows so far. */
   readonly scans: RowScan[] = []
 
+  /** Publications kept back, oldest first, while there is a list for them. */
+  held: (readonly [topic: string, notifications: readonly Notification[]])[] | undefined = undefined
+  /** Commits with hints so far, and the last of each topic. */
+  private sequence = 0n
+  private readonly hintedTo = new Map<string, bigint>()
+
   tell(topic: string, notifications: readonly Notification[]): void {
+    if (this.held !== undefined) return void this.held.push([topic, notifications])
     for (const listener of this.listeners.get(topic) ?? []) listener(notifications)
   }
 
@@ -120,6 +127,15 @@ export class World {
     const known = this.checkpoints[partition] ?? emptyCheckpoint(partition)
     this.checkpoints[partition] = { ...known, ...change, nextOffset: BigInt(this.records[partition]?.length ?? 0) }
     this.tell(checkpointTopic(definition.name), [{ key: definition.name, version: checkpointVersion(this.checkpoints) }])
+  }
+
+  /** Publishes the hints of one commit as the outbox does. */
+  private hint(tenantId: string, keys: readonly string[]): void {
+    const topic = modelTopic(tenantId, definition.name)
+    const version = hintVersion(++this.sequence)
+    const after = this.hintedTo.get(topic)
+    this.hintedTo.set(topic, this.sequence)
+    this.tell(topic, [...(after === undefined ? [] : [{ key: AFTER_KEY, version: hintVersion(after) }]), ...keys.map((key) => ({ key, version }))])
   }
 
   /** A heartbeat: the watermark moves, no row does. */
@@ -138,12 +154,14 @@ export class World {
     compiled.apply(out, accumulators)
     const measures = accumulators.map((accumulator) => accumulator.encode())
     const backfill = event.backfill !== undefined
+    const hints: string[] = []
     for (const { code, sizeMs } of RESOLUTIONS) {
       const place = { tenantId: event.tenantId, resolution: code, windowStartMs: windowStart(event.timeMs, sizeMs), keyId: keyIdOf(event.tenantId, out.key) }
       const added = { ...place, key: [...out.key], lane: partition, measures, events: 1n, lateEvents: late ? 1n : 0n, backfillEvents: backfill ? 1n : 0n, fingerprint: fingerprintOf(event.id), offsets: [{ partition, min: offset, max: offset }], revision: 1n }
       this.put(added)
-      this.tell(modelTopic(event.tenantId, definition.name), [{ key: hintKey(place), version: "1" }])
+      hints.push(hintKey(place))
     }
+    this.hint(event.tenantId, hints)
     const { tenantMaxMs } = this.checkpoints[partition] ?? emptyCheckpoint(partition)
     const maxMs = Math.max(tenantMaxMs.get(event.tenantId) ?? -Infinity, backfill ? -Infinity : event.timeMs)
     this.reach(partition, { receivedMaxMs: event.receivedAtMs, tenantMaxMs: maxMs === -Infinity ? tenantMaxMs : new Map(tenantMaxMs).set(event.tenantId, maxMs) })

@@ -1,5 +1,6 @@
 /** What one subscriber of a series was sent, and what was told since the last look for it. */
-import { readHintKey } from "@tidemark/domain/ports/hintTopic"
+import { AFTER_KEY, readHintKey, readVersion } from "@tidemark/domain/ports/hintTopic"
+import type { Notification } from "@tidemark/domain/ports/PubSub"
 import type { Told } from "./news.ts"
 import type { Provenance } from "./openModel.ts"
 import type { Resolution } from "./resolution.ts"
@@ -15,32 +16,52 @@ export interface ToldWindows {
   readonly lost: boolean
 }
 
+/** What is followed. */
+export interface FollowedSeries {
+  readonly resolution: Resolution
+  /** Its whole windows. */
+  readonly range: Run
+  /** Topic of its model's hints. */
+  readonly hintsTopic: string
+}
+
 export class Follower {
   /** What the last message, or the subscriber's own answer, came from; undefined before it. */
   last: Provenance | undefined = undefined
   /** Whether the next message answers this position, and is due even without news. */
   since: readonly PositionPart[] | undefined = undefined
-  private readonly resolution: Resolution
-  private readonly range: Run
+  private readonly series: FollowedSeries
   /** Group → window start → revision and state as last sent. */
   private readonly sent = new Map<string, Map<number, string>>()
   /** Starts of windows within the range: at most as many as it has. */
   private hinted = new Set<number>()
   private lost = false
+  /** The highest version of a hint that was heard; undefined before the first. */
+  private heardTo: bigint | undefined = undefined
 
-  /** `range`: the whole windows of the series. */
-  constructor(resolution: Resolution, range: Run) {
-    this.resolution = resolution
-    this.range = range
+  constructor(series: FollowedSeries) {
+    this.series = series
   }
 
-  hear({ notifications, overflowed }: Told): void {
+  hear({ topic, notifications, overflowed }: Told): void {
     this.lost ||= overflowed
-    for (const { key } of notifications) {
-      const hint = readHintKey(key)
-      if (hint?.resolution !== this.resolution.code || hint.windowStartMs < this.range.fromMs || hint.windowStartMs >= this.range.toMs) continue
-      this.hinted.add(hint.windowStartMs)
+    if (topic === this.series.hintsTopic) for (const notification of notifications) this.hearHint(notification)
+  }
+
+  /**
+   * A bus says when it knows that it lost something. What it lost without knowing shows in the next publication, which
+   * names the one before it; and where none follows, in the windows themselves once they turn final and are read again.
+   */
+  private hearHint({ key, version: text }: Notification): void {
+    const { resolution, range } = this.series
+    const version = readVersion(text)
+    if (key === AFTER_KEY || version === undefined) {
+      this.lost ||= version === undefined || (this.heardTo !== undefined && version > this.heardTo)
+      return
     }
+    if (this.heardTo === undefined || version > this.heardTo) this.heardTo = version
+    const hint = readHintKey(key)
+    if (hint?.resolution === resolution.code && hint.windowStartMs >= range.fromMs && hint.windowStartMs < range.toMs) this.hinted.add(hint.windowStartMs)
   }
 
   /** Hands over what was told, and forgets it. */
@@ -48,7 +69,7 @@ export class Follower {
     const { hinted, lost } = this
     this.hinted = new Set()
     this.lost = false
-    return { runs: [...hinted].map((fromMs) => ({ fromMs, toMs: fromMs + this.resolution.sizeMs })), lost }
+    return { runs: [...hinted].map((fromMs) => ({ fromMs, toMs: fromMs + this.series.resolution.sizeMs })), lost }
   }
 
   /** Takes back what could not be looked at. */

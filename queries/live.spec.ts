@@ -193,6 +193,32 @@ describe("a live series", () => {
     expect(told.length).toBeLessThanOrEqual(8)
   })))
 
+  it("starts over when hints were lost and the bus does not know, and not when they come twice", underTestClock(() => Effect.gen(function* () {
+    const world = new World()
+    world.fold(0, { id: "1", timeMs: at(0), page: "/" })
+    const { told } = yield* follow(world)
+    world.fold(0, { id: "2", timeMs: at(1), page: "/" })
+    yield* pass(1_000)
+    world.held = []
+    world.fold(0, { id: "3", timeMs: at(2), page: "/" })
+    const again = world.held
+    world.held = undefined
+    for (let times = 0; times < 2; times++) {
+      again.forEach((one) => world.tell(...one))
+      yield* pass(1_000)
+    }
+    world.fold(0, { id: "4", timeMs: at(3), page: "/", tenantId: "another" })
+    world.fold(0, { id: "5", timeMs: at(4), page: "/" })
+    yield* pass(1_000)
+    expect(told.slice(1).map((change) => [change.kind, points(change).map(([startMs]) => startMs)])).toEqual([["UPSERT", [at(1)]], ["UPSERT", [at(2)]], ["UPSERT", [at(4)]]])
+    world.held = []
+    world.fold(0, { id: "6", timeMs: at(5), page: "/" })
+    world.held = undefined
+    world.fold(0, { id: "7", timeMs: at(6), page: "/" })
+    yield* pass(1_000)
+    expect(told.slice(4).map((change) => [change.kind, points(change).map(([startMs]) => startMs)])).toEqual([["RESYNC", [at(0), at(1), at(2), at(4), at(5), at(6)]]])
+  })))
+
   it("starts over when more was told than the bus keeps", underTestClock(() => Effect.gen(function* () {
     const world = new World()
     world.fold(0, { id: "1", timeMs: at(0), page: "/" })

@@ -5,7 +5,7 @@
  * Three things are told: windows that changed; checkpoints that moved, by which a window turns final although no row
  * changed; and a pointer that names another generation. Only those windows are read again. What is sent is the difference from what was sent before, so the order
  * (pointerVersion, revision, watermark) never goes back. The whole range is read at the start, when another generation
- * is served, and when the bus says that hints were lost.
+ * is served, and when hints were lost: the bus says so, or one names another before it that never came.
  */
 import { checkpointTopic, modelTopic, pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
@@ -119,8 +119,9 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
   const resolution = resolutionOf(input.resolution)
-  const follower = new Follower(resolution, yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs))
-  const topics = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection), pointerTopic(input.projection)]
+  const hintsTopic = modelTopic(tenantId, input.projection)
+  const follower = new Follower({ resolution, range: yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs), hintsTopic })
+  const topics = [hintsTopic, checkpointTopic(input.projection), pointerTopic(input.projection)]
   const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => follower.hear(told))
   yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false

@@ -1,5 +1,5 @@
 /** Freshness and the event tail as they are followed. */
-import { checkpointTopic } from "@tidemark/domain/ports/hintTopic"
+import { checkpointTopic, pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { describe, expect, it } from "vitest"
@@ -22,6 +22,11 @@ describe("live freshness", () => {
     world.tell(checkpointTopic(definition.name), [{ key: definition.name, version: "1" }])
     yield* pass(60_000)
     expect(told).toHaveLength(2)
+    world.generations.add(2)
+    world.pointers = [{ projection: definition.name, generation: 2, pointerVersion: 2 }]
+    world.tell(pointerTopic(definition.name), [{ key: definition.name, version: "2" }])
+    yield* pass(500)
+    expect(told[2]?.map(({ generation }) => generation)).toEqual([2, 2])
   })))
 })
 

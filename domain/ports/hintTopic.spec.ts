@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { checkpointTopic, checkpointVersion, hintKey, modelTopic, pointerTopic, readHintKey } from "./hintTopic.ts"
+import { AFTER_KEY, checkpointTopic, checkpointVersion, hintKey, modelTopic, pointerTopic, readHintKey } from "./hintTopic.ts"
 
 describe("hint topics", () => {
   it("keep a tenant and projection apart from every other pair with the same text", () => {
@@ -15,7 +15,7 @@ describe("hint topics", () => {
   })
 
   it("take no other text for a hint's key", () => {
-    for (const key of ["", "3:0:aa", "0:x:aa", "page-views"]) expect(readHintKey(key)).toBeUndefined()
+    for (const key of ["", "3:0:aa", "0:x:aa", "page-views", AFTER_KEY]) expect(readHintKey(key)).toBeUndefined()
   })
 
   it("give a checkpoint a version that is the sum of its next offsets, beyond 2^53 too", () => {

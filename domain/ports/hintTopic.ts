@@ -23,6 +23,16 @@ export const hintKey = (hint: HintKey & { readonly keyId: string }): string => `
 /** Sequence of the outbox entry, decimal: rises with every flush of any lane, and only repeats where hints are published again. */
 export const hintVersion = (sequence: bigint): string => sequence.toString()
 
+/**
+ * Key of the notification in front of the hints of one publication on a model's topic: its version is the highest hint
+ * version published there before, by the same publisher. A subscriber that had heard an earlier one and not this has
+ * lost hints, which a bus may do without knowing. Absent where the publisher does not remember one.
+ */
+export const AFTER_KEY = "after"
+
+/** The number a version is; undefined when it is none: another writer on the topic. */
+export const readVersion = (version: string): bigint | undefined => (/^\d{1,20}$/.test(version) ? BigInt(version) : undefined)
+
 /** What a hint's key names; undefined when it is not one of these keys. */
 export const readHintKey = (key: string): HintKey | undefined => {
   const match = /^([012]):(-?\d{1,16}):/.exec(key)

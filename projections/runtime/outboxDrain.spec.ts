@@ -1,3 +1,4 @@
+import { AFTER_KEY, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
 import * as Effect from "effect/Effect"
@@ -13,12 +14,17 @@ const setUp = () => {
   const disk = createMemoryModelDisk()
   disk.state.outboxCursors.set(BUS_CONSUMER, 0n)
   const versions: string[] = []
-  const bus: PubSubShape = { publish: (_topic, notifications) => Effect.sync(() => versions.push(...notifications.map(({ version }) => version))), subscribe: () => Effect.die("nobody subscribes here") }
+  /** Key and version of the first notification of every publication, by topic. */
+  const firsts: string[] = []
+  const bus: PubSubShape = { publish: (topic, notifications) => Effect.sync(() => {
+    versions.push(...notifications.flatMap(({ key, version }) => (key === AFTER_KEY ? [] : [version])))
+    firsts.push(`${topic} ${notifications[0]?.key} ${notifications[0]?.version}`)
+  }), subscribe: () => Effect.die("nobody subscribes here") }
   const drain = makeOutboxDrain()
   /** Commits one changed window. */
-  const commit = () => {
+  const commit = (tenantId = "t") => {
     const sequence = ++disk.state.sequence
-    disk.state.outbox.set(sequence, { sequence, lane, hints: [{ tenantId: "t", resolution: 0, windowStartMs: 0, keyId: "k", revision: 1n }] })
+    disk.state.outbox.set(sequence, { sequence, lane, hints: [{ tenantId, resolution: 0, windowStartMs: 0, keyId: "k", revision: 1n }] })
     drain.wake()
   }
   const run = <A>(effect: Effect.Effect<A>) =>
@@ -28,7 +34,7 @@ const setUp = () => {
       yield* Fiber.interrupt(fiber)
       return result
     }).pipe(Effect.provideService(PubSub, bus), Effect.provide(memoryReadModelStore(disk)), Effect.provide(TestClock.layer())))
-  return { disk, versions, commit, run }
+  return { disk, versions, firsts, commit, run }
 }
 
 describe("the outbox drain", () => {
@@ -46,6 +52,18 @@ describe("the outbox drain", () => {
     }))
     expect([...cursors]).toEqual([1n, 20n, 40n])
     expect(disk.state.outbox.size).toBe(0)
+  })
+
+  it("names in front of the hints of a topic those it published there before, of other topics none", async () => {
+    const { firsts, commit, run } = setUp()
+    const [ours, theirs] = [modelTopic("t", "clicks"), modelTopic("u", "clicks")]
+    await run(Effect.gen(function* () {
+      for (const tenantId of ["t", "u", "t", "t", "u"]) {
+        commit(tenantId)
+        yield* TestClock.adjust(50)
+      }
+    }))
+    expect(firsts).toEqual([`${ours} 0:0:k 1`, `${theirs} 0:0:k 2`, `${ours} after 1`, `${ours} after 3`, `${theirs} after 2`])
   })
 
   it("publishes again, in a later run, what it had not acknowledged", async () => {

@@ -2,7 +2,7 @@
  * Feeds the bus from the outbox after the commit: a hint per changed row, and a notice per projection whose checkpoint
  * moved. At least once, in order; what is lost is repaired by a query. Rules: docs/semantics.md §7.
  */
-import { checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { AFTER_KEY, checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -29,6 +29,26 @@ export interface OutboxDrain {
 /** Name of the outbox cursor that feeds the bus. */
 export const BUS_CONSUMER = "bus"
 
+/** Model topics whose last publication is remembered; of the one used longest ago nothing is said any more. */
+const TOPICS_MAX = 10_000
+
+/** The version each topic has got to, for its next publication to name. */
+class PublishedTo {
+  private readonly versions = new Map<string, string>()
+
+  after(topic: string): readonly Notification[] {
+    const version = this.versions.get(topic)
+    return version === undefined ? [] : [{ key: AFTER_KEY, version }]
+  }
+
+  note(topic: string, version: string): void {
+    this.versions.delete(topic)
+    this.versions.set(topic, version)
+    if (this.versions.size <= TOPICS_MAX) return
+    for (const oldest of this.versions.keys()) return void this.versions.delete(oldest)
+  }
+}
+
 /** How far this process has published, and how far the store knows of it. A later run begins where the store knows. */
 interface Progress {
   publishedTo: bigint
@@ -48,7 +68,7 @@ const acknowledge = Effect.fn("acknowledge")(function* (progress: Progress) {
 })
 
 /** Publishes all entries. */
-const drainHints = Effect.fn("drainHints")(function* (progress: Progress) {
+const drainHints = Effect.fn("drainHints")(function* (progress: Progress, publishedTo: PublishedTo) {
   const store = yield* ReadModelStore
   const bus = yield* PubSub
   const { cursor } = yield* store.registerOutbox(BUS_CONSUMER)
@@ -69,7 +89,11 @@ const drainHints = Effect.fn("drainHints")(function* (progress: Progress) {
         else others.push(notification)
       }
     }
-    for (const [topic, notifications] of topics) yield* bus.publish(topic, notifications)
+    for (const [topic, notifications] of topics) {
+      yield* bus.publish(topic, [...publishedTo.after(topic), ...notifications])
+      const last = notifications.at(-1)
+      if (last !== undefined) publishedTo.note(topic, last.version)
+    }
     progress.publishedTo = last.sequence
   }
 })
@@ -101,6 +125,7 @@ export const makeOutboxDrain = (): OutboxDrain => {
   /** Of the run that listens; made by it, so that whoever waits is woken by that run's own scheduler. */
   let bell: Queue.Queue<true> | undefined
   const known = new Map<string, string>()
+  const publishedTo = new PublishedTo()
   /** When the notices were published last, and whether something was committed since. */
   let noticedMs = -Infinity
   let owed = true
@@ -110,7 +135,7 @@ export const makeOutboxDrain = (): OutboxDrain => {
   const progress: Progress = { publishedTo: 0n, acknowledgedTo: 0n, acknowledgedMs: -Infinity }
   const round = Effect.gen(function* () {
     waitingSinceMs ??= yield* Clock.currentTimeMillis
-    yield* drainHints(progress)
+    yield* drainHints(progress, publishedTo)
     waitingSinceMs = undefined
     yield* acknowledge(progress)
     if (!owed || (yield* dueInMs) > 0) return
