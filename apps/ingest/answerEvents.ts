@@ -97,10 +97,12 @@ const typeOf = (item: Item | undefined, types: ReadonlySet<string>): string => {
   return typeof type === "string" && types.has(type) ? type : "other"
 }
 
-const countsOf = (items: readonly Item[], results: readonly EventResult[], types: ReadonlySet<string>): readonly EventCount[] => {
+/** `results` undefined: all of them failed. */
+const countsOf = (items: readonly Item[], results: readonly EventResult[] | undefined, types: ReadonlySet<string>): readonly EventCount[] => {
   const counts = new Map<string, EventCount>()
-  results.forEach(({ status }, i) => {
-    const type = typeOf(items[i], types)
+  items.forEach((item, i) => {
+    const status = results?.[i]?.status ?? "failed"
+    const type = typeOf(item, types)
     const id = `${status} ${type}`
     counts.set(id, { type, status, count: (counts.get(id)?.count ?? 0) + 1 })
   })
@@ -177,12 +179,16 @@ const acceptItems = async ({ split, key, mark, dryRun }: Judged, ingest: Ingest,
   const accepted = await ingest.run(
     Effect.match(ingest.accept(request), { onSuccess: (answer) => answer, onFailure: (error) => ({ error }) })
   )
+  const count = (results: readonly EventResult[] | undefined, isAcknowledged: boolean): void => {
+    if (!dryRun) ingest.metrics.eventsAnswered?.(countsOf(items, results, ingest.types), isAcknowledged ? (performance.now() - startedMs) / 1_000 : undefined)
+  }
   if ("error" in accepted) {
+    count(undefined, false)
     if (accepted.error._tag === "DedupeFullError") return problemAnswer(dedupeFull)
     ingest.metrics.failed?.(accepted.error)
     return problemAnswer(unreadable)
   }
-  if (!dryRun) ingest.metrics.eventsAnswered?.(countsOf(items, accepted.results, ingest.types), (performance.now() - startedMs) / 1_000)
+  count(accepted.results, accepted.failed === 0)
   return answerOf(accepted, split)
 }
 
@@ -236,7 +242,7 @@ export const makeAnswerEvents = Effect.fn(function* (accept: Accept, { resolveKe
   return async (req: IncomingMessage): Promise<Outcome | "gone"> => {
     const outcome = await answer(req, ingest)
     if (outcome === "gone") return outcome
-    metrics.requestAnswered?.(outcome.answer.status)
+    metrics.requestAnswered?.(outcome.answer.status, outcome.answer.code ?? "ok")
     return { ...outcome, answer: { ...outcome.answer, headers: { ...CORS_HEADERS, ...outcome.answer.headers } } }
   }
 })

@@ -28,10 +28,13 @@ export interface EventCount {
 
 /** Counts and times; no tenant, key or name sent by a client among them. */
 export interface IngestMetrics {
-  /** Once per request whose events were judged, dry runs left out; `ackSeconds` from its first byte to the answer. */
-  readonly eventsAnswered?: (counts: readonly EventCount[], ackSeconds: number) => void
-  /** Once per answered request with its HTTP status. */
-  readonly requestAnswered?: (status: number) => void
+  /**
+   * Once per answered request whose events are known, dry runs left out, so that received = accepted + duplicate +
+   * rejected + failed over all of them. `ackSeconds`: from its first byte to the answer; undefined when the events failed.
+   */
+  readonly eventsAnswered?: (counts: readonly EventCount[], ackSeconds: number | undefined) => void
+  /** Once per answered request, whatever became of it: its HTTP status, and "ok" or the code of its problem. */
+  readonly requestAnswered?: (status: number, outcome: string) => void
   /** A failure that clients see without its cause. */
   readonly failed?: (error: unknown) => void
 }

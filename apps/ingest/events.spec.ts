@@ -135,6 +135,7 @@ describe("POST /v1/events", () => {
     expect([status, answer["code"], headers.get("content-type")]).toEqual([503, "log-not-writable", "application/problem+json"])
     expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
     expect(answer).toMatchObject({ failed: 1, rejected: 1, results: [{ status: "failed", id: "1" }, { status: "rejected" }] })
+    expect([ingest.counted, ingest.ackSeconds]).toEqual([[{ type: "other", status: "failed", count: 1 }, { type: "other", status: "rejected", count: 1 }], [undefined]])
     expect(await ingest.post(json(event("1")))).toMatchObject({ status: 503, answer: { code: "outcome-unknown" } })
     expect(await ingest.post(json(event("1")))).toMatchObject({ status: 200 })
   })
@@ -144,7 +145,32 @@ describe("POST /v1/events", () => {
     const { status, answer, headers } = await ingest.post(json([event("1"), {}]))
     expect([status, answer["code"], headers.get("retry-after")]).toEqual([503, "log-not-writable", "2"])
     expect(JSON.stringify(answer)).not.toContain("secret")
+    expect([ingest.counted, ingest.ackSeconds]).toEqual([[{ type: "other", status: "failed", count: 2 }], [undefined]])
     expect([ingest.events(), ingest.failures]).toMatchObject([[], [{ _tag: "RejectedLogError" }]])
+  })
+
+  it("counts every answered request by status and outcome, those that failed as a whole too", async () => {
+    const limited = await startIngest({ limits: { eventsPerSecond: 3, wrongKeysPerMinute: 1, dedupeBytesMax: 0 } })
+    const kinds: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [
+      ["401 key", "[]", { authorization: "Bearer wrong" }],
+      ["429 rate", "[]", { authorization: "Bearer wrong" }],
+      ["403 key-kind", "[]", { authorization: `Bearer ${READ}` }],
+      ["400 json", "["],
+      ["413 too-many-events", `[${"1,".repeat(1_000)}1]`],
+      ["415 content-type", "a,b", { "content-type": "text/csv" }],
+      ["422 required", json({ id: "x" })],
+      ["429 dedupe-full", json([event("1"), event("2")])],
+      ["429 rate", json([event("1"), event("2")])],
+      ["200 ok", "[]"]
+    ]
+    try {
+      for (const [, body, headers] of kinds) await limited.post(body, headers)
+      expect((await fetch(`${limited.url}/v1/events`)).status).toBe(405)
+      expect(limited.outcomes).toEqual([...kinds.map(([outcome]) => outcome), "405 method"])
+      expect(limited.counted).toEqual([{ type: "other", status: "rejected", count: 1 }, { type: "other", status: "failed", count: 2 }])
+    } finally {
+      await limited.close()
+    }
   })
 
   it("answers 500 without the cause when something fails inside, and serves on", async () => {

@@ -30,11 +30,23 @@ export const startIngest = async (more: Partial<IngestOptions> = {}, partitions 
   const rejected = makeFakeRejectedLog()
   const counted: EventCount[] = []
   const statuses: number[] = []
+  const outcomes: string[] = []
+  const ackSeconds: (number | undefined)[] = []
   const failures: unknown[] = []
   const options: IngestOptions = {
     resolveKey: (text) => (Object.hasOwn(KEYS, text) ? KEYS[text] : undefined),
     schemas: [{ type: "page.viewed", version: 1, schema: { type: "object", properties: { ms: { type: "integer" } } } }],
-    metrics: { eventsAnswered: (counts) => counted.push(...counts), requestAnswered: (status) => statuses.push(status), failed: (error) => failures.push(error) },
+    metrics: {
+      eventsAnswered: (counts, seconds) => {
+        counted.push(...counts)
+        ackSeconds.push(seconds)
+      },
+      requestAnswered: (status, outcome) => {
+        statuses.push(status)
+        outcomes.push(`${status} ${outcome}`)
+      },
+      failed: (error) => failures.push(error)
+    },
     ...more
   }
   const making = makeIngestHandlers(options)
@@ -64,7 +76,7 @@ export const startIngest = async (more: Partial<IngestOptions> = {}, partitions 
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  return { handlers, url, port, log, rejected, counted, statuses, failures, events, post, close }
+  return { handlers, url, port, log, rejected, counted, statuses, outcomes, ackSeconds, failures, events, post, close }
 }
 
 export type TestIngest = Awaited<ReturnType<typeof startIngest>>

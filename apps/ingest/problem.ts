@@ -20,6 +20,8 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** Of a problem. */
+  readonly code?: string
 }
 
 export const jsonAnswer = (status: number, value: object, headers: Readonly<Record<string, string>> = {}): Answer => ({
@@ -28,12 +30,14 @@ export const jsonAnswer = (status: number, value: object, headers: Readonly<Reco
   body: JSON.stringify(value)
 })
 
-export const problemAnswer = ({ status, code, detail, hint, headers, more }: Problem): Answer =>
-  jsonAnswer(
+export const problemAnswer = ({ status, code, detail, hint, headers, more }: Problem): Answer => ({
+  ...jsonAnswer(
     status,
     { type: `urn:tidemark:problem:${code}`, title: STATUS_CODES[status] ?? "Error", status, code, detail, hint, ...more },
     { "content-type": "application/problem+json", ...headers }
-  )
+  ),
+  code
+})
 
 const DISCARD_BYTES_MAX = 16_777_216
 const DISCARD_MS_MAX = 2_000

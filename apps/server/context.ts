@@ -37,7 +37,10 @@ export interface Figures {
 
 export interface Telemetry {
   readonly log: { readonly info: LogLine; readonly warn: LogLine; readonly error: LogLine }
-  readonly ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number) => void
+  /** Events of one answered request; `ackSeconds` undefined when they failed. */
+  readonly ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number | undefined) => void
+  /** One answered request of ingest: HTTP status, and "ok" or the code of its problem. */
+  readonly ingestAnswered: (status: number, outcome: string) => void
   readonly queried: (operation: string, seconds: number) => void
   readonly sockets: (delta: 1 | -1) => void
   readonly flushed: (durationMs: number) => void

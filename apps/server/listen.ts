@@ -45,7 +45,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const resolveKey = ingestKeyOf(model)
   const ingest = settings.roles.has("ingest") ? yield* makeIngestHandlers({
     resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole",
-    metrics: { eventsAnswered: telemetry.ingested, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
+    metrics: { eventsAnswered: telemetry.ingested, requestAnswered: telemetry.ingestAnswered, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
   }) : undefined
   const api = yield* Effect.acquireRelease(
     Effect.sync(() => makeApiHandlers({

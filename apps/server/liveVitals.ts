@@ -22,7 +22,7 @@ export const watchVitals = (telemetry: Telemetry) => {
     },
     ingested: (counts, ackSeconds) => {
       telemetry.ingested(counts, ackSeconds)
-      ingest.note(ackSeconds * 1_000, Date.now())
+      if (ackSeconds !== undefined) ingest.note(ackSeconds * 1_000, Date.now())
     }
   }
   const read = Effect.gen(function* () {

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 
 export interface Metrics {
   readonly ingestEvents: Counter<"type" | "status">
+  readonly ingestRequests: Counter<"status" | "outcome">
   readonly ingestAckSeconds: Histogram
   readonly projectionLagEvents: Gauge<"projection" | "generation" | "partition">
   readonly projectionWatermarkGapSeconds: Gauge<"projection">
@@ -34,6 +35,7 @@ export const makeMetrics = (): Metrics => {
     new Histogram<L>({ name, help, labelNames: [...labelNames], buckets: ACK_BUCKETS_SECONDS, registers })
   return {
     ingestEvents: counter("tidemark_ingest_events_total", "Events answered at ingest, by outcome", ["type", "status"]),
+    ingestRequests: counter("tidemark_ingest_requests_total", "Requests answered at ingest, by HTTP status and by ok or the code of their problem", ["status", "outcome"]),
     ingestAckSeconds: histogram("tidemark_ingest_ack_seconds", "Time from request to durable acknowledgement"),
     projectionLagEvents: gauge("tidemark_projection_lag_events", "Records of the log not yet folded", ["projection", "generation", "partition"]),
     projectionWatermarkGapSeconds: gauge("tidemark_projection_watermark_gap_seconds", "Now minus the lowest watermark", ["projection"]),

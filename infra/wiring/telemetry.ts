@@ -30,10 +30,11 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
   }
   return {
     log: makeLogger(level),
-    ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number): void => {
+    ingested: (counts: readonly { readonly type: string; readonly status: string; readonly count: number }[], ackSeconds: number | undefined): void => {
       for (const { type, status, count } of counts) metrics.ingestEvents.inc({ type: labelOf(type), status }, count)
-      metrics.ingestAckSeconds.observe(ackSeconds)
+      if (ackSeconds !== undefined) metrics.ingestAckSeconds.observe(ackSeconds)
     },
+    ingestAnswered: (status: number, outcome: string): void => metrics.ingestRequests.inc({ status: String(status), outcome }),
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
     sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
     flushed: (durationMs: number): void => metrics.projectionFlushSeconds.observe(durationMs / 1_000),
