@@ -10,8 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { configurationOf } from "./benchLog.ts"
 
-export type ToFold = "wake" | "stop"
-export type FromFold = { readonly kind: "committed"; readonly records: number } | { readonly kind: "failed"; readonly cause: string }
+export type ToFold = "wake" | "memory" | "stop"
+/** Bytes: objects of JavaScript after a full collection where the process may ask for one, and buffers outside of them. */
+export interface Memory {
+  readonly heap: number
+  readonly buffers: number
+}
+
+export type FromFold = { readonly kind: "committed"; readonly records: number } | { readonly kind: "memory"; readonly memory: Memory } | { readonly kind: "failed"; readonly cause: string }
 
 const [dataDir = "", partitions = "", lanes = ""] = process.argv.slice(2)
 const shape = { partitions: Number(partitions), lanes: Number(lanes) }
@@ -22,6 +28,11 @@ const tell = (message: FromFold) => void process.send?.(message)
 
 process.on("message", (message: ToFold) => {
   if (message === "stop") onStop()
+  else if (message === "memory") {
+    globalThis.gc?.()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    tell({ kind: "memory", memory: { heap: heapUsed, buffers: arrayBuffers } })
+  }
   else for (const listener of Array.from(listeners)) listener()
 })
 const engines = readerEngines(configurationOf(dataDir, shape), (listener) => {

@@ -14,7 +14,7 @@ import { ensureGenerations } from "@tidemark/projections/runtime/ensureGeneratio
 import * as Effect from "effect/Effect"
 import { configurationOf, withLog } from "./benchLog.ts"
 import type { LogShape } from "./benchLog.ts"
-import type { FromFold, ToFold } from "./foldMain.ts"
+import type { FromFold, Memory, ToFold } from "./foldMain.ts"
 import { conditions, known, numberOption, rounded } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { bytesBelow, cpuSecondsOf, memoryBytesOf } from "./serverUnderTest.ts"
@@ -29,19 +29,22 @@ const MEBIBYTE = 2 ** 20
 interface Fold {
   readonly pid: number
   readonly wake: () => void
+  readonly memory: () => Promise<Memory>
   /** Resolves once so many events, and the first record of each partition, are committed for every projection; rejects when the fold cannot go on. */
   readonly until: (events: number) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
 const startFold = (dataDir: string): Fold => {
-  const child: ChildProcess = fork(fileURLToPath(new URL("./foldMain.js", import.meta.url)), [dataDir, String(PARTITIONS), String(LANES)])
+  const child: ChildProcess = fork(fileURLToPath(new URL("./foldMain.js", import.meta.url)), [dataDir, String(PARTITIONS), String(LANES)], { execArgv: ["--expose-gc"] })
   const exit = new Promise<void>((resolve) => child.on("exit", () => resolve()))
   let committed = 0
   let failure: Error | undefined
   let look = () => {}
+  let onMemory = (_memory: Memory) => {}
   child.on("message", (message: FromFold) => {
     if (message.kind === "committed") committed += message.records
+    else if (message.kind === "memory") onMemory(message.memory)
     else failure = new Error(message.cause)
     look()
   })
@@ -58,11 +61,16 @@ const startFold = (dataDir: string): Fold => {
       }
       look()
     })
+  const memory = () =>
+    new Promise<Memory>((resolve) => {
+      onMemory = resolve
+      send("memory")
+    })
   const stop = async () => {
     if (child.connected) send("stop")
     await exit
   }
-  return { pid: child.pid ?? -1, wake: () => send("wake"), until, stop }
+  return { pid: child.pid ?? -1, wake: () => send("wake"), memory, until, stop }
 }
 
 /** Grows the log step by step; a row of figures after each. */
@@ -84,9 +92,10 @@ const grow = async (dataDir: string, shape: LogShape, steps: number): Promise<Re
           fold.wake()
           await fold.until(events)
         }
+        const { heap, buffers } = await fold.memory()
         rows.push({
           events, "cpu µs/event": known(((cpuSecondsOf(fold.pid).all - cpuStart) * 1e6) / stepEvents, 1), eventsPerSecond: rounded((stepEvents * 1_000) / (performance.now() - startMs)),
-          "memory MiB": known(memoryBytesOf(fold.pid) / MEBIBYTE),
+          "memory MiB": known(memoryBytesOf(fold.pid) / MEBIBYTE), "heap MiB": rounded(heap / MEBIBYTE), "buffers MiB": rounded(buffers / MEBIBYTE),
           ...Object.fromEntries(["log", "models", "index"].map((part) => [`${part} MiB`, rounded(bytesBelow(join(dataDir, part)) / MEBIBYTE)]))
         })
       }

@@ -5,8 +5,13 @@
  * so memory follows the traffic of one horizon. Offsets and R are exact up to 2^53.
  */
 const CAPACITY_MIN = 1_024
-/** Grows when more than 5/8 of the slots are used. */
-const LOAD_MAX = 0.625
+/** Rebuilt when more than three quarters of the slots are used. */
+const LOAD_MAX = 0.75
+/**
+ * And grown if what is then still within the horizon takes more than this: between the two there is room for a tenth of
+ * the slots before the next rebuild, and steady traffic does not double the table once its first entries expire.
+ */
+const LIVE_MAX = 0.65
 
 /** Words and doubles of a slot. */
 const SLOT_WORDS = 4
@@ -83,7 +88,7 @@ export class DuplicateTable {
     let live = 0
     for (let i = 0; i < capacity; i++) if (nowMs - receivedMs[i * SLOT_DOUBLES + 1]! <= this.horizonMs) live += 1
     this.capacity = capacityMin
-    while (live + 1 > (this.capacity * LOAD_MAX) / 2) this.capacity *= 2
+    while (live + 1 > this.capacity * LIVE_MAX) this.capacity *= 2
     this.allocate()
     this.used = 0
     for (let i = 0; i < capacity; i++) {

@@ -1,7 +1,7 @@
 /** Keys admitted so far per (tenant, base window, partition), as committed. Rules: docs/semantics.md §4 key explosion. */
 import type { KeyCount } from "@tidemark/domain/ports/ReadModelStore"
 
-const CACHED_WINDOWS_MAX = 20_000
+const CACHED_WINDOWS_MAX = 2_000
 
 export interface WindowKey {
   readonly tenantId: string
