@@ -6,7 +6,9 @@ import { compileDefinition, createExtraction } from "@tidemark/domain/definition
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
-import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
+import { MeasureBytesError } from "@tidemark/domain/measures/encoding"
+import { createAccumulator, decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
+import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { ReadSnapshot, ResolutionCode, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { RESOLUTIONS } from "@tidemark/domain/time/window"
@@ -67,6 +69,18 @@ const compareMinutes = Effect.fn("compareMinutes")(function* (snapshot: ReadSnap
   return { difference: merged.difference(rows), minute }
 })
 
+/** The stored states merged; undefined when one of them cannot be read. */
+const mergedOf = (spec: MeasureSpec, states: readonly Uint8Array[]): Accumulator | undefined => {
+  const merged = createAccumulator(spec)
+  try {
+    for (const bytes of states) mergeAccumulators(merged, decodeAccumulator(spec, bytes))
+    return merged
+  } catch (error) {
+    if (error instanceof MeasureBytesError) return undefined
+    throw error
+  }
+}
+
 /** Folds the events that lineage finds, to be compared with the stored rows. */
 const makeRecount = (compiled: CompiledProjection) => {
   const accumulators = compiled.createAccumulators()
@@ -80,11 +94,10 @@ const makeRecount = (compiled: CompiledProjection) => {
   /** What the stored rows and the events disagree on, or undefined. */
   const difference = (rows: readonly StoredRow[]): string | undefined => {
     for (const [at, [name, spec]] of Object.entries(compiled.definition.measures).entries()) {
-      const [first, ...rest] = rows.map(({ measures }) => decodeAccumulator(spec, measures[at] ?? new Uint8Array()))
       const wanted = accumulators[at]
-      if (first === undefined || wanted === undefined) continue
-      for (const other of rest) mergeAccumulators(first, other)
-      if (Buffer.compare(first.encode(), wanted.encode()) !== 0) return `measure ${name} differs`
+      const merged = mergedOf(spec, rows.map(({ measures }) => measures[at] ?? new Uint8Array()))
+      if (merged === undefined) return `measure ${name} cannot be read`
+      if (rows.length > 0 && wanted !== undefined && Buffer.compare(merged.encode(), wanted.encode()) !== 0) return `measure ${name} differs`
     }
     if (rows.reduce((sum, { backfillEvents }) => sum + backfillEvents, 0n) !== counts.imported) return "the number of imported events differs"
     return rows.reduce((sum, { lateEvents }) => sum + lateEvents, 0n) === counts.late ? undefined : "the number of late events differs"

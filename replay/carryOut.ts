@@ -3,7 +3,7 @@
  * catching up → verifying → ready. Each phase may be begun again, so whoever takes over after a crash goes on with the
  * phase the journal names, and the build itself with its checkpoints. Rules: docs/semantics.md §8.
  */
-import { randomUUID } from "node:crypto"
+import { randomInt, randomUUID } from "node:crypto"
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
@@ -80,7 +80,8 @@ const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: R
       yield* Effect.raceFirst(joinServed(id), steered(journal))
       return yield* journal.moved("verifying")
     case "verifying": {
-      const input = { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax }
+      const seed = randomInt(2 ** 31)
+      const input = { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax, seed }
       // It may stand behind for the length of a take-over.
       const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
       // A comparison that is begun again has lists of its own.

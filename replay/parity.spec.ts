@@ -1,5 +1,6 @@
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
 import { definitionHash } from "@tidemark/domain/definitions/definition"
+import { Extreme } from "@tidemark/domain/measures/extreme"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
@@ -176,7 +177,9 @@ describe("a rebuild of another definition", () => {
     expect(differences.map(({ tenantId, resolution, startMs, key }) => `${tenantId} ${resolution} ${startMs} ${key[0]}`).sort()).toEqual(expected)
     expect(expected.length).toBeGreaterThan(10)
     expect(differences.every(({ cause }) => cause === "INPUT")).toBe(true)
-    expect(found).toMatchObject({ sameDefinition: false, faults: [], differ: expected.length - found.onlyOld })
+    expect(found).toMatchObject({ sameDefinition: false, faults: [], differ: expected.length - found.onlyOld, sample: { seed: 0, skipped: 0, differing: [] } })
+    // 30 minutes and 30 or fewer hours and days of two tenants and five shops.
+    expect(found.sample?.windows).toBeGreaterThan(40)
     for (const difference of differences) {
       // The first test order of the window, in the order of receipt, is counted by the old definition only.
       const first = testOrders().find(({ tenantId, key, timeMs }) => tenantId === difference.tenantId && key === difference.key[0] && windowStart(timeMs, RESOLUTIONS[difference.resolution].sizeMs) === difference.startMs)
@@ -239,6 +242,22 @@ describe("a generation that is not what its definition says", () => {
     expect(details).toContainEqual(expect.stringMatching(/^input\/rows differ: generation 2 leaves out event o-\d+ \(partition \d, offset \d+\), which its definition counts here$/))
     expect(found.faults[0]).toMatch(/^(minute|hour|day) 2023-\S+, key \["s\d"\] of (t|other): input\/rows differ: generation 2/)
     expect(found.faults.length).toBeGreaterThan(1)
+    expect(found.sample?.differing[0]).toMatch(/^orders generation 2, (minute|hour|day) 2023-\S+, key \["s\d"\] of (t|other): \d+ events are counted, the log holds \d+$/)
+    expect(found.faults).toContain(found.sample?.differing[0])
+  })
+
+  it("is found by the sample where nothing differs from the old one, and chosen anew by another seed", async () => {
+    const { run, modelDisk } = makeMemory()
+    await run(rebuilt(orders({ version: 2, measures: { ...orders().measures, largest: { kind: "max", of: "event.data.amount" } } })))
+    const [first, second] = [await run(compare()), await run(parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants: [], differencesMax: 1, seed: 5 }))]
+    expect(first).toMatchObject({ differ: 0, onlyOld: 0, onlyNew: 0, faults: [], addedMeasures: ["largest"], sample: { differing: [] } })
+    expect(second.sample).toMatchObject({ seed: 5, differing: [] })
+    // A measure that only the new definition has is seen by no comparison: every row of it is made wrong.
+    for (let at = 0; at < ownRows(modelDisk.state.rows).length; at++) change(modelDisk.state.rows, at, ({ measures }) => ({ measures: measures.map((bytes, index) => (index === 3 ? new Extreme("max").encode() : bytes)) }))
+    const found = await run(compare())
+    expect(found).toMatchObject({ differ: 0, onlyOld: 0, onlyNew: 0 })
+    expect(found.sample?.differing.some((text) => text.includes("largest"))).toBe(true)
+    expect(isEqual(found)).toBe(false)
   })
 
   it("has a measure named that it holds otherwise", async () => {

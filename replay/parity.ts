@@ -20,6 +20,8 @@ import { findDivergence } from "./firstDivergence.ts"
 import type { SearchBudget, Sides } from "./firstDivergence.ts"
 import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
 import type { Comparing, Side } from "./parityWindows.ts"
+import { SampleChoice, recomputeSample } from "./paritySample.ts"
+import type { ParitySample } from "./paritySample.ts"
 import { digestHex } from "./verifyRows.ts"
 import type { FoldedSide, WindowPlace } from "./windowFold.ts"
 
@@ -49,6 +51,8 @@ export interface Parity {
   readonly differ: number
   readonly onlyOld: number
   readonly onlyNew: number
+  /** Of another definition: windows of the new generation that were recomputed from the log. Null for the same one, whose digests are equal. */
+  readonly sample: ParitySample | null
   /** What no difference of a window explains: digests, counters, rows that are not what their digest says. */
   readonly faults: readonly string[]
   /** Of the windows that are there in both, how many differ in a measure; "events" for what counts them, "rows" for what no figure shows. */
@@ -90,13 +94,32 @@ const coverageFaults = (old: Side, now: Side): readonly string[] => {
   })
 }
 
-/** The stored rows of the new generation must be what its digests say: these are kept from delta to delta. */
-const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: Side, tenants: readonly string[]) {
+/** What is counted before any definition is asked. */
+const SHARED_COUNTERS = ["records", "system", "events", "duplicate"] as const
+
+/** Of another definition: from the same start, both must have counted the same records, events and duplicates. */
+const sharedFaults = (old: Side, now: Side): readonly string[] => {
+  const partitions = new Map(now.checkpoints.flatMap((lane) => lane.partitions).map((one) => [one.partition, one.counters]))
+  const starts = ({ record }: Side) => new Map(record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
+  const [oldStarts, newStarts] = [starts(old), starts(now)]
+  return old.checkpoints.flatMap((lane) => lane.partitions).flatMap(({ partition, counters }) => {
+    const others = partitions.get(partition)
+    if ((oldStarts.get(partition) ?? 0n) !== (newStarts.get(partition) ?? 0n)) return []
+    const names = SHARED_COUNTERS.filter((name) => counters[name] !== others?.[name])
+    return names.length === 0 ? [] : [`counters of partition ${partition} differ: ${names.map((name) => `${name} ${counters[name]} and ${others?.[name]}`).join(", ")}`]
+  })
+}
+
+/** The stored rows of the new generation must be what its digests say: these are kept from delta to delta. The rows pass by `choice`. */
+const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: Side, tenants: readonly string[], choice: SampleChoice) {
   const sums = new Map(checkpoints.map(({ lane, digest }) => [lane.lane, RowDigest.decode(new Uint8Array(digest.length))]))
   for (const tenantId of tenants) {
     for (const { code: resolution } of RESOLUTIONS) {
       yield* snapshot.scan({ projection: record.projection, generation: record.generation, tenantId, resolution, fromMs: -8_640_000_000_000_000, toMs: 8_640_000_000_000_001 }, (rows) => {
-        for (const row of rows) sums.get(row.lane)?.replace(row.keyId, NO_ROW, rowHash(row))
+        for (const row of rows) {
+          sums.get(row.lane)?.replace(row.keyId, NO_ROW, rowHash(row))
+          choice.visit(record.projection, record.generation, row)
+        }
       })
     }
   }
@@ -115,6 +138,8 @@ export interface ParityInput {
   readonly tenants: readonly string[]
   /** Differences listed, over all tenants; all are counted. */
   readonly differencesMax: number
+  /** Of the sample that is recomputed from the log; 0 when absent. */
+  readonly seed?: number
   /** `SEARCH_MAX` when absent. */
   readonly searchMax?: Readonly<SearchBudget>
 }
@@ -169,6 +194,11 @@ const placeText = ({ tenantId, resolution, startMs, key }: WindowPlace): string 
 const rowFaults = (tallies: Tallies): readonly string[] =>
   tallies.flatMap(({ tally }) => tally.differences).filter(({ noEvent }) => noEvent?.code === "ROWS_DIFFER").slice(0, FAULTS_MAX).map((difference) => `${placeText(difference)}: ${difference.noEvent?.detail ?? ""}`)
 
+/** A window of the sample that is not what the log gives, or a sample that proves nothing. */
+const sampleFaults = ({ windows, skipped, differing }: ParitySample): readonly string[] => [
+  ...differing.slice(0, FAULTS_MAX), ...(windows === 0 && skipped > 0 ? [`none of the ${skipped} windows that were chosen could be recomputed from the log`] : [])
+]
+
 /** Tenant by tenant. Each may list its share of what is left, so one with many differences leaves room for the others. */
 const compareTenants = Effect.fn("compareTenants")(function* (comparing: Comparing, tenants: readonly string[], differencesMax: number) {
   const tallies: { readonly tenantId: string; readonly tally: TenantTally }[] = []
@@ -195,9 +225,13 @@ export const parity = Effect.fn("parity")(function* (input: ParityInput) {
     const tenants = tenantsOf(input.tenants, [old, now])
     const tallies = yield* compareTenants(comparing, tenants, input.differencesMax)
     yield* searchTenants(yield* sidesOf(comparing), tallies, input.searchMax ?? SEARCH_MAX)
-    const faults = [...coverageFaults(old, now), ...(sameDefinition ? laneFaults(old, now) : rowFaults(tallies)), ...(yield* digestFaults(snapshot, now, tenants))]
+    const choice = new SampleChoice(input.seed ?? 0)
+    const digests = yield* digestFaults(snapshot, now, tenants, choice)
+    const sample = sameDefinition ? null : yield* recomputeSample(snapshot, choice)
+    const proof = sample === null ? laneFaults(old, now) : [...sharedFaults(old, now), ...rowFaults(tallies), ...sampleFaults(sample)]
+    const faults = [...coverageFaults(old, now), ...proof, ...digests]
     const found: Parity = {
-      projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults,
+      projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults, sample,
       compared: total(tallies, ({ compared }) => compared), equal: total(tallies, ({ equal }) => equal), differ: total(tallies, ({ differ }) => differ),
       onlyOld: total(tallies, ({ onlyOld }) => onlyOld), onlyNew: total(tallies, ({ onlyNew }) => onlyNew), measures: measureCounts(tallies.map(({ tally }) => tally.measures)),
       lists: tallies.filter(({ tally }) => tally.differing > 0).map(({ tenantId, tally }) => ({ tenantId, counts: tally.counts(comparing), differences: tally.differences })),

@@ -74,6 +74,7 @@ describe("the audit", () => {
     expect(await found(({ lateEvents }) => ({ lateEvents: lateEvents + 1n }))).toMatchObject(difference(/: the number of late events differs$/))
     const measure = (at: number) => found(({ measures }) => ({ measures: measures.map((bytes, index) => (index === at ? ([...modelDisk.state.rows.values()][5]?.row.measures[at] ?? bytes) : bytes)) }))
     expect(await measure(0)).toMatchObject(difference(/: measure duration differs$/))
+    expect(await found(({ measures }) => ({ measures: measures.map(() => new Uint8Array([255])) }))).toMatchObject(difference(/: measure duration cannot be read$/))
   })
 
   const changes: readonly (readonly [what: string, change: (row: StoredRow) => Partial<StoredRow>])[] = [

@@ -51,8 +51,8 @@ const STOP_MS_MAX = 60_000
 
 const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
 
-const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, measures, addedMeasures, removedMeasures, position }: Parity): ParitySummary => ({
-  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, measures, addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
+const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position }: Parity): ParitySummary => ({
+  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
 })
 
 /** Does it need somebody to act: a phase to be carried out, or the generation of an aborted one to be dropped. */

@@ -57,7 +57,7 @@ const open = () => {
 const ready = (differ: number) => Effect.gen(function* () {
   yield* startRebuild(command, act)
   for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("page-views", act, (state, nowMs) => decideMove(state, "r1", to, nowMs))
-  const parity = { sameDefinition: false, compared: 9, equal: 9 - differ, differ, onlyOld: 0, onlyNew: 0, faults: [], position: [] }
+  const parity = { sameDefinition: false, sample: { seed: 1, windows: 9, skipped: 0, differing: [] }, compared: 9, equal: 9 - differ, differ, onlyOld: 0, onlyNew: 0, faults: [], position: [] }
   yield* changeRebuilds("page-views", act, (state, nowMs) => decideVerified(state, "r1", parity, nowMs))
 })
 

@@ -37,6 +37,8 @@ const shapeOf = (stored: Stored): Rebuild => {
     plan: { ...stored.plan },
     parity: parity === null ? null : {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
+      sameDefinition: parity.sameDefinition,
+      sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, differing: [...parity.sample.differing] },
       measures: measuresShape(parity.measures ?? []), addedMeasures: [...(parity.addedMeasures ?? [])], removedMeasures: [...(parity.removedMeasures ?? [])],
       faults: [...parity.faults], accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
     },

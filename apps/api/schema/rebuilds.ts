@@ -68,6 +68,18 @@ export class MeasureDifference {
   windows!: string
 }
 
+@ObjectType({ description: "Windows of the new generation, chosen at random, recomputed from the log: the proof where the definition is another one and no digest can be equal." })
+export class ParitySample {
+  @Field(() => Int, { description: "Of the choice." })
+  seed!: number
+  @Field(() => Int, { description: "Recomputed." })
+  windows!: number
+  @Field(() => Int, { description: "Chosen, but beyond the bounds of the work." })
+  skipped!: number
+  @Field(() => [String], { description: "What is wrong with those that are not what the log gives; faults too." })
+  differing!: string[]
+}
+
 @ObjectType({ description: "The comparison of both generations at one position. compared = equal + differ." })
 export class ParityReport {
   @Field(() => String)
@@ -80,6 +92,10 @@ export class ParityReport {
   onlyOld!: string
   @Field(() => String)
   onlyNew!: string
+  @Field(() => Boolean, { description: "Its differences are then never acceptable." })
+  sameDefinition!: boolean
+  @Field(() => ParitySample, { nullable: true, description: "Null where the definition is the same: digests and rows are compared." })
+  sample!: ParitySample | null
   @Field(() => [MeasureDifference])
   measures!: MeasureDifference[]
   @Field(() => [String], { description: "Measures of the new definition only; not compared." })

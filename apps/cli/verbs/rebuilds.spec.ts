@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { runProgram } from "../program.ts"
 
-const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, position: [] }
+const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, sample: null as { seed: number; windows: number; skipped: number; differing: string[] } | null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
   eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
@@ -72,6 +72,11 @@ describe("tidemark rebuild", () => {
     refusal = "PARITY_DIFFERS"
     expect((await run("cutover", "revenue", "--yes")).exitCode).toBe(3)
     expect(mutations).toEqual(["startRebuild", "cutOver"])
+  })
+
+  it("shows what of another definition was recomputed from the log", async () => {
+    stored = [{ ...REBUILD, parity: { ...PARITY, sample: { seed: 7, windows: 88, skipped: 2, differing: [] } } }]
+    expect((await run("status", "revenue")).out).toContain("sample    88 windows recomputed from the log · 0 differ · 2 too large")
   })
 
   it("pages through the list, counts what the list leaves out, and says how to go on", async () => {

@@ -20,7 +20,7 @@ interface Rebuild {
   readonly throttle: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
-  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null } | null
+  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null } | null
 }
 
 export interface RebuildFlags {
@@ -42,7 +42,7 @@ export interface RebuildCall {
 }
 
 const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted position { partition offset } }`
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted sample { seed windows skipped differing } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
 const NOT_CAUGHT_UP = 4
@@ -84,11 +84,14 @@ const throttleLine = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | u
 
 const differing = ({ parity }: Rebuild): number => (parity === null ? 0 : Number(parity.differ) + Number(parity.onlyOld) + Number(parity.onlyNew) + parity.faults.length)
 
+const sampleLines = (sample: NonNullable<Rebuild["parity"]>["sample"]): readonly string[] =>
+  sample === null ? [] : [`sample    ${sample.windows} windows recomputed from the log · ${sample.differing.length} differ${sample.skipped === 0 ? "" : ` · ${sample.skipped} too large`}`]
+
 const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
   if (parity === null) return "parity    not compared yet"
-  const { compared, equal, differ, onlyOld, onlyNew, faults } = parity
+  const { compared, equal, differ, onlyOld, onlyNew, faults, sample } = parity
   const more = [[`only gen ${fromGeneration}`, onlyOld], [`only gen ${generation}`, onlyNew]].filter(([, count]) => count !== "0").map(([name, count]) => ` · ${name}: ${count}`)
-  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...faults.map((fault) => `          ${fault}`)].join("\n")
+  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...sampleLines(sample), ...faults.map((fault) => `          ${fault}`)].join("\n")
 }
 
 const allOf = async ({ client, projection }: RebuildCall): Promise<readonly Rebuild[]> =>
@@ -200,7 +203,7 @@ interface Difference {
   readonly noEvent: { readonly code: string; readonly detail: string } | null
 }
 
-interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted"> {
+interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted" | "sample"> {
   readonly measures: readonly { readonly measure: string; readonly windows: string }[]
   readonly listed: string
 }

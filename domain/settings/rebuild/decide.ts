@@ -114,15 +114,17 @@ export const decideFail = (state: Rebuilds | undefined, rebuildId: string, error
 export const differencesIn = ({ differ, onlyOld, onlyNew, faults }: ParitySummary): number => differ + onlyOld + onlyNew + faults.length
 
 /**
- * Whether the pointer may move to the rebuilt generation: proved equal, or its differences accepted with a note, which
- * is what is to be stored before the pointer moves. Faults of the build itself are never accepted.
+ * Whether the pointer may move to the rebuilt generation: proved equal; or, of another definition, proved
+ * by a sample and its differences accepted with a note, which is what is to be stored before the pointer moves. Faults of
+ * the build itself are never accepted, and nothing is without a proof.
  */
 export const decideCutOver = (state: Rebuilds | undefined, rebuildId: string, acceptNote: string | undefined, nowMs: number): readonly RebuildEvent[] | Refusal | ParityDiffersError | InvalidSettingError =>
   within(state, rebuildId, ["ready", "standby"], ["active"], ({ parity, accepted }): readonly RebuildEvent[] | ParityDiffersError | InvalidSettingError => {
-    const differences = parity === null ? 0 : differencesIn(parity)
     if (parity === null) return new ParityDiffersError({ rebuildId, differences: 0, isAcceptable: false })
-    if (differences === 0 || accepted !== null) return []
-    const isAcceptable = !parity.sameDefinition && parity.faults.length === 0
+    const differences = differencesIn(parity)
+    const isProved = parity.sameDefinition || (parity.sample ?? null) !== null
+    if (isProved && (differences === 0 || accepted !== null)) return []
+    const isAcceptable = isProved && !parity.sameDefinition && parity.faults.length === 0
     if (!isAcceptable || acceptNote === undefined) return new ParityDiffersError({ rebuildId, differences, isAcceptable })
     return textFault("/acceptDifferences", acceptNote) ?? [{ type: "rebuild.accepted", data: { rebuildId, note: acceptNote, atMs: nowMs } }]
   })

@@ -7,6 +7,7 @@ import type { ParitySummary, RebuildEvent } from "./events.ts"
 import { evolveRebuilds } from "./evolve.ts"
 import type { Rebuilds } from "./evolve.ts"
 
+const sample = { seed: 1, windows: 90, skipped: 0, differing: [] }
 const NOW = 1_700_000_000_000
 const ID = "r1"
 const command = {
@@ -133,16 +134,23 @@ describe("the gate before a cut-over", () => {
   })
 
   it("opens for differences of another definition with a note, which is stored first", () => {
-    const state = after(...ready({ sameDefinition: false, differ: 6, onlyOld: 2 }))
+    const state = after(...ready({ sameDefinition: false, sample, differ: 6, onlyOld: 2 }))
     expect(cutOver()(state)).toMatchObject({ _tag: "ParityDiffersError", differences: 8, isAcceptable: true })
     expect(cutOver(" ")(state)).toMatchObject({ _tag: "InvalidSettingError", pointer: "/acceptDifferences" })
     expect(cutOver("test orders no longer count")(state)).toEqual([{ type: "rebuild.accepted", data: { rebuildId: ID, note: "test orders no longer count", atMs: NOW } }])
-    expect(cutOver("rows are not what their digest says")(after(...ready({ sameDefinition: false, faults: ["x"] })))).toMatchObject({ isAcceptable: false })
+    expect(cutOver("rows are not what their digest says")(after(...ready({ sameDefinition: false, sample, faults: ["x"] })))).toMatchObject({ isAcceptable: false })
+  })
+
+  it("stays shut for another definition of which nothing was recomputed, whether or not anything differs", () => {
+    for (const found of [{}, { sample: null }, { differ: 6 }]) {
+      expect(cutOver("I know")(after(...ready({ sameDefinition: false, ...found })))).toMatchObject({ _tag: "ParityDiffersError", isAcceptable: false })
+    }
+    expect(cutOver()(after(...ready({ sameDefinition: false, sample })))).toEqual([])
   })
 
   it("asks for another note after another comparison", () => {
-    const accepted = [...ready({ sameDefinition: false, differ: 6 }), cutOver("six")]
+    const accepted = [...ready({ sameDefinition: false, sample, differ: 6 }), cutOver("six")]
     expect(cutOver()(after(...accepted))).toEqual([])
-    expect(cutOver()(after(...accepted, verified({ sameDefinition: false, differ: 7 })))).toMatchObject({ _tag: "ParityDiffersError", differences: 7 })
+    expect(cutOver()(after(...accepted, verified({ sameDefinition: false, sample, differ: 7 })))).toMatchObject({ _tag: "ParityDiffersError", differences: 7 })
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actionsOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
-const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", accepted: null, position: [] }
+const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, differing: [] }, accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
   id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
@@ -21,6 +21,12 @@ describe("what may be done to a rebuild", () => {
       expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, ...over, accepted: "refunds count now" } })).needsNote).toBe(false)
     }
     expect(differencesOf({ ...equal, differ: "6", onlyOld: "1", onlyNew: "2" })).toBe(9n)
+  })
+
+  it("keeps the cut-over locked for what no note accepts", () => {
+    expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, faults: ["digests of lane 0 differ"] } }))).toMatchObject({ cutOver: false, locked: "the new generation is not what the log gives" })
+    expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, sameDefinition: true, differ: "1" } }))).toMatchObject({ cutOver: false, locked: expect.stringContaining("the definition is the same") as string })
+    expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, sameDefinition: true } }))).toMatchObject({ cutOver: true })
   })
 
   it("offers the way back while the old generation stands by, and nothing once it is over", () => {

@@ -12,6 +12,11 @@ export interface Parity {
   readonly differ: string
   readonly onlyOld: string
   readonly onlyNew: string
+  /** What no note accepts. */
+  readonly faults: readonly string[]
+  readonly sameDefinition: boolean
+  /** Windows recomputed from the log where the definition is another one. */
+  readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null
   readonly accepted: string | null
   readonly position: readonly PartitionOffset[]
 }
@@ -82,8 +87,14 @@ const isZero = (text: string): boolean => BigInt(text) === 0n
 /** Windows that are not the same in both generations. */
 export const differencesOf = ({ differ, onlyOld, onlyNew }: Parity): bigint => BigInt(differ) + BigInt(onlyOld) + BigInt(onlyNew)
 
+/** Why no note can open the way. */
+const faultOf = (parity: Parity): string | undefined => {
+  if (parity.faults.length > 0) return "the new generation is not what the log gives"
+  return parity.sameDefinition && differencesOf(parity) > 0n ? "the definition is the same, so its differences cannot be accepted" : undefined
+}
+
 const lockOf = ({ status, parity }: Rebuild): string | undefined => {
-  if (status === "READY") return parity === null ? "parity has not been compared" : undefined
+  if (status === "READY") return parity === null ? "parity has not been compared" : faultOf(parity)
   if (status === "FAILED") return "it failed"
   if (status === "PAUSED") return "it is paused"
   if (status === "STANDBY") return "it is on standby: roll back to serve it again"

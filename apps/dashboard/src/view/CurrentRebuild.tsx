@@ -40,14 +40,18 @@ const Progress = ({ rebuild }: { readonly rebuild: Rebuild }) => {
 }
 
 const ParityLine = ({ parity }: { readonly parity: Parity }) => {
-  const differing = differencesOf(parity)
+  const differing = differencesOf(parity) + BigInt(parity.faults.length)
   const at = parity.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)
   return (
-    <p className={differing === 0n ? "verdict holds" : "verdict fails"}>
-      <span aria-hidden="true">{differing === 0n ? "✓" : "!"}</span>
-      Parity at #{formatDecimal(String(at))}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
-      {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
-    </p>
+    <>
+      <p className={differing === 0n ? "verdict holds" : "verdict fails"}>
+        <span aria-hidden="true">{differing === 0n ? "✓" : "!"}</span>
+        Parity at #{formatDecimal(String(at))}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
+        {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
+      </p>
+      {parity.sample === null ? null : <p className="note">{formatNumber(parity.sample.windows)} windows chosen at random were recomputed from the log: {formatNumber(parity.sample.differing.length)} differ{parity.sample.skipped === 0 ? "" : `, ${parity.sample.skipped} were too large`}.</p>}
+      {parity.faults.map((fault) => <p className="failure" key={fault}>{fault}</p>)}
+    </>
   )
 }
 
