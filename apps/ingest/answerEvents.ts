@@ -6,7 +6,7 @@ import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { AcceptAnswer, AcceptError, AcceptRequest, EventResult } from "@tidemark/commands/accept-events/acceptEvents"
+import type { AcceptAnswer, AcceptError, AcceptRequest, EventResult, FailureCode } from "@tidemark/commands/accept-events/acceptEvents"
 import { EVENTS_MAX, splitBody } from "@tidemark/commands/accept-events/splitBody"
 import type { Item, SplitItems } from "@tidemark/commands/accept-events/splitBody"
 import { decodeBody, encodingFault, inflateBody, receiveBody } from "./body.ts"
@@ -21,6 +21,8 @@ import type { Answer, Problem } from "./problem.ts"
 import { rateHeaders } from "./rateLimits.ts"
 
 const RETRY_AFTER_SECONDS = 2
+/** Somebody has to make room first. */
+const FULL_RETRY_SECONDS = 30
 
 /** `open`: the client may still be sending its body. */
 export interface Outcome {
@@ -109,14 +111,21 @@ const countsOf = (items: readonly Item[], results: readonly EventResult[] | unde
   return [...counts.values()]
 }
 
+const FAILURES: Readonly<Record<FailureCode, (failed: number) => string>> = {
+  "outcome-unknown": (failed) => `it is not known whether ${failed} events were stored`,
+  "storage-full": (failed) => `${failed} events were not stored: the disk of the log is full`,
+  "log-not-writable": (failed) => `${failed} events were not stored: the log cannot be written at the moment`
+}
+
 const failedProblem = ({ results, ...counts }: AcceptAnswer): Problem => {
-  const unknown = results.some((result) => result.status === "failed" && result.code === "outcome-unknown")
+  // One append decides about all of them, so they have one code.
+  const code = results.find((result) => result.status === "failed")?.code ?? "outcome-unknown"
   return {
     status: 503,
-    code: unknown ? "outcome-unknown" : "log-not-writable",
-    detail: unknown ? `it is not known whether ${counts.failed} events were stored` : `${counts.failed} events were not stored: the log cannot be written at the moment`,
+    code,
+    detail: FAILURES[code](counts.failed),
     hint: "send the same request again; events with an id are not stored twice",
-    headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+    headers: { "retry-after": String(code === "storage-full" ? FULL_RETRY_SECONDS : RETRY_AFTER_SECONDS) },
     more: { ...counts, results }
   }
 }

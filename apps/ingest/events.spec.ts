@@ -140,6 +140,15 @@ describe("POST /v1/events", () => {
     expect(await ingest.post(json(event("1")))).toMatchObject({ status: 200 })
   })
 
+  it("answers 503 for a full disk with a code of its own, and asks for more patience", async () => {
+    ingest.log.control.behaviours.push("full")
+    expect(await ingest.post(json([event("1"), event("2")]))).toMatchObject({ status: 503, answer: { code: "storage-full", detail: "2 events were not stored: the disk of the log is full", failed: 2, accepted: 0, results: [{ status: "failed", code: "storage-full" }, {}] } })
+    ingest.log.control.behaviours.push("full")
+    expect((await ingest.post(json(event("1")))).headers.get("retry-after")).toBe("30")
+    expect(ingest.outcomes).toEqual(["503 storage-full", "503 storage-full"])
+    expect((await ingest.post(json([event("1"), event("2")]))).answer).toMatchObject({ accepted: 2 })
+  })
+
   it("answers 503 when a refused event cannot be kept, and appends nothing of its batch", async () => {
     Object.assign(ingest.rejected.shape, { put: () => Effect.fail(new RejectedLogError({ cause: "disk full at /secret" })) })
     const { status, answer, headers } = await ingest.post(json([event("1"), {}]))

@@ -87,7 +87,7 @@ describe("acceptEvents", () => {
   })
 
   it("waits for the append of an equal event and takes its answer", async () => {
-    for (const [behaviour, first, second, appends] of [["store", "accepted", "duplicate", 1], ["reject", "failed", "accepted", 2], ["lost", "failed", "accepted", 2], ["kept", "failed", "accepted", 2]] as const) {
+    for (const [behaviour, first, second, appends] of [["store", "accepted", "duplicate", 1], ["reject", "failed", "accepted", 2], ["full", "failed", "accepted", 2], ["lost", "failed", "accepted", 2], ["kept", "failed", "accepted", 2]] as const) {
       const { log, make } = setUp()
       await run(Effect.gen(function* () {
         const accept = yield* make
@@ -145,8 +145,9 @@ describe("acceptEvents", () => {
     const { log, make } = setUp()
     await run(Effect.gen(function* () {
       const accept = yield* make
-      log.control.behaviours.push("reject", "kept")
+      log.control.behaviours.push("full", "reject", "kept")
       const body = request([event("1"), event("1"), { userId: "u" }])
+      expect((yield* accept(body)).results).toMatchObject([{ status: "failed", code: "storage-full" }, { status: "failed", code: "storage-full" }, { code: "required" }])
       expect(yield* accept(body)).toMatchObject({ received: 3, failed: 2, rejected: 1, results: [{ code: "log-not-writable" }, { code: "log-not-writable" }, { code: "required" }] })
       expect((yield* accept(body)).results[0]).toMatchObject({ status: "failed", code: "outcome-unknown" })
       expect(statuses(yield* accept(body))).toEqual(["accepted", "duplicate", "rejected"])

@@ -44,11 +44,14 @@ export interface AcceptRequest {
   readonly dryRun: boolean
 }
 
+/** Why an event failed: the log takes nothing at the moment, for want of room on its disk, or it is not known whether it took the event. */
+export type FailureCode = "log-not-writable" | "storage-full" | "outcome-unknown"
+
 export type EventResult =
   | { readonly status: "accepted"; readonly id: string; readonly partition: number; /** Absent in a dry run. */ readonly offset?: string | undefined; readonly hint?: string | undefined }
   | { readonly status: "duplicate"; readonly id: string }
   | { readonly status: "rejected"; readonly id: string | null; readonly code: string; readonly pointer: string; readonly detail: string; readonly hint?: string | undefined }
-  | { readonly status: "failed"; readonly id: string; readonly code: "log-not-writable" | "outcome-unknown" }
+  | { readonly status: "failed"; readonly id: string; readonly code: FailureCode }
 
 /** received = accepted + duplicate + rejected + failed; results in the order of the items. */
 export interface AcceptAnswer {
@@ -148,7 +151,11 @@ const rejectedEntry = ({ item, code, pointer, detail }: Refused, { request, rece
   }
 }
 
-type Fate = StoredAt | "duplicate" | "dry" | "log-not-writable" | "outcome-unknown"
+type Fate = StoredAt | "duplicate" | "dry" | FailureCode
+
+const FAILURES: readonly unknown[] = ["log-not-writable", "storage-full", "outcome-unknown"] satisfies FailureCode[]
+
+const isFailure = (fate: Fate | undefined): fate is FailureCode => FAILURES.includes(fate)
 
 const resultOf = (judged: Candidate | Refused): EventResult => {
   if (judged.kind === "refused") {
@@ -156,7 +163,7 @@ const resultOf = (judged: Candidate | Refused): EventResult => {
     return { status: "rejected", id: textOrNull(item, "id"), code, pointer, detail, hint }
   }
   const { event: { id }, partition, hint, fate } = judged
-  if (fate === undefined || fate === "log-not-writable" || fate === "outcome-unknown") return { status: "failed", id, code: fate ?? "outcome-unknown" }
+  if (fate === undefined || isFailure(fate)) return { status: "failed", id, code: fate ?? "outcome-unknown" }
   if (fate === "duplicate") return { status: "duplicate", id }
   return { status: "accepted", id, partition, offset: fate === "dry" ? undefined : String(fate.offset), hint }
 }
@@ -195,11 +202,11 @@ const sortOut = (candidates: readonly Candidate[], confirmed: KnownEvents): Sort
   return { fresh, open, copies }
 }
 
-const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | AppendUnknownError>): "log-not-writable" | "outcome-unknown" => {
+const failureCode = (exit: Exit.Exit<readonly StoredAt[], AppendRejectedError | AppendUnknownError>): FailureCode => {
   if (Exit.isSuccess(exit)) return "outcome-unknown"
   const first = exit.cause.reasons[0]
-  const rejectedOnly = exit.cause.reasons.length === 1 && first?._tag === "Fail" && first.error._tag === "AppendRejectedError"
-  return rejectedOnly ? "log-not-writable" : "outcome-unknown"
+  if (exit.cause.reasons.length !== 1 || first?._tag !== "Fail" || first.error._tag !== "AppendRejectedError") return "outcome-unknown"
+  return first.error.storageFull === true ? "storage-full" : "log-not-writable"
 }
 
 /** Live events among them by partition, where there is no room to know them; imports are known on disk. */
@@ -235,7 +242,7 @@ const claim = (confirmed: KnownEvents, candidates: readonly Candidate[]): Look =
 const spread = (candidates: readonly Candidate[], { fresh, copies }: Sorted, fateOfFresh: (index: number) => Fate): void => {
   for (const candidate of candidates) candidate.fate = "duplicate"
   fresh.forEach((candidate, i) => (candidate.fate = fateOfFresh(i)))
-  for (const [copy, { fate }] of copies) copy.fate = fate === "log-not-writable" || fate === "outcome-unknown" ? fate : "duplicate"
+  for (const [copy, { fate }] of copies) copy.fate = isFailure(fate) ? fate : "duplicate"
 }
 
 /** Claims what is fresh and appends it as one batch. Not interruptible, so that nobody waits for an answer that never comes. */
@@ -305,7 +312,7 @@ export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplic
     if (entries.length > 0) yield* Effect.onError(rejectedLog.put(entries), () => failed)
     const candidates = judged.filter((one) => one.kind === "candidate")
     yield* Effect.onError(settle(log, confirmed, candidates, request.dryRun), () => failed)
-    if (candidates.some(({ fate }) => fate === "log-not-writable" || fate === "outcome-unknown")) yield* failed
+    if (candidates.some(({ fate }) => isFailure(fate))) yield* failed
     return answerOf(request.items.length, judged.map(resultOf))
   })
   return accept

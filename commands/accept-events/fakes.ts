@@ -7,8 +7,8 @@ import { PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
 
-/** What the next append does; "lost" and "kept" answer an unknown outcome, without and with the records stored. */
-export type AppendBehaviour = "store" | "reject" | "lost" | "kept"
+/** What the next append does; "full" says why; "lost" and "kept" answer an unknown outcome, without and with the records stored. */
+export type AppendBehaviour = "store" | "reject" | "full" | "lost" | "kept"
 
 /** A log in memory. `gate` runs before each append is decided; `behaviours` is taken from the front. */
 export const makeFakeLog = (partitions: number) => {
@@ -22,7 +22,8 @@ export const makeFakeLog = (partitions: number) => {
     control.appends += 1
     yield* control.gate
     const behaviour = control.behaviours.shift() ?? "store"
-    if (behaviour === "reject") return yield* new AppendRejectedError({ reason: "disk full" })
+    if (behaviour === "reject") return yield* new AppendRejectedError({ reason: "closed" })
+    if (behaviour === "full") return yield* new AppendRejectedError({ reason: "disk full", storageFull: true })
     if (behaviour === "lost") return yield* new AppendUnknownError({ reason: "no answer" })
     const at = batch.map(store)
     return behaviour === "kept" ? yield* new AppendUnknownError({ reason: "no answer" }) : at

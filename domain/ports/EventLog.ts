@@ -52,9 +52,10 @@ export interface LogBounds {
   readonly end: bigint
 }
 
-/** Nothing of the batch was stored (disk full, log closed). Safe to send again. */
+/** Nothing of the batch was stored (disk full, log closed). Safe to send again. `storageFull`: the engine says that it has no room. */
 export class AppendRejectedError extends Schema.TaggedError<AppendRejectedError>()("AppendRejectedError", {
   reason: Schema.String,
+  storageFull: Schema.optional(Schema.Boolean),
   cause: Schema.optional(Schema.Defect())
 }) {}
 

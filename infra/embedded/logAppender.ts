@@ -53,8 +53,8 @@ const answerStored = (group: readonly Pending[], partitions: readonly number[], 
   }
 }
 
-const failureOf = ({ kind, reason }: Exclude<Committed, { readonly kind: "stored" }>): AppendRejectedError | AppendUnknownError =>
-  kind === "rejected" ? new AppendRejectedError({ reason }) : new AppendUnknownError({ reason })
+const failureOf = (committed: Exclude<Committed, { readonly kind: "stored" }>): AppendRejectedError | AppendUnknownError =>
+  committed.kind === "rejected" ? new AppendRejectedError({ reason: committed.reason, storageFull: committed.full }) : new AppendUnknownError({ reason: committed.reason })
 
 const refusalOf = (reason: string) => new AppendRejectedError({ reason: `the disk failed before: ${reason}` })
 

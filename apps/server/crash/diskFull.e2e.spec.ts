@@ -45,7 +45,7 @@ describe("the server on a full disk", () => {
     return { status: response.status, retryAfter: response.headers.get("retry-after"), body: (await response.json()) as { code?: string; accepted: number; duplicate: number } }
   }
 
-  it("answers 503 with Retry-After, acknowledges nothing it did not store, and goes on when there is room", async (test) => {
+  it("answers 503 with the disk being full and Retry-After, acknowledges nothing it did not store, and goes on when there is room", async (test) => {
     if ("unavailable" in disk) {
       process.stderr.write(`skipped: a disk cannot be mounted and filled here (${disk.unavailable})\n`)
       return test.skip(disk.unavailable)
@@ -64,10 +64,11 @@ describe("the server on a full disk", () => {
       else refused = answer
     }
     expect(statfsSync(directory).bavail * statfsSync(directory).bsize).toBeLessThan(2 * MIB)
-    expect(refused).toMatchObject({ status: 503, retryAfter: expect.stringMatching(/^\d+$/) as string, body: { code: "log-not-writable", accepted: 0 } })
+    expect(refused).toMatchObject({ status: 503, retryAfter: expect.stringMatching(/^\d+$/) as string, body: { code: "storage-full", accepted: 0 } })
     expect(acknowledged).toBeGreaterThan(1_000)
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
-    expect(await send(url, acknowledged)).toMatchObject({ status: 503, body: { accepted: 0 } })
+    expect(await send(url, acknowledged)).toMatchObject({ status: 503, body: { code: "storage-full", accepted: 0 } })
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/^tidemark_ingest_requests_total\{status="503",outcome="storage-full"\} 2$/m)
 
     // Room comes back under the running process.
     rmSync(ballast)
