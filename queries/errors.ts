@@ -39,6 +39,11 @@ export class LimitError extends Schema.TaggedError<LimitError>()("LimitError", {
   wanted: Schema.Int
 }) {}
 
+/** Nothing was found in as many of the newest records as one search looks at; older ones were not searched. Name the place. */
+export class SearchBoundError extends Schema.TaggedError<SearchBoundError>()("SearchBoundError", {
+  records: Schema.Int
+}) {}
+
 /** The cursor is not one of ours, or its generation is gone. Start again from the first page. */
 export class CursorError extends Schema.TaggedError<CursorError>()("CursorError", {
   detail: Schema.String
@@ -57,6 +62,7 @@ export type QueryError =
   | UnknownMeasureError
   | BadArgumentError
   | LimitError
+  | SearchBoundError
   | CursorError
   | ModelUnreadableError
   | StoreUnavailableError

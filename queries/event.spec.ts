@@ -2,6 +2,9 @@
 import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
+import type { StoredAt } from "@tidemark/domain/ports/EventLog"
+import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { event } from "./event.ts"
@@ -9,10 +12,9 @@ import { portsOf } from "./fakePorts.ts"
 import { LOG_ID, World } from "./fakes.ts"
 
 const START = Date.parse("2026-03-01T00:00:00Z")
-const journey = async (world: World, id: string) => {
-  const found = await Effect.runPromise(Effect.provide(event({ id, seed: hashSeedOf(LOG_ID) }, "acme"), portsOf(world)))
-  return found?.windows[0]
-}
+const ask = (world: World, id: string, at?: StoredAt, tenantId = "acme") =>
+  Effect.runPromise(Effect.provide(event({ id, seed: hashSeedOf(LOG_ID), ...(at === undefined ? {} : { at }) }, tenantId), portsOf(world)))
+const journey = async (world: World, id: string) => (await ask(world, id))?.windows[0]
 const closed = (world: World): World => {
   for (const partition of [0, 1]) world.heartbeat(partition, START + 120_000)
   return world
@@ -48,5 +50,56 @@ describe("the journey of an event", () => {
     expect(await journey(world, "admitted")).toMatchObject(named("/a"))
     expect(await journey(world, "beyond")).toMatchObject({ outcome: "FOLDED", ...named(OTHER) })
     expect(await journey(world, "elsewhere")).toMatchObject(named("/b"))
+  })
+
+  it("names the minute, the hour and the day it counts in, with what the whole window holds", async () => {
+    const world = new World()
+    world.fold(0, { id: "one", timeMs: START + 61_000, page: "/" })
+    world.fold(1, { id: "other minute", timeMs: START + 1, page: "/" })
+    expect((await journey(closed(world), "one"))?.places).toEqual([
+      { resolution: "minute", startMs: START + 60_000, endMs: START + 120_000, state: "PROVISIONAL", events: 1n, revision: 1n },
+      { resolution: "hour", startMs: START, endMs: START + 3_600_000, state: "PROVISIONAL", events: 2n, revision: 2n },
+      { resolution: "day", startMs: START, endMs: START + 86_400_000, state: "PROVISIONAL", events: 2n, revision: 2n }
+    ])
+  })
+
+  it("says of a held event what it would have added, and of a released one which record released it", async () => {
+    const world = new World()
+    const view = { timeMs: START, page: "/", durationMs: 40 }
+    world.fold(0, { ...view, id: "before" })
+    world.hold(0, { ...view, id: "held" }, false)
+    const [original, release] = world.hold(0, { ...view, id: "released" }, true)
+    world.fold(0, { ...view, id: "behind" })
+    const late = { lateByMs: 604_800_001, contribution: expect.arrayContaining([{ name: "views", text: "1" }, { name: "duration.max", text: "40" }]) as unknown }
+    expect(await journey(world, "held")).toMatchObject({ ...late, outcome: "HELD", wasHeld: false, releasedAt: null })
+    expect([original, release]).toEqual([2n, 3n])
+    expect(await journey(world, "released")).toMatchObject({ ...late, outcome: "APPLIED", wasHeld: true, releasedAt: 3n, places: [{ events: 3n }, {}, {}] })
+    expect(await journey(world, "behind")).toMatchObject({ outcome: "FOLDED", lateByMs: null, wasHeld: false, releasedAt: null })
+  })
+
+  it("tells what lies before the generation's first record, and what is not reached yet", async () => {
+    const world = new World()
+    world.fold(0, { id: "first", timeMs: START, page: "/" })
+    world.coverage = [{ partition: 0, nextOffset: 1n }]
+    expect(await journey(world, "first")).toMatchObject({ outcome: "UNCOVERED", places: [], contribution: [] })
+    const again = new World()
+    again.append(0, world.records[0]?.[0] ?? new Uint8Array())
+    expect(await journey(again, "first")).toMatchObject({ outcome: "PENDING", places: [{ events: 0n }, {}, {}] })
+  })
+
+  it("reads it where it is said to be, and finds nothing at another place, under another id or for another tenant", async () => {
+    const world = new World()
+    world.fold(1, { id: "one", timeMs: START, page: "/" })
+    world.fold(1, { id: "two", timeMs: START, page: "/" })
+    expect(await ask(world, "two", { partition: 1, offset: 1n })).toMatchObject({ partition: 1, offset: 1n, event: { id: "two" }, repetitions: [], windows: [{ outcome: "FOLDED" }] })
+    for (const [id, partition, offset] of [["two", 1, 0n], ["two", 1, 2n], ["two", 1, 99n], ["two", 0, 1n], ["two", 7, 1n], ["two", -1, 1n]] as const) expect(await ask(world, id, { partition, offset })).toBeNull()
+    expect(await ask(world, "two", { partition: 1, offset: 1n }, "other")).toBeNull()
+  })
+
+  it("does not say that there is no such event when only a part of the log was searched", async () => {
+    const world = new World()
+    const bounded = Context.add(portsOf(world), SearchIndex, { searchEvents: () => Effect.succeed({ hits: [], next: [{ partition: 0, nextOffset: 9n }], scannedRecords: 5 }) })
+    expect(await Effect.runPromise(Effect.flip(Effect.provide(event({ id: "old", seed: 1 }, "acme"), bounded)))).toMatchObject({ _tag: "SearchBoundError", records: 5 })
+    expect(await ask(world, "never")).toBeNull()
   })
 })

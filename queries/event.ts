@@ -1,28 +1,31 @@
 /** The journey of one event: what was received, and what every projection made of it. */
 import { compileDefinition, createExtraction } from "@tidemark/domain/definitions/compile"
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
-import { OTHER } from "@tidemark/domain/definitions/dimensionText"
-import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { readMeasure } from "@tidemark/domain/measures/measure"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { StoredAt } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
-import { RESOLUTIONS, windowOf } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { labelled } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
-import { ModelUnreadableError } from "./errors.ts"
+import { ModelUnreadableError, SearchBoundError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
+import { countingRow, findRelease } from "./eventPlaces.ts"
+import type { EventPlace } from "./eventPlaces.ts"
 import { loggedEvent } from "./loggedEvent.ts"
 import type { LoggedEvent } from "./loggedEvent.ts"
-import { MergedPartials, allParts } from "./mergePartials.ts"
+import { allParts } from "./mergePartials.ts"
 import { openPointer } from "./openModel.ts"
 import type { OpenModel } from "./openModel.ts"
-import { windowState } from "./windowState.ts"
 import type { WindowState } from "./windowState.ts"
 
-/** FOLDED on time, APPLIED late, HELD late, or not counted for the reason named; PENDING is not reached yet. */
-export type EventOutcome = "FOLDED" | "APPLIED" | "HELD" | "DUPLICATE" | "DEAD_LETTER" | "FILTERED" | "PENDING"
+/**
+ * FOLDED on time, APPLIED late, HELD late, or not counted for the reason named. PENDING is not reached yet, UNCOVERED lies
+ * before the first record that this generation reads.
+ */
+export type EventOutcome = "FOLDED" | "APPLIED" | "HELD" | "DUPLICATE" | "DEAD_LETTER" | "FILTERED" | "PENDING" | "UNCOVERED"
 
 export interface EventWindow {
   readonly projection: string
@@ -34,9 +37,15 @@ export interface EventWindow {
   /** State of that window, as `window` answers it. */
   readonly state: WindowState | null
   readonly key: readonly Dimension[]
+  /** Minute, hour and day that it counts in, or would; none when it belongs to no window. */
+  readonly places: readonly EventPlace[]
   /** What it added or, when held, would have added: measure part → decimal text. */
   readonly contribution: readonly { readonly name: string; readonly text: string }[]
   readonly lateByMs: number | null
+  /** APPLIED by hand after it had been held. */
+  readonly wasHeld: boolean
+  /** Offset of the record that released it; null when it is not known. */
+  readonly releasedAt: bigint | null
   /** Of a dead letter. */
   readonly code: string | null
   readonly pointer: string | null
@@ -52,10 +61,12 @@ export interface EventInput {
   readonly id: string
   /** The log's hash seed. */
   readonly seed: number
+  /** Where it is stored, when that is known: then nothing is searched, and its repetitions are not listed. */
+  readonly at?: StoredAt
 }
 
 const REPETITIONS_MAX = 100
-const SCAN_RECORDS_MAX = 2_000_000
+const SCAN_RECORDS_MAX = 1_000_000
 
 const contributionOf = (compiled: CompiledProjection, out: ReturnType<typeof createExtraction>): EventWindow["contribution"] => {
   const accumulators = compiled.createAccumulators()
@@ -67,45 +78,26 @@ const contributionOf = (compiled: CompiledProjection, out: ReturnType<typeof cre
   })
 }
 
+/** What these came to belongs to no window. */
+const PLACELESS: readonly EventOutcome[] = ["DUPLICATE", "DEAD_LETTER", "UNCOVERED"]
+
 type Ledgers = { readonly outcome: EventOutcome; readonly lateByMs: number | null; readonly code: string | null; readonly pointer: string | null }
 
+const NO_ENTRY = { lateByMs: null, code: null, pointer: null } as const
+
 /** What the ledgers of a generation say about one record. */
-const ledgerOutcome = Effect.fn("ledgerOutcome")(function* (model: OpenModel, partition: number, offset: bigint) {
+const ledgerOutcome = Effect.fn("ledgerOutcome")(function* (model: OpenModel, partition: number, offset: bigint): Effect.fn.Return<Ledgers, StoreUnavailableError> {
   const { projection, generation, snapshot } = model
-  const none = { lateByMs: null, code: null, pointer: null }
   const nextOffset = model.position.find((part) => part.partition === partition)?.nextOffset ?? 0n
-  if (offset >= nextOffset) return { ...none, outcome: "PENDING" } satisfies Ledgers
+  if (offset >= nextOffset) return { ...NO_ENTRY, outcome: "PENDING" }
+  const coverage = (yield* snapshot.generation(projection, generation))?.coverage ?? []
+  if (coverage.some((start) => start.partition === partition && offset < start.nextOffset)) return { ...NO_ENTRY, outcome: "UNCOVERED" }
   const range = { projection, generation, partition, min: offset, max: offset }
-  if ((yield* snapshot.duplicatesIn(range)).length > 0) return { ...none, outcome: "DUPLICATE" } satisfies Ledgers
+  if ((yield* snapshot.duplicatesIn(range)).length > 0) return { ...NO_ENTRY, outcome: "DUPLICATE" }
   const [dead] = yield* snapshot.deadLettersIn(range)
-  if (dead !== undefined) return { ...none, outcome: "DEAD_LETTER", code: dead.code, pointer: dead.pointer } satisfies Ledgers
+  if (dead !== undefined) return { ...NO_ENTRY, outcome: "DEAD_LETTER", code: dead.code, pointer: dead.pointer }
   const [late] = yield* snapshot.lateIn(range)
-  if (late !== undefined) return { ...none, outcome: late.outcome === "held" ? "HELD" : "APPLIED", lateByMs: late.lateByMs } satisfies Ledgers
-  return { ...none, outcome: "FOLDED" } satisfies Ledgers
-})
-
-/** Counts of one key's base window over all lanes, and the partitions that admitted the key. */
-const readWindow = Effect.fn("readEventWindow")(function* (model: OpenModel, startMs: number, key: readonly string[]) {
-  const { projection, generation, tenantId, snapshot } = model
-  const merged = new MergedPartials([])
-  const partitions = new Set<number>()
-  const scan = { projection, generation, tenantId, resolution: RESOLUTIONS[0].code, fromMs: startMs, toMs: startMs + 1, keyId: keyIdOf(tenantId, key) }
-  yield* snapshot.scan(scan, (rows) => {
-    for (const row of rows) {
-      merged.add(row)
-      for (const { partition } of row.offsets) partitions.add(partition)
-    }
-  })
-  return { key, counts: merged, partitions }
-})
-
-/**
- * The base window that counted the event: under its own key where the event's partition admitted it, else `__other__`
- * (semantics §4). `countedIn` undefined: not counted, so its own key's window stands for where it would have gone.
- */
-const countingRow = Effect.fn("countingRow")(function* (model: OpenModel, startMs: number, key: readonly string[], countedIn: number | undefined) {
-  const own = yield* readWindow(model, startMs, [...key])
-  return countedIn === undefined || own.partitions.has(countedIn) ? own : yield* readWindow(model, startMs, key.map(() => OTHER))
+  return late === undefined ? { ...NO_ENTRY, outcome: "FOLDED" } : { ...NO_ENTRY, outcome: late.outcome === "held" ? "HELD" : "APPLIED", lateByMs: late.lateByMs }
 })
 
 const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: LoggedEvent, seed: number) {
@@ -116,34 +108,53 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
   })
   const out = createExtraction()
   const extracted = compiled.extract(logged.event, out)
-  const ledger: Ledgers = yield* ledgerOutcome(model, logged.partition, logged.offset)
-  const placed = extracted === "ok" && ledger.outcome !== "DUPLICATE" && ledger.outcome !== "DEAD_LETTER"
-  const { startMs, endMs } = windowOf(logged.event.timeMs, definition.window.sizeMs)
+  const ledger = yield* ledgerOutcome(model, logged.partition, logged.offset)
+  const placed = extracted === "ok" && !PLACELESS.includes(ledger.outcome)
   const counted = ledger.outcome === "FOLDED" || ledger.outcome === "APPLIED"
-  const row = placed ? yield* countingRow(model, startMs, out.key, counted ? logged.partition : undefined) : undefined
+  const row = placed ? yield* countingRow(model, logged.event.timeMs, out.key, counted ? logged.partition : undefined) : undefined
+  const [minute] = row?.places ?? []
+  const wasHeld = ledger.outcome === "APPLIED" && (ledger.lateByMs ?? 0) >= definition.window.reviseWithinMs
   const answer: EventWindow = {
     projection,
     generation,
     ...ledger,
     outcome: extracted === "filtered" && ledger.outcome === "FOLDED" ? "FILTERED" : ledger.outcome,
-    startMs: placed ? startMs : null,
-    endMs: placed ? endMs : null,
-    state: row === undefined ? null : windowState(endMs, model.watermarkMs, row.counts),
+    startMs: minute?.startMs ?? null,
+    endMs: minute?.endMs ?? null,
+    state: minute?.state ?? null,
     key: row === undefined ? [] : labelled(model.dimensions, row.key),
-    contribution: placed ? contributionOf(compiled, out) : []
+    places: row?.places ?? [],
+    contribution: placed ? contributionOf(compiled, out) : [],
+    wasHeld,
+    releasedAt: wasHeld && row !== undefined ? yield* findRelease(logged, row) : null
   }
   return answer
+})
+
+/** The one record at a place, when it is this tenant's event with this id. */
+const recordAt = Effect.fn("recordAt")(function* ({ partition, offset }: StoredAt, id: string, tenantId: string) {
+  const log = yield* EventLog
+  if (partition < 0 || partition >= log.identity.partitions || offset >= (yield* log.bounds(partition)).end) return []
+  const [batch] = yield* log.read([{ partition, nextOffset: offset }], { bytesMax: 1, waitMaxMs: 0 })
+  const logged = batch === undefined ? undefined : loggedEvent(partition, offset, batch.bytes.subarray(0, batch.ends[0]))
+  return logged?.event.tenantId === tenantId && logged.event.id === id ? [logged] : []
+})
+
+/** Every event with this id, oldest first. Fails when there is none in as much of the log as is searched at once. */
+const searchId = Effect.fn("searchId")(function* (id: string, tenantId: string) {
+  const index = yield* SearchIndex
+  const page = yield* index.searchEvents({ tenantId, eventId: id }, { limit: REPETITIONS_MAX, scanMaxRecords: SCAN_RECORDS_MAX })
+  const found = page.hits
+    .flatMap(({ partition, offset, value }) => loggedEvent(partition, offset, value) ?? [])
+    .filter((logged) => logged.event.tenantId === tenantId && logged.event.id === id)
+    .sort((a, b) => a.event.receivedAtMs - b.event.receivedAtMs || a.partition - b.partition || (a.offset < b.offset ? -1 : 1))
+  return found.length === 0 && page.next !== undefined ? yield* Effect.fail(new SearchBoundError({ records: page.scannedRecords })) : found
 })
 
 /** The first event with this id that counts, or null when the tenant's log has none. */
 export const event = (input: EventInput, tenantId: string): Effect.Effect<EventJourney | null, QueryError, ReadModelStore | SearchIndex | EventLog> =>
   Effect.scoped(Effect.gen(function* () {
-    const index = yield* SearchIndex
-    const page = yield* index.searchEvents({ tenantId, eventId: input.id }, { limit: REPETITIONS_MAX, scanMaxRecords: SCAN_RECORDS_MAX })
-    const found = page.hits
-      .flatMap(({ partition, offset, value }) => loggedEvent(partition, offset, value) ?? [])
-      .filter((logged) => logged.event.tenantId === tenantId && logged.event.id === input.id)
-      .sort((a, b) => a.event.receivedAtMs - b.event.receivedAtMs || a.partition - b.partition || (a.offset < b.offset ? -1 : 1))
+    const found: readonly LoggedEvent[] = input.at === undefined ? yield* searchId(input.id, tenantId) : yield* recordAt(input.at, input.id, tenantId)
     const [first, ...repetitions] = found
     if (first === undefined) return null
     const store = yield* ReadModelStore

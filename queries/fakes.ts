@@ -9,6 +9,7 @@ import { defineProjection, definitionHash } from "@tidemark/domain/definitions/d
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import type { EventEnvelope } from "@tidemark/domain/events/event"
+import { encodeLateApplied } from "@tidemark/domain/events/systemRecords"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
@@ -91,6 +92,8 @@ export class World {
   rows: readonly StoredRow[] = []
   pointers: readonly Pointer[] = [{ projection: definition.name, generation: 1, pointerVersion: 1 }]
   readonly generations = new Set([1])
+  /** First offset folded, by partition. */
+  coverage: readonly { readonly partition: number; readonly nextOffset: bigint }[] = []
   readonly late: LateEntry[] = []
   readonly dead: DeadLetter[] = []
   readonly duplicates: DuplicateEntry[] = []
@@ -144,10 +147,37 @@ export class World {
     this.reach(partition, { heartbeatMaxMs: timeMs })
   }
 
+  /** Appends an event that was held on arrival and, with `released`, the record that releases it; answers their offsets. */
+  hold(partition: number, view: View, released: boolean): readonly [original: bigint, release: bigint | null] {
+    const event = viewed(view)
+    const original = this.append(partition, recordOf(event))
+    this.reach(partition, {})
+    const entry: LateEntry = {
+      partition, offset: original, tenantId: event.tenantId, eventId: event.id, eventType: event.type, eventTimeMs: event.timeMs, windowStartMs: windowStart(event.timeMs, RESOLUTIONS[0].sizeMs),
+      key: [view.country ?? "DE", view.page], lateByMs: definition.window.reviseWithinMs + 1, outcome: released ? "applied" : "held", contribution: { views: "1" }
+    }
+    this.late.push(entry)
+    if (!released) return [original, null]
+    const release = this.append(partition, encodeLateApplied(event.receivedAtMs, partition, original, recordOf(event)))
+    this.count(partition, event, release, true)
+    this.reach(partition, {})
+    return [original, release]
+  }
+
   /** Appends an event, folds it into minute, hour and day of its lane, tells what changed. */
   fold(partition: number, view: View, { late = false }: { readonly late?: boolean } = {}): EventEnvelope {
     const event = viewed(view)
     const offset = this.append(partition, recordOf(event))
+    const backfill = event.backfill !== undefined
+    this.count(partition, event, offset, late)
+    const { tenantMaxMs } = this.checkpoints[partition] ?? emptyCheckpoint(partition)
+    const maxMs = Math.max(tenantMaxMs.get(event.tenantId) ?? -Infinity, backfill ? -Infinity : event.timeMs)
+    this.reach(partition, { receivedMaxMs: event.receivedAtMs, tenantMaxMs: maxMs === -Infinity ? tenantMaxMs : new Map(tenantMaxMs).set(event.tenantId, maxMs) })
+    return event
+  }
+
+  /** Counts an event in minute, hour and day at an offset, and tells what changed. */
+  private count(partition: number, event: EventEnvelope, offset: bigint, late: boolean): void {
     const out = createExtraction()
     if (compiled.extract(event, out) !== "ok") throw new Error(`${event.id} is not folded`)
     const accumulators = compiled.createAccumulators()
@@ -162,10 +192,6 @@ export class World {
       hints.push(hintKey(place))
     }
     this.hint(event.tenantId, hints)
-    const { tenantMaxMs } = this.checkpoints[partition] ?? emptyCheckpoint(partition)
-    const maxMs = Math.max(tenantMaxMs.get(event.tenantId) ?? -Infinity, backfill ? -Infinity : event.timeMs)
-    this.reach(partition, { receivedMaxMs: event.receivedAtMs, tenantMaxMs: maxMs === -Infinity ? tenantMaxMs : new Map(tenantMaxMs).set(event.tenantId, maxMs) })
-    return event
   }
 
   /** Merges a partial into the stored one of its lane. */
@@ -182,6 +208,6 @@ export class World {
   }
 
   generation(generation: number) {
-    return { projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: 0, logId: LOG_ID, coverage: [] }
+    return { projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: 0, logId: LOG_ID, coverage: this.coverage }
   }
 }

@@ -118,6 +118,19 @@ describe("answers", () => {
     expect(day.answer.errors?.[0]?.extensions).toMatchObject({ limit: "records", records: "12000002", walked: "0", max: "5000000" })
   })
 
+  it("tell the whole journey of an event, also from its place, and refuse a place that is none", async () => {
+    const journey = (at: string) => post(`{ event(id: "two"${at}) { received { at originalTime timeFlag source backfill } validated { checked schemaVersion } appended { partition offset partitionKey }
+      windows { outcome places { resolution start end state events revision } contribution { name text } lateByMs wasHeld releasedAt } repetitions { id } } }`)
+    const expected = {
+      received: { at: "2026-03-01T00:00:02.005Z", originalTime: null, timeFlag: null, source: "urn:specification", backfill: null }, validated: { checked: false, schemaVersion: 0 },
+      appended: { partition: 1, offset: "0", partitionKey: "bob" }, repetitions: [],
+      windows: [{ outcome: "FOLDED", lateByMs: null, wasHeld: false, releasedAt: null, contribution: expect.arrayContaining([{ name: "views", text: "1" }]) as unknown, places: [{ resolution: "MINUTE", start: "2026-03-01T00:00:00.000Z", state: "PROVISIONAL", events: "2", revision: "2" }, { resolution: "HOUR" }, { resolution: "DAY", end: "2026-03-02T00:00:00.000Z" }] }]
+    }
+    for (const at of ["", ', at: { partition: 1, offset: "0" }']) expect((await journey(at)).answer.data).toMatchObject({ event: expected })
+    expect((await journey(', at: { partition: 0, offset: "0" }')).answer.data).toEqual({ event: null })
+    expect(codeOf(await journey(', at: { partition: 0, offset: "x" }'))[1]).toBe("BAD_ARGUMENT")
+  })
+
   it("tell what became of an event, and how fresh every partition is", async () => {
     const { answer } = await post('{ event(id: "one") { event { id partition offset } windows { projection generation start key { name value } outcome } } freshness { projection partition offset lagEvents } projection(name: "page-views") { dimensions status lagEvents deadLetters } nothing: projection(name: "nope") { name } }')
     expect(answer.data).toEqual({

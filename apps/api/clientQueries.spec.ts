@@ -6,14 +6,17 @@ import { describe, expect, it } from "vitest"
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8")
 const schema = buildSchema(read("schema.graphql"))
 
+const constantsOf = (source: string) => [...source.matchAll(/const (\w+) = "([^"]*)"/g)].map(([, name = "", text = ""]) => [name, text] as const)
+const SHARED = constantsOf(read("../cli/verbs/events.ts"))
+
 /** Query texts of a source, with the plain constants they embed filled in. */
 const queriesOf = (source: string): readonly string[] => {
-  const constants = new Map([...source.matchAll(/const (\w+) = "([^"]*)"/g)].map(([, name = "", text = ""]) => [name, text] as const))
+  const constants = new Map([...SHARED, ...constantsOf(source)])
   const texts = [...source.matchAll(/[`"]((?:query|subscription)\b[^`"]*\{[^`"]*|\{ \w+ \{[^`"]*)[`"]/g)].map(([, text = ""]) => text)
   return texts.map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => constants.get(name) ?? `unknown constant ${name}`))
 }
 
-const CLIENTS: readonly (readonly [string, number])[] = [["../cli/verbs/models.ts", 4], ["../cli/verbs/events.ts", 3], ["../dashboard/src/data/questions.ts", 7]]
+const CLIENTS: readonly (readonly [string, number])[] = [["../cli/verbs/models.ts", 4], ["../cli/verbs/events.ts", 2], ["../cli/verbs/journey.ts", 1], ["../dashboard/src/data/questions.ts", 7]]
 
 describe("a client's queries", () => {
   it.each(CLIENTS)("of %s, at least %i, are valid", (path, least) => {

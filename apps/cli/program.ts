@@ -13,7 +13,8 @@ import type { ImportOptions } from "./import/toEvents.ts"
 import type { Output } from "./output.ts"
 import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
-import { find, send, show, tail } from "./verbs/events.ts"
+import { find, send, tail } from "./verbs/events.ts"
+import { showEvent } from "./verbs/journey.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
 import { logCopy, logExport, MODES } from "./verbs/logs.ts"
 import type { QueryOptions } from "./verbs/models.ts"
@@ -74,8 +75,9 @@ const addEvents = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     .option("--type <type>").option("--user <id>").option("--session <id>").option("--text <text>").option("--from <time>", "RFC 3339, or a date (UTC)", timeText).option("--to <time>", "first instant after", timeText)
     .option("--first <n>", "at most this many", count, 50)
     .action((flags: FindOptions) => run((client, json) => find(client, flags, json, output)))
-  program.command("event").description("one event").command("show <id>").description("what every projection made of it").action((id: string) =>
-    run((client, json) => show(client, id, json, output)))
+  program.command("event").description("one event").command("show <id>").description("received, validated, appended, and what every projection made of it")
+    .option("--at <place>", "PARTITION/OFFSET, when it is known: nothing is searched then")
+    .action((id: string, { at }: { at?: string }) => run((client, json) => showEvent(client, id, at, json, output)))
 }
 
 const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {

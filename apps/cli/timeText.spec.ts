@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { timeText } from "./timeText.ts"
+import { durationText, timeText } from "./timeText.ts"
 
 describe("a time on the command line", () => {
   it("is RFC 3339 as it stands, or a date for its midnight UTC", () => {
@@ -9,5 +9,11 @@ describe("a time on the command line", () => {
 
   it.each(["yesterday", "2026-13-01", "12:00", ""])("is refused as usage when it is %s, with an example", (text) => {
     expect(() => timeText(text)).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringContaining("2026-01-31") as string }) as Error)
+  })
+})
+
+describe("a duration on the command line", () => {
+  it.each([[0, "0 ms"], [999, "999 ms"], [1_000, "1 s"], [61_500, "1 min 1 s"], [3_600_000, "1 h"], [3_605_000, "1 h"], [8 * 86_400_000 + 3 * 3_600_000 + 5, "8 d 3 h"]])("of %i ms is %s", (ms, text) => {
+    expect(durationText(ms)).toBe(text)
   })
 })

@@ -8,11 +8,12 @@ import * as Effect from "effect/Effect"
 import { Arg, Ctx, ID, Int, Query, Resolver } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
-import { EventFilter } from "../schema/common.ts"
+import { EventFilter, PartitionOffsetInput } from "../schema/common.ts"
 import { DeadLetterConnection, EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
-import { EventOutcome, LateOutcome } from "../schema/scalars.ts"
+import { LateOutcome } from "../schema/scalars.ts"
+import { journeyShape } from "./journeyShape.ts"
 import { hashSeed } from "./hashSeed.ts"
-import { connection, eventShape, searchFilter, stateOf } from "./shapes.ts"
+import { connection, eventShape, readPosition, searchFilter } from "./shapes.ts"
 
 const paging = (first: number | null | undefined, after: string | null | undefined) => ({
   ...(typeof first === "number" ? { first } : {}),
@@ -32,23 +33,16 @@ export class LogResolver {
     return connection(await ask(context, "events", events(input, context.tenantId)), eventShape)
   }
 
-  @Query(() => EventJourney, { nullable: true, description: "One event and what every projection made of it." })
-  async event(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<EventJourney | null> {
-    const journey = await ask(context, "event", Effect.flatMap(hashSeed, (seed) => event({ id, seed }, context.tenantId)))
-    if (journey === null) return null
-    return {
-      event: eventShape(journey),
-      windows: journey.windows.map(({ startMs, endMs, outcome, state, key, contribution, ...rest }) => ({
-        ...rest,
-        outcome: EventOutcome[outcome],
-        start: startMs,
-        end: endMs,
-        state: state === null ? null : stateOf(state),
-        key: [...key],
-        contribution: [...contribution]
-      })),
-      repetitions: journey.repetitions.map(eventShape)
-    }
+  @Query(() => EventJourney, { nullable: true, description: "One event and what every projection made of it. With its place, as ingest answers it, nothing is searched and repetitions are not listed." })
+  async event(
+    @Ctx() context: ApiContext,
+    @Arg("id", () => ID) id: string,
+    @Arg("at", () => PartitionOffsetInput, { nullable: true }) at?: PartitionOffsetInput | null
+  ): Promise<EventJourney | null> {
+    const [place] = at ? readPosition([at]) : []
+    const input = { id, ...(place === undefined ? {} : { at: { partition: place.partition, offset: place.nextOffset } }) }
+    const journey = await ask(context, "event", Effect.flatMap(hashSeed, (seed) => event({ ...input, seed }, context.tenantId)))
+    return journey === null ? null : journeyShape(journey)
   }
 
   @Query(() => LateEventConnection)

@@ -1,7 +1,7 @@
 /** Answers from the log and its ledgers. */
 import { Field, Float, ID, Int, ObjectType } from "type-graphql"
 import { Dimension, PageInfo } from "./common.ts"
-import { DateTime, EventOutcome, Json, LateOutcome, WindowState } from "./scalars.ts"
+import { DateTime, EventOutcome, Json, LateOutcome, Resolution, TimeFlag, WindowState } from "./scalars.ts"
 
 @ObjectType()
 export class LoggedEvent {
@@ -69,6 +69,22 @@ export class Contribution {
   text!: string
 }
 
+@ObjectType({ description: "A window that an event belongs to, as it is now." })
+export class EventPlace {
+  @Field(() => Resolution)
+  resolution!: Resolution
+  @Field(() => DateTime)
+  start!: number
+  @Field(() => DateTime)
+  end!: number
+  @Field(() => WindowState, { nullable: true, description: "Null when retention hides the window." })
+  state!: WindowState | null
+  @Field(() => String, { description: "Of the whole window and key." })
+  events!: string
+  @Field(() => String)
+  revision!: string
+}
+
 @ObjectType({ description: "What one projection made of an event." })
 export class EventWindow {
   @Field(() => String)
@@ -85,20 +101,64 @@ export class EventWindow {
   state!: WindowState | null
   @Field(() => [Dimension])
   key!: Dimension[]
-  @Field(() => [Contribution])
+  @Field(() => [EventPlace], { description: "Minute, hour and day it counts in, or would." })
+  places!: EventPlace[]
+  @Field(() => [Contribution], { description: "What it added, or would have added." })
   contribution!: Contribution[]
   @Field(() => Float, { nullable: true })
   lateByMs!: number | null
+  @Field(() => Boolean, { description: "It had been held and was released by hand." })
+  wasHeld!: boolean
+  @Field(() => String, { nullable: true, description: "Offset of the record that released it." })
+  releasedAt!: string | null
   @Field(() => String, { nullable: true })
   code!: string | null
   @Field(() => String, { nullable: true })
   pointer!: string | null
 }
 
-@ObjectType({ description: "An event and what became of it." })
+@ObjectType({ description: "How an event came in." })
+export class EventReceived {
+  @Field(() => DateTime)
+  at!: number
+  @Field(() => DateTime, { nullable: true, description: "The client's own time, when it is not the one that counts." })
+  originalTime!: number | null
+  @Field(() => TimeFlag, { nullable: true })
+  timeFlag!: TimeFlag | null
+  @Field(() => String)
+  source!: string
+  @Field(() => String, { nullable: true, description: "Name of the import it came with." })
+  backfill!: string | null
+}
+
+@ObjectType({ description: "What an event was checked against." })
+export class EventValidated {
+  @Field(() => Boolean, { description: "False when its type has no schema: accepted unchecked." })
+  checked!: boolean
+  @Field(() => Int, { description: "Version of the schema; 0 without one." })
+  schemaVersion!: number
+}
+
+@ObjectType({ description: "Where an event stands in the log." })
+export class EventAppended {
+  @Field(() => Int)
+  partition!: number
+  @Field(() => String)
+  offset!: string
+  @Field(() => String, { description: "What chose the partition." })
+  partitionKey!: string
+}
+
+@ObjectType({ description: "An event and what became of it: received, validated, appended, and counted by every projection." })
 export class EventJourney {
   @Field(() => LoggedEvent)
   event!: LoggedEvent
+  @Field(() => EventReceived)
+  received!: EventReceived
+  @Field(() => EventValidated)
+  validated!: EventValidated
+  @Field(() => EventAppended)
+  appended!: EventAppended
   @Field(() => [EventWindow])
   windows!: EventWindow[]
   @Field(() => [LoggedEvent], { description: "The same id again, later." })

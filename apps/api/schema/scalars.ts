@@ -54,7 +54,13 @@ export enum EventOutcome {
   DUPLICATE = "DUPLICATE",
   DEAD_LETTER = "DEAD_LETTER",
   FILTERED = "FILTERED",
-  PENDING = "PENDING"
+  PENDING = "PENDING",
+  UNCOVERED = "UNCOVERED"
+}
+
+export enum TimeFlag {
+  CORRECTED = "corrected",
+  CLAMPED = "clamped"
 }
 
 export enum LateOutcome {
@@ -66,5 +72,19 @@ registerEnumType(Resolution, { name: "Resolution", description: "Length of a win
 registerEnumType(WindowState, { name: "WindowState", description: "Provisional until the watermark passes the end of the window; revised when late or imported events changed it." })
 registerEnumType(ProjectionState, { name: "ProjectionState", description: "Halted projections stop at a record and say why; they skip nothing." })
 registerEnumType(SeriesChangeKind, { name: "SeriesChangeKind", description: "RESYNC replaces the whole series; UPSERT holds the changed points." })
-registerEnumType(EventOutcome, { name: "EventOutcome", description: "What a projection made of an event." })
+registerEnumType(EventOutcome, {
+  name: "EventOutcome",
+  description: "What a projection made of an event.",
+  valuesConfig: {
+    FOLDED: { description: "Counted, in time." },
+    APPLIED: { description: "Counted as a correction: late, or released by hand." },
+    HELD: { description: "Too late to be counted by itself; kept aside." },
+    DUPLICATE: { description: "The same event is in the log before it." },
+    DEAD_LETTER: { description: "It could not be folded." },
+    FILTERED: { description: "Of no concern to this projection." },
+    PENDING: { description: "Not reached yet." },
+    UNCOVERED: { description: "It lies before the first record that this generation reads." }
+  }
+})
+registerEnumType(TimeFlag, { name: "TimeFlag", description: "Why the time is not the one that was sent: corrected by the client's clock, or clamped because it lay ahead of its receipt." })
 registerEnumType(LateOutcome, { name: "LateOutcome", description: "Counted as a correction, or kept aside." })

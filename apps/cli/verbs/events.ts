@@ -1,12 +1,12 @@
-/** send, tail, events find, event show. */
+/** send, tail, events find. */
 import { createClient } from "graphql-ws"
 import { WebSocket } from "ws"
 import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
-import { plain, table } from "../output.ts"
+import { plain } from "../output.ts"
 
-interface LoggedEvent {
+export interface LoggedEvent {
   readonly id: string
   readonly type: string
   readonly time: string
@@ -16,8 +16,9 @@ interface LoggedEvent {
   readonly data: unknown
 }
 
-const FIELDS = "id type time receivedAt partition offset userId anonymousId sessionId source schemaVersion backfill data"
-const row = (event: LoggedEvent): string => `${event.time}  ${event.partition}/${event.offset}  ${event.type}  ${event.id}  ${plain(JSON.stringify(event.data) ?? "")}`
+export const EVENT_FIELDS = "id type time receivedAt partition offset userId anonymousId sessionId source schemaVersion backfill data"
+/** One event on one line. */
+export const eventLine = (event: LoggedEvent): string => `${event.time}  ${event.partition}/${event.offset}  ${event.type}  ${event.id}  ${plain(JSON.stringify(event.data) ?? "")}`
 
 /** Sends one event; `data` is JSON text. Exit 1 when it is rejected. */
 export const send = async (client: Client, type: string, data: string | undefined, json: boolean, output: Output): Promise<void> => {
@@ -49,10 +50,10 @@ export const tail = async (client: Client, type: string | undefined, json: boole
     keepAlive: 10_000
   })
   const filter = type === undefined ? null : { types: [type] }
-  const query = `subscription ($filter: EventFilter) { eventTail(filter: $filter) { ${FIELDS} } }`
+  const query = `subscription ($filter: EventFilter) { eventTail(filter: $filter) { ${EVENT_FIELDS} } }`
   for await (const result of live.iterate<{ eventTail: LoggedEvent }>({ query, variables: { filter } })) {
     const event = result.data?.eventTail
-    if (event !== undefined) output.data(json ? JSON.stringify(event) : row(event))
+    if (event !== undefined) output.data(json ? JSON.stringify(event) : eventLine(event))
     else throw new CliError(result.errors?.[0]?.message ?? "the subscription ended")
   }
 }
@@ -77,28 +78,9 @@ export const find = async (client: Client, options: FindOptions, json: boolean, 
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.to === undefined ? {} : { to: options.to })
   }
-  const query = `query ($filter: EventFilter, $first: Int) { events(filter: $filter, first: $first) { edges { node { ${FIELDS} } } pageInfo { hasNextPage } } }`
+  const query = `query ($filter: EventFilter, $first: Int) { events(filter: $filter, first: $first) { edges { node { ${EVENT_FIELDS} } } pageInfo { hasNextPage } } }`
   const { events } = await client.graphql<{ events: { edges: { node: LoggedEvent }[]; pageInfo: { hasNextPage: boolean } } }>(query, { filter, first: options.first })
-  for (const { node } of events.edges) output.data(json ? JSON.stringify(node) : row(node))
+  for (const { node } of events.edges) output.data(json ? JSON.stringify(node) : eventLine(node))
   if (events.edges.length === 0) output.note("No event matches. `tidemark tail` shows what arrives.")
   else if (events.pageInfo.hasNextPage) output.note(`More match: narrow the search or raise --first (now ${options.first}).`)
-}
-
-interface Journey {
-  readonly event: LoggedEvent
-  readonly windows: readonly { projection: string; generation: number; start: string | null; key: { name: string; value: string }[]; outcome: string }[]
-}
-
-/** One event and what every projection made of it. */
-export const show = async (client: Client, id: string, json: boolean, output: Output): Promise<void> => {
-  const query = `query ($id: ID!) { event(id: $id) { event { ${FIELDS} } windows { projection generation start key { name value } outcome } } }`
-  const { event: journey } = await client.graphql<{ event: Journey | null }>(query, { id })
-  if (journey === null) throw new CliError(`No event with id ${id} is in the log of this tenant.`)
-  if (json) {
-    output.data(JSON.stringify(journey))
-    return
-  }
-  output.data(row(journey.event))
-  const rows = journey.windows.map((window) => [window.projection, String(window.generation), window.start ?? "–", window.key.map((part) => part.value).join(" "), window.outcome])
-  output.data(table(["PROJECTION", "GEN", "WINDOW (UTC)", "KEY", "OUTCOME"], rows))
 }
