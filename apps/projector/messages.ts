@@ -1,5 +1,5 @@
 /** What the process and its projector threads tell each other. Plain data, copied between threads. */
-import type { FlushReport } from "@tidemark/projections/runtime/observer"
+import type { FlushReport, RereadReport } from "@tidemark/projections/runtime/observer"
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
 
 /** An engine did not answer; the lane goes on from its checkpoint after `retryInMs`. */
@@ -15,6 +15,7 @@ export type ToWorker = { readonly kind: "appended" } | { readonly kind: "stop" }
 export type FromWorker =
   | { readonly kind: "committed"; readonly reports: readonly FlushReport[] }
   | { readonly kind: "halted"; readonly halt: Halt }
+  | { readonly kind: "reread"; readonly reports: readonly RereadReport[] }
   | { readonly kind: "retrying"; readonly failure: LaneFailure }
   /** Another owner has taken a lane: what was not committed is dropped, and the thread ends next. */
   | { readonly kind: "fenced"; readonly detail: string }

@@ -36,6 +36,7 @@ const open = async (overrides: Partial<PoolOptions> = {}, owned: readonly number
         nowMs: () => clock.nowMs,
         onCommitted: (reports) => void told.push(`committed ${reports.length}`),
         onHalted: ({ code }) => void told.push(`halted ${code}`),
+        onReread: (reports) => void told.push(...reports.map(({ projection, records }) => `reread ${records} of ${projection}`)),
         onRetrying: ({ lane }) => void told.push(`retrying ${lane}`),
         onRestarted: (lanes, cause) => void told.push(`restarted ${lanes.join(",")}: ${cause}`),
         onFenced: (lanes, detail) => void told.push(`fenced ${lanes.join(",")}: ${detail}`),
@@ -67,7 +68,8 @@ describe("a projector pool", () => {
     threads[0]?.events.message({ kind: "committed", reports: [{ lane, durationMs: 1, records: 1, rows: 1, lateEvents: 0, deadLetters: 0 }] })
     threads[1]?.events.message({ kind: "halted", halt: { ...lane, code: "LOG_GAP", detail: "", atMs: 0 } })
     threads[1]?.events.message({ kind: "retrying", failure: { lane: 1, cause: "", retryInMs: 1 } })
-    expect(told).toEqual(["committed 1", "halted LOG_GAP", "retrying 1"])
+    threads[0]?.events.message({ kind: "reread", reports: [{ projection: "p", records: 7 }] })
+    expect(told).toEqual(["committed 1", "halted LOG_GAP", "retrying 1", "reread 7 of p"])
     await close()
   })
 

@@ -5,7 +5,7 @@
  * reported: the process must end then. Rules: docs/architecture.md §6.
  */
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
-import type { FlushReport } from "@tidemark/projections/runtime/observer"
+import type { FlushReport, RereadReport } from "@tidemark/projections/runtime/observer"
 import { inspect } from "node:util"
 import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
@@ -42,6 +42,8 @@ export interface PoolOptions {
   readonly nowMs: () => number
   readonly onCommitted: (reports: readonly FlushReport[]) => void
   readonly onHalted: (halt: Halt) => void
+  /** A lane was taken over and reads these records again. */
+  readonly onReread?: (reports: readonly RereadReport[]) => void
   readonly onRetrying: (failure: LaneFailure) => void
   /** Another owner took a lane of this thread, which starts again after a rest unless its lanes are given away by then. */
   readonly onFenced: (lanes: readonly number[], detail: string) => void
@@ -109,10 +111,11 @@ class Pool {
   }
 
   private start(lanes: readonly number[]): void {
-    const { onCommitted, onHalted, onRetrying } = this.options
+    const { onCommitted, onHalted, onRetrying, onReread } = this.options
     const message = (sent: FromWorker) => {
       if (sent.kind === "committed") onCommitted(sent.reports)
       if (sent.kind === "halted") onHalted(sent.halt)
+      if (sent.kind === "reread") onReread?.(sent.reports)
       if (sent.kind === "retrying") onRetrying(sent.failure)
       if (sent.kind === "fenced") {
         this.fenced.add(lanes)

@@ -59,7 +59,8 @@ export const runWorker = async <E>(
   const observer: RuntimeObserver = {
     committed: (reports) => tell({ kind: "committed", reports }),
     halted: (halt) => tell({ kind: "halted", halt }),
-    retrying: (failure) => tell({ kind: "retrying", failure })
+    retrying: (failure) => tell({ kind: "retrying", failure }),
+    reread: (reports) => tell({ kind: "reread", reports })
   }
   const fold = runLanes({ lanes, stop: Effect.promise(() => stopped), observer }).pipe(
     Effect.as(undefined),

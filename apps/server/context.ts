@@ -17,6 +17,8 @@ export interface ServerSettings {
   readonly rebuildThreads: number
   /** Rebuilds that run at once, those of other processes included. */
   readonly rebuildsMax: number
+  /** Memory to know the live events of 24 hours by, bytes. */
+  readonly dedupeBytesMax: number
   /** Keys of tenant `default` given by hand. */
   readonly keys: { readonly write: string | undefined; readonly read: string | undefined; readonly admin: string | undefined }
 }
@@ -44,6 +46,8 @@ export interface Telemetry {
   readonly queried: (operation: string, seconds: number) => void
   readonly sockets: (delta: 1 | -1) => void
   readonly flushed: (durationMs: number) => void
+  /** Records of the log that a projection reads again after a take-over. */
+  readonly reread: (projection: string, records: number) => void
   /** Windows the background audit has recomputed, how many of them differ from what is stored, and those it skipped, by reason. */
   readonly audited: (figures: { readonly windows: number; readonly differing: number; readonly skipped: Readonly<Record<string, number>> }) => void
   readonly observe: (figures: Figures) => void

@@ -44,7 +44,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const services = yield* Effect.context<ApiPorts | EventStore>()
   const resolveKey = ingestKeyOf(model)
   const ingest = settings.roles.has("ingest") ? yield* makeIngestHandlers({
-    resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole",
+    resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole", limits: { dedupeBytesMax: settings.dedupeBytesMax },
     metrics: { eventsAnswered: telemetry.ingested, requestAnswered: telemetry.ingestAnswered, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
   }) : undefined
   const api = yield* Effect.acquireRelease(

@@ -98,6 +98,9 @@ export const startProjectors = Effect.fn(function* (options: ServeOptions, model
       drain.wake()
       publishing.wake()
     },
+    onReread: (reports) => {
+      for (const { projection, records } of reports) telemetry.reread(projection, records)
+    },
     onHalted: (halt) => log.error({ ...halt }, "a projection halted"),
     onRetrying: (failure) => log.warn({ ...failure }, "a lane goes on from its checkpoint"),
     onFenced: (lanes, detail) => log.warn({ lanes, detail }, "another process owns a lane; nothing of it was committed here"),

@@ -42,7 +42,7 @@ export const makeMetrics = (): Metrics => {
     projectionLateEvents: gauge("tidemark_projection_late_events_total", "Late events, applied and held", ["projection"]),
     projectionDeadLetters: gauge("tidemark_projection_dead_letters_total", "Accepted events that could not be folded", ["projection"]),
     projectionFlushSeconds: histogram("tidemark_projection_flush_seconds", "Duration of a flush"),
-    projectionReprocessed: counter("tidemark_projection_reprocessed_total", "Records read again after a take-over", ["projection"]),
+    projectionReprocessed: counter("tidemark_projection_reprocessed_total", "Records read again after a take-over: below the checkpoint for want of the index, or folded before a commit that failed", ["projection"]),
     conservationError: gauge("tidemark_conservation_error", "Records not accounted for; must be 0"),
     auditWindows: gauge("tidemark_audit_windows", "Windows the background audit has recomputed since the start"),
     auditRowsDiffering: gauge("tidemark_audit_rows_differing", "Of these, windows that differ from what is stored; must be 0"),

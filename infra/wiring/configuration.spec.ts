@@ -39,6 +39,14 @@ describe("configuration", () => {
     expect(() => read({ TIDEMARK_REBUILD_THREADS: "0" })).toThrow(/from 1 to 64/)
   })
 
+  it("gives ingest 1 GiB to know duplicates by unless it is told how much, and shows it with the other settings", () => {
+    expect(read().dedupeBytesMax).toEqual({ value: 1_073_741_824, source: "default" })
+    const configured = read({ TIDEMARK_DEDUPE_BYTES_MAX: "268435456" })
+    expect(configured.dedupeBytesMax).toEqual({ value: 268_435_456, source: "environment" })
+    expect(explainConfiguration(configured)).toContainEqual({ name: "TIDEMARK_DEDUPE_BYTES_MAX", value: "268435456", source: "environment" })
+    for (const wrong of ["1GB", "1048575", "0"]) expect(() => read({ TIDEMARK_DEDUPE_BYTES_MAX: wrong })).toThrow(/from 1048576 to 1099511627776/)
+  })
+
   it("runs the demo by default on a terminal only", () => {
     expect(read().demo.value).toBe(false)
     expect(read({}, [], true).demo.value).toBe(true)

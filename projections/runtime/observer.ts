@@ -13,9 +13,18 @@ export interface FlushReport {
   readonly deadLetters: number
 }
 
+/** What a lane reads again of one projection after it was taken over. */
+export interface RereadReport {
+  readonly projection: string
+  /** Of the log, events or not. */
+  readonly records: number
+}
+
 export interface RuntimeObserver {
   readonly committed: (reports: readonly FlushReport[]) => void
   readonly halted: (halt: Halt) => void
   /** An engine did not answer; the lane goes on from its checkpoint after `retryInMs`. */
   readonly retrying: (failure: { readonly lane: number; readonly cause: string; readonly retryInMs: number }) => void
+  /** A lane was taken over and reads these records again; never called when there are none. */
+  readonly reread?: (reports: readonly RereadReport[]) => void
 }

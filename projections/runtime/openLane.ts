@@ -43,6 +43,8 @@ export interface OpenLane {
   readonly readers: ReadonlyMap<number, PartitionReader>
   readonly generations: readonly GenerationLane[]
   readonly halted: readonly HaltedGeneration[]
+  /** First offset that was read to know what the index does not, by partition. */
+  readonly readFrom: ReadonlyMap<number, bigint>
   /** What was to be folded, as `currentChoice` says it. */
   readonly choice: string
 }
@@ -93,10 +95,11 @@ const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partit
   const isKnown = prefix.nextOffset >= start
   const lost = isKnown ? [] : generations.filter(({ generation: { coverage } }) => (coverage.get(partition) ?? 0n) < start)
   const state = isKnown ? PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports) : PartitionState.startingAt(partition, seed, start)
+  const readFrom = state.nextOffset
   yield* catchUp(log, partition, state, lowestOffset(generations.filter((one) => !lost.includes(one)), partition))
   const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isSaved && (isKnown || prefix.nextOffset === 0n), unsaved: [] }
   const detail = `partition ${partition}: the log now starts at ${start}, and the partition index knows the records before it up to ${prefix.nextOffset} only`
-  return { reader, lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
+  return { reader, readFrom, lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
 })
 
 /**
@@ -126,13 +129,15 @@ export const openLane = Effect.fn("openLane")(function* (lane: number, choice: C
     )
   }
   const readers = new Map<number, PartitionReader>()
+  const readFrom = new Map<number, bigint>()
   const { partitions, lanes } = log.identity
   for (const partition of lanePartitions(lane, partitions, lanes)) {
-    const { reader, lost } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)), choice === "served")
+    const { reader, lost, readFrom: from } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)), choice === "served")
     readers.set(partition, reader)
+    readFrom.set(partition, from)
     halted.push(...lost)
   }
   const generations = taken.filter(({ record }) => !halted.some((one) => one.record === record)).map(({ generation }) => generation)
-  const opened: OpenLane = { lane, readers, generations, halted, choice: choiceText(chosen) }
+  const opened: OpenLane = { lane, readers, generations, halted, readFrom, choice: choiceText(chosen) }
   return opened
 })

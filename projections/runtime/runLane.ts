@@ -22,6 +22,7 @@ import type { RuntimeObserver } from "./observer.ts"
 import { READ_BYTES_MAX, openLane } from "./openLane.ts"
 import type { OpenLane } from "./openLane.ts"
 import { readLog } from "./readLog.ts"
+import { Rereads } from "./rereads.ts"
 import { saveIndex } from "./saveIndex.ts"
 
 /** Least time between two flushes of a lane that keeps up, ms. */
@@ -178,16 +179,21 @@ const awaitChange = Effect.fn("awaitChange")(function* (options: RunLaneOptions,
 })
 
 /** Runs from the checkpoint until it is stopped, something else is to be folded, or every generation has halted and something else is. */
-const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions) {
+const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions, rereads: Rereads) {
   const open = yield* openLane(options.lane, choiceOf(options))
+  const reread = rereads.taken(open)
+  if (reread.length > 0) yield* Effect.sync(() => options.observer.reread?.(reread))
   for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
   const startMs = yield* Clock.currentTimeMillis
   const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, chosenMs: startMs, stopped: false, changed: false }
   const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
-  while (!session.stopped && !session.changed && session.generations.length > 0) {
-    yield* Effect.catchTag(step(options, session), "HaltError", halting)
-    if (!session.stopped) yield* watchChoice(options, session)
-  }
+  const fold = Effect.gen(function* () {
+    while (!session.stopped && !session.changed && session.generations.length > 0) {
+      yield* Effect.catchTag(step(options, session), "HaltError", halting)
+      if (!session.stopped) yield* watchChoice(options, session)
+    }
+  })
+  yield* Effect.onError(fold, () => Effect.sync(() => rereads.lost(session.generations)))
   if (session.stopped) yield* saveIndex(open.readers)
   return session.stopped ? "stopped" : session.changed ? "changed" : yield* awaitChange(options, open.choice)
 })
@@ -200,14 +206,14 @@ const haltAll = Effect.fn("haltAll")(function* (options: RunLaneOptions, error: 
 })
 
 /** One session. A fence that comes with something else to be folded is answered like any such change. */
-const takeOverAndRun = Effect.fn("takeOverAndRun")(function* (options: RunLaneOptions) {
+const takeOverAndRun = Effect.fn("takeOverAndRun")(function* (options: RunLaneOptions, rereads: Rereads) {
   const choice = currentChoice(choiceOf(options))
   const before = yield* choice
   const reopen = Effect.fn("reopen")(function* (error: FencedError | GenerationMissingError) {
     if ((yield* choice) === before) return yield* Effect.fail(error)
     return "changed" as const
   })
-  return yield* runSession(options).pipe(Effect.catchTags({ HaltError: (error) => haltAll(options, error), FencedError: reopen, GenerationMissingError: reopen }))
+  return yield* runSession(options, rereads).pipe(Effect.catchTags({ HaltError: (error) => haltAll(options, error), FencedError: reopen, GenerationMissingError: reopen }))
 })
 
 const RETRY_FIRST_MS = 100
@@ -220,9 +226,10 @@ const RETRY_MAX_MS = 5_000
  */
 export const runLane = Effect.fn("runLane")(function* (options: RunLaneOptions) {
   let retryInMs = RETRY_FIRST_MS
+  const rereads = new Rereads()
   for (;;) {
     const startMs = yield* Clock.currentTimeMillis
-    const outcome = yield* takeOverAndRun(options).pipe(
+    const outcome = yield* takeOverAndRun(options, rereads).pipe(
       Effect.catchTags({
         CommitUnknownError: (error) => Effect.succeed(`commit outcome unknown: ${String(error.cause)}`),
         StoreUnavailableError: (error) => Effect.succeed(`read models unavailable: ${String(error.cause)}`),

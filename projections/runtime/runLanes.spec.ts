@@ -15,6 +15,7 @@ import { createMemoryLogDisk, memoryEventLog } from "../simulation/memoryEventLo
 import { createMemoryIndexDisk, memoryPartitionIndex } from "../simulation/memoryPartitionIndex.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
 import { ensureGenerations } from "./ensureGenerations.ts"
+import type { RereadReport } from "./observer.ts"
 import { runLanes } from "./runLanes.ts"
 
 const MINUTE = 60_000
@@ -52,8 +53,9 @@ const click = (timeMs: number, data: unknown = { page: "/", spent: 1 }, over: Pa
 }
 
 /** Appends the records, runs the lanes until everything is committed or halted, and looks. */
-const run = async <A>(engines: Engines, definition: ProjectionDefinition, values: readonly Uint8Array[], look: (snapshot: ReadSnapshot) => Effect.Effect<A, unknown>): Promise<{ readonly seen: A; readonly halts: readonly Halt[] }> => {
+const run = async <A>(engines: Engines, definition: ProjectionDefinition, values: readonly Uint8Array[], look: (snapshot: ReadSnapshot) => Effect.Effect<A, unknown>): Promise<{ readonly seen: A; readonly halts: readonly Halt[]; readonly rereads: readonly RereadReport[] }> => {
   const halts: Halt[] = []
+  const rereads: RereadReport[] = []
   const program = Effect.gen(function* () {
     const log = yield* EventLog
     const store = yield* ReadModelStore
@@ -71,7 +73,7 @@ const run = async <A>(engines: Engines, definition: ProjectionDefinition, values
     const fiber = yield* Effect.forkChild(runLanes({
       lanes: Array.from({ length: lanes }, (_, lane) => lane),
       stop: Deferred.await(stop),
-      observer: { committed: () => Effect.runFork(reached), halted: (halt) => { halts.push(halt); Effect.runFork(reached) }, retrying: () => void Effect.runFork(reached) }
+      observer: { committed: () => Effect.runFork(reached), halted: (halt) => { halts.push(halt); Effect.runFork(reached) }, retrying: () => void Effect.runFork(reached), reread: (reports) => void rereads.push(...reports) }
     }))
     yield* reached
     yield* Effect.raceFirst(Deferred.await(caughtUp), Fiber.join(fiber))
@@ -79,7 +81,7 @@ const run = async <A>(engines: Engines, definition: ProjectionDefinition, values
     yield* Fiber.join(fiber)
     return yield* Effect.scoped(Effect.flatMap(store.snapshot, look))
   })
-  return { seen: await Effect.runPromise(program.pipe(Effect.provide(engines.layer))), halts }
+  return { seen: await Effect.runPromise(program.pipe(Effect.provide(engines.layer))), halts, rereads }
 }
 
 const rows = (snapshot: ReadSnapshot, resolution: 0 | 1 | 2 = 0) =>
@@ -287,6 +289,38 @@ describe("making sure of the generations", () => {
     })
     const pointers = await Effect.runPromise(program.pipe(Effect.provide(engines.layer)))
     expect(pointers).toMatchObject([{ projection: "clicks", generation: 1, pointerVersion: 1 }, { projection: "others", generation: 1, pointerVersion: 1 }])
+  })
+})
+
+describe("what a lane reads again", () => {
+  const clicksAgain = (records: number) => [{ projection: "clicks", records }]
+
+  it("is nothing at its first start, nor when the index knows everything below the checkpoint", async () => {
+    const engines = makeEngines()
+    expect((await run(engines, clicks(), [click(T0), click(T0 + 1)], everything)).rereads).toEqual([])
+    expect((await run(engines, clicks(), [click(T0 + 2)], everything)).rereads).toEqual([])
+  })
+
+  it("is told after a restart without the index: all of the log below the checkpoint", async () => {
+    const engines = makeEngines()
+    await run(engines, clicks(), [click(T0), click(T0 + 1)], everything)
+    engines.indexDisk.segments.clear()
+    const { rereads, seen } = await run(engines, clicks(), [click(T0 + 2), click(T0 + 3)], everything)
+    expect(rereads).toEqual(clicksAgain(3))
+    expect(seen.counters).toMatchObject({ records: 5n, folded: 4n })
+  })
+
+  it("is told once when a commit failed: what was folded, or what the store has of it after all", async () => {
+    for (const fault of ["unknown, stored", "unknown, not stored", "unavailable"] as const) {
+      const engines = makeEngines()
+      let faults = 1
+      engines.modelDisk.commitFault = () => (faults-- > 0 ? fault : undefined)
+      const first = await run(engines, clicks(), [click(T0), click(T0 + 1)], everything)
+      const second = await run(engines, clicks(), [], everything)
+      // The first run may end before it has taken the lane over again: its checkpoint is where it should be already.
+      expect([...first.rereads, ...second.rereads], fault).toEqual(clicksAgain(3))
+      expect((await run(engines, clicks(), [click(T0 + 2)], everything)).rereads, fault).toEqual([])
+    }
   })
 })
 
