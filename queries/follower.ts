@@ -14,6 +14,8 @@ export interface ToldWindows {
   readonly runs: readonly Run[]
   /** Hints were lost: any window may have changed. */
   readonly lost: boolean
+  /** The hints of all folded up to this sum of next offsets are among what was handed over so far. */
+  readonly covered: bigint
 }
 
 /** What is followed. */
@@ -21,8 +23,9 @@ export interface FollowedSeries {
   readonly resolution: Resolution
   /** Its whole windows. */
   readonly range: Run
-  /** Topic of its model's hints. */
+  /** Topics of its model's hints and of its projection's checkpoints. */
   readonly hintsTopic: string
+  readonly noticesTopic: string
 }
 
 export class Follower {
@@ -36,6 +39,12 @@ export class Follower {
   /** Starts of windows within the range: at most as many as it has. */
   private hinted = new Set<number>()
   private lost = false
+  /** Sum of next offsets up to which all hints were published, by the last notice; and by the last one before the last hand-over. */
+  private readonly covered = { noticed: -1n, before: -1n }
+  /** Everything up to here was told. */
+  private toldTo: readonly PositionPart[] = []
+  /** The first position looked at since `toldTo`. */
+  private lookedAt: readonly PositionPart[] | undefined = undefined
   /** The highest version of a hint that was heard; undefined before the first. */
   private heardTo: bigint | undefined = undefined
 
@@ -45,7 +54,13 @@ export class Follower {
 
   hear({ topic, notifications, overflowed }: Told): void {
     this.lost ||= overflowed
+    if (topic === this.series.noticesTopic) for (const { version } of notifications) this.hearNotice(version)
     if (topic === this.series.hintsTopic) for (const notification of notifications) this.hearHint(notification)
+  }
+
+  private hearNotice(text: string): void {
+    const version = readVersion(text)
+    if (version !== undefined && version > this.covered.noticed) this.covered.noticed = version
   }
 
   /**
@@ -69,13 +84,35 @@ export class Follower {
     const { hinted, lost } = this
     this.hinted = new Set()
     this.lost = false
-    return { runs: [...hinted].map((fromMs) => ({ fromMs, toMs: fromMs + this.series.resolution.sizeMs })), lost }
+    // The notice that came since may have overtaken hints that were published before it, on the way from two topics.
+    const covered = this.covered.before
+    this.covered.before = this.covered.noticed
+    return { runs: [...hinted].map((fromMs) => ({ fromMs, toMs: fromMs + this.series.resolution.sizeMs })), lost, covered }
   }
 
   /** Takes back what could not be looked at. */
-  owe({ runs, lost }: ToldWindows): void {
+  owe({ runs, lost }: Pick<ToldWindows, "runs" | "lost">): void {
     for (const { fromMs } of runs) this.hinted.add(fromMs)
     this.lost ||= lost
+  }
+
+  /** The whole range was read at this position. */
+  readAll(position: readonly PositionPart[]): void {
+    this.toldTo = position
+    this.lookedAt = undefined
+  }
+
+  /**
+   * What was told was read at this position; answers the one up to which everything was, which a subscriber may continue
+   * from: hints of the last commits before `position` may still be on their way. Positions of one generation are in one
+   * order, so their sums are too.
+   */
+  readTold(position: readonly PositionPart[], covered: bigint): readonly PositionPart[] {
+    const isCovered = (one: readonly PositionPart[]): boolean => one.reduce((sum, { nextOffset }) => sum + nextOffset, 0n) <= covered
+    const earlier = this.lookedAt ?? position
+    if (isCovered(earlier)) this.toldTo = isCovered(position) ? position : earlier
+    this.lookedAt = isCovered(position) ? undefined : isCovered(earlier) ? position : earlier
+    return this.toldTo
   }
 
   /** Points held. */

@@ -193,6 +193,32 @@ describe("a live series", () => {
     expect(told.length).toBeLessThanOrEqual(8)
   })))
 
+  it("tells a position up to which everything was told, however far the model it read had got", underTestClock(() => Effect.gen(function* () {
+    const world = new World()
+    world.fold(0, { id: "1", timeMs: at(0), page: "/" })
+    const { told } = yield* follow(world)
+    world.held = []
+    world.fold(0, { id: "2", timeMs: at(5), page: "/" })
+    const first = world.held.splice(0)
+    world.fold(0, { id: "3", timeMs: at(6), page: "/" })
+    const second = world.held.splice(0)
+    world.held = undefined
+    const deliver = (publications: typeof first) => Effect.andThen(Effect.sync(() => publications.forEach((one) => world.tell(...one))), pass(1_000))
+    yield* deliver(first)
+    expect(told.slice(1).map(points)).toEqual([[[at(5), 1, "PROVISIONAL"]]])
+    const continued = yield* follow(world, { since: told[1]?.position ?? [] })
+    expect(continued.told.map(({ kind }) => kind)).toEqual(["UPSERT"])
+    expect(continued.told.flatMap(points)).toContainEqual([at(6), 1, "PROVISIONAL"])
+    yield* deliver(second)
+    world.fold(0, { id: "4", timeMs: at(7), page: "/" })
+    yield* pass(1_000)
+    world.fold(0, { id: "5", timeMs: at(8), page: "/" })
+    yield* pass(1_000)
+    const later = yield* follow(world, { since: told.at(-1)?.position ?? [] })
+    expect(told.slice(2).flatMap(points).map(([startMs]) => startMs)).toEqual([at(6), at(7), at(8)])
+    expect(later.told.flatMap(points).map(([startMs]) => startMs)).not.toContain(at(6))
+  })))
+
   it("starts over when hints were lost and the bus does not know, and not when they come twice", underTestClock(() => Effect.gen(function* () {
     const world = new World()
     world.fold(0, { id: "1", timeMs: at(0), page: "/" })

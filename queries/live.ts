@@ -36,7 +36,10 @@ export interface SeriesChangesInput extends SeriesInput {
   readonly since?: readonly PositionPart[]
 }
 
-/** RESYNC: `groups` is the whole series, replace it. UPSERT: `groups` holds the changed points only. */
+/**
+ * RESYNC: `groups` is the whole series, replace it. UPSERT: `groups` holds the changed points only. `position`: all that
+ * was folded up to there has been told, so a subscriber may continue from it; points may be of a little later.
+ */
 export interface SeriesChange extends Provenance {
   readonly kind: "RESYNC" | "UPSERT"
   readonly groups: readonly SeriesGroup[]
@@ -51,12 +54,14 @@ const isWithin = (since: readonly PositionPart[], model: OpenModel): boolean => 
 const resync = (model: OpenModel, follower: Follower, { groups }: ReadGroups): SeriesChange => {
   follower.startOver()
   follower.unsent(groups)
+  follower.readAll(model.position)
   return { ...provenanceOf(model), kind: "RESYNC", groups }
 }
 
 /** The first message to a subscriber that has an answer: what changed since. */
 const continued = (model: OpenModel, follower: Follower, read: ReadGroups): SeriesChange => {
   follower.unsent(read.groups)
+  follower.readAll(model.position)
   const groups = read.groups.flatMap((group) => {
     const starts = read.changed.get(group.key[0]?.value ?? "")
     const points = group.points.filter(({ startMs }) => starts?.has(startMs) === true)
@@ -103,8 +108,9 @@ const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, ten
   const { sizeMs } = plan.resolution
   const runs = joinRuns([...told.runs, turnedFinal(last.watermarkMs, model.watermarkMs, { sizeMs, within: plan })])
   const groups = yield* changedIn(model, plan, follower, runs)
+  const position = follower.readTold(model.position, told.covered)
   if (groups.length === 0 && last.watermarkMs === model.watermarkMs) return Option.none<SeriesChange>()
-  return Option.some<SeriesChange>({ ...provenanceOf(model), kind: "UPSERT", groups })
+  return Option.some<SeriesChange>({ ...provenanceOf(model), position, kind: "UPSERT", groups })
 })
 
 /** The subscriber's own answer as the last thing sent, when this generation can continue it. */
@@ -119,9 +125,9 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
   const resolution = resolutionOf(input.resolution)
-  const hintsTopic = modelTopic(tenantId, input.projection)
-  const follower = new Follower({ resolution, range: yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs), hintsTopic })
-  const topics = [hintsTopic, checkpointTopic(input.projection), pointerTopic(input.projection)]
+  const [hintsTopic, noticesTopic] = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection)]
+  const follower = new Follower({ resolution, range: yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs), hintsTopic, noticesTopic })
+  const topics = [hintsTopic, noticesTopic, pointerTopic(input.projection)]
   const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => follower.hear(told))
   yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 
 /** Turns that every fiber gets before and after time passes: more than any of them takes until it waits. */
-const TURNS = 200
+const TURNS = 100
 
 const settle = Effect.repeat(Effect.yieldNow, { times: TURNS })
 

@@ -42,7 +42,7 @@ export const readHintKey = (key: string): HintKey | undefined => {
 /**
  * Topic of a projection's checkpoints, for all tenants. The runtime publishes one notification after a flush that moved
  * a checkpoint, at most 10 a second per projection, the last one never left out: key = the projection, version =
- * `checkpointVersion` of the next offsets.
+ * `checkpointVersion` of the next offsets. The hints of all that was folded up to there were published before.
  */
 export const checkpointTopic = (projection: string): string => `checkpoint:${projection}`
 

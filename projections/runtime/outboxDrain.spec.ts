@@ -1,8 +1,11 @@
-import { AFTER_KEY, modelTopic } from "@tidemark/domain/ports/hintTopic"
+import { AFTER_KEY, checkpointTopic, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
@@ -37,6 +40,35 @@ const setUp = () => {
   return { disk, versions, firsts, commit, run }
 }
 
+/** Commits and what is published of them; `meanwhile` happens whenever the drain has found the outbox empty. */
+const watched = (meanwhile: (commit: () => void) => void) => {
+  const disk = createMemoryModelDisk()
+  disk.state.outboxCursors.set(BUS_CONSUMER, 0n)
+  disk.state.pointers.set(lane.projection, { projection: lane.projection, generation: 1, pointerVersion: 1 })
+  const drain = makeOutboxDrain()
+  const counters = { records: 0n, system: 0n, events: 0n, folded: 0n, held: 0n, duplicate: 0n, deadLettered: 0n, filtered: 0n, late: 0n, applied: 0n }
+  /** Commits one record with one changed window. */
+  const commit = () => {
+    const sequence = ++disk.state.sequence
+    disk.state.outbox.set(sequence, { sequence, lane, hints: [{ tenantId: "t", resolution: 0, windowStartMs: 0, keyId: "k", revision: 1n }] })
+    disk.state.checkpoints.set("clicks/1/0", { lane, epoch: 1n, partitions: [{ partition: 0, nextOffset: sequence, lastRecordHash: "", counters, receivedMaxMs: null, heartbeatMaxMs: null, tenantMaxMs: new Map() }], digest: new Uint8Array(4_096) })
+    drain.wake()
+  }
+  const told: string[] = []
+  const bus: PubSubShape = { publish: (topic, notifications) => Effect.sync(() => void told.push(`${topic === checkpointTopic("clicks") ? "notice" : "hint"} ${notifications.at(-1)?.version}`)), subscribe: () => Effect.die("nobody subscribes here") }
+  const store = Layer.effect(ReadModelStore, Effect.gen(function* () {
+    const base = yield* ReadModelStore
+    return { ...base, readOutbox: (...asked) => Effect.tap(base.readOutbox(...asked), (entries) => Effect.sync(() => entries.length === 0 && meanwhile(commit))) } satisfies ReadModelStoreShape
+  })).pipe(Layer.provide(memoryReadModelStore(disk)))
+  const run = () => Effect.runPromise(Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(drain.run)
+    for (let times = 0; times < 40; times++) yield* TestClock.adjust(50)
+    yield* Fiber.interrupt(fiber)
+    return told
+  }).pipe(Effect.provideService(PubSub, bus), Effect.provide(store), Effect.provide(TestClock.layer())))
+  return { commit, run }
+}
+
 describe("the outbox drain", () => {
   it("publishes every commit at once, and acknowledges at most once a second and never less than what was published", async () => {
     const { disk, versions, commit, run } = setUp()
@@ -64,6 +96,20 @@ describe("the outbox drain", () => {
       }
     }))
     expect(firsts).toEqual([`${ours} 0:0:k 1`, `${theirs} 0:0:k 2`, `${ours} after 1`, `${ours} after 3`, `${theirs} after 2`])
+  })
+
+  it("tells how far a projection is once the hints of all it counts are published, whatever is committed meanwhile, and the last of it", async () => {
+    let left = 3
+    const { commit, run } = watched((again) => {
+      if (left-- > 0) again()
+    })
+    commit()
+    const told = await run()
+    for (const [at, text] of told.entries()) {
+      const [kind, version] = text.split(" ")
+      if (kind === "notice") expect(told.slice(0, at)).toContain(`hint ${version}`)
+    }
+    expect(told.at(-1)).toBe("notice 4")
   })
 
   it("publishes again, in a later run, what it had not acknowledged", async () => {

@@ -111,9 +111,9 @@ const readPositions = Effect.scoped(
   })
 )
 
-const publishMoves = Effect.fn("publishMoves")(function* (known: Map<string, string>) {
+const publishMoves = Effect.fn("publishMoves")(function* (positions: ReadonlyMap<string, string>, known: Map<string, string>) {
   const bus = yield* PubSub
-  for (const [projection, version] of yield* readPositions) {
+  for (const [projection, version] of positions) {
     if (known.get(projection) === version) continue
     yield* bus.publish(checkpointTopic(projection), [{ key: projection, version }])
     known.set(projection, version)
@@ -135,13 +135,17 @@ export const makeOutboxDrain = (): OutboxDrain => {
   const progress: Progress = { publishedTo: 0n, acknowledgedTo: 0n, acknowledgedMs: -Infinity }
   const round = Effect.gen(function* () {
     waitingSinceMs ??= yield* Clock.currentTimeMillis
+    const isDue = owed && (yield* dueInMs) <= 0
+    if (isDue) {
+      owed = false
+      noticedMs = yield* Clock.currentTimeMillis
+    }
+    // Read before the hints: a notice says that the hints of all it counts are published.
+    const positions = isDue ? yield* readPositions : new Map<string, string>()
     yield* drainHints(progress, publishedTo)
     waitingSinceMs = undefined
     yield* acknowledge(progress)
-    if (!owed || (yield* dueInMs) > 0) return
-    owed = false
-    noticedMs = yield* Clock.currentTimeMillis
-    yield* publishMoves(known)
+    yield* publishMoves(positions, known)
   })
   const rest = Effect.fn("rest")(function* (rings: Queue.Queue<true>) {
     const ring = Effect.map(Queue.take(rings), () => {

@@ -43,6 +43,7 @@ const followFreshness = (context: ApiContext): AsyncIterable<PartitionFreshness[
 const SERIES_CHANGED =
   "First what changed since the position (or the whole series), then every change; at most 10 messages a second. " +
   "RESYNC replaces what the client holds, UPSERT adds to it; an UPSERT of another pointerVersion than the answer held cannot, so ask again. " +
+  "Everything folded up to position has been told: continue from it after a disconnection. " +
   "Of a break-down the groups of the last RESYNC stay, however large others become: a new one joins while there are fewer than first. " +
   "A RESYNC ranks them anew; it comes when hints were lost, when another generation is served, and to a new subscription. " +
   "Where groups are left out it also comes instead of the continuation of a position. " +
