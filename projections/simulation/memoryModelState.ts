@@ -43,6 +43,10 @@ export const copyState = (state: ModelState): ModelState => ({
 export const laneKey = ({ projection, generation, lane }: LaneId): string => `${projection}/${generation}/${lane}`
 export const ledgerKey = ({ projection, generation }: LaneId, entry: Place): string => `${projection}/${generation}/${entry.partition}/${entry.offset}`
 
+/** Names of the generations that the owners of lanes fold: served and followed ones. */
+export const keptGenerations = ({ pointers, following }: ModelState): ReadonlySet<string> =>
+  new Set([...pointers.values(), ...following.values()].map(({ projection, generation }) => `${projection}/${generation}`))
+
 interface Place {
   readonly partition: number
   readonly offset: bigint
@@ -63,12 +67,11 @@ const rangeOf = <T extends Place>(ledger: ReadonlyMap<string, Entered<T>>, range
 
 const byWindow = (a: RowKey, b: RowKey): number => a.windowStartMs - b.windowStartMs || (a.keyId < b.keyId ? -1 : a.keyId > b.keyId ? 1 : 0)
 
-const partialsOf = (state: ModelState, projection: string, generation: number, { tenantId, resolution, windowStartMs, keyId }: RowKey): StoredRow[] =>
-  [...state.rows.values()]
-    .filter(({ lane, row }) => lane.projection === projection && lane.generation === generation && row.tenantId === tenantId
-      && row.resolution === resolution && row.windowStartMs === windowStartMs && row.keyId === keyId)
-    .map(({ row }) => row)
-    .sort((a, b) => a.lane - b.lane)
+/** Name of a stored row in `ModelState.rows`. */
+export const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
+
+const lanesOf = (state: ModelState, projection: string, generation: number): readonly LaneId[] =>
+  [...state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).map(({ lane }) => lane).sort((a, b) => a.lane - b.lane)
 
 const windowsOf = (state: ModelState, { projection, generation, tenantId, resolution, after, limit }: WindowPage): RowKey[] => {
   const found = new Map<string, RowKey>()
@@ -116,7 +119,10 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
     }
     if (found.length > 0) visit(found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)))
   }),
-  partials: (projection, generation, keys) => Effect.sync(() => keys.map((key) => partialsOf(state, projection, generation, key))),
+  partials: (projection, generation, keys) => Effect.sync(() => {
+    const lanes = lanesOf(state, projection, generation)
+    return keys.map((key) => lanes.flatMap((lane) => state.rows.get(rowId(lane, key))?.row ?? []))
+  }),
   windows: (page) => Effect.sync(() => windowsOf(state, page)),
   late: (page) => Effect.succeed(pageOf(state.late, page)),
   deadLetters: (page) => Effect.succeed(pageOf(state.deadLetters, page)),

@@ -1,9 +1,11 @@
 import { eventLogContract } from "@tidemark/domain/ports/EventLog.contract"
+import { eventStoreContract } from "@tidemark/domain/ports/EventStore.contract"
 import { partitionIndexContract } from "@tidemark/domain/ports/PartitionIndex.contract"
 import { pubSubContract } from "@tidemark/domain/ports/PubSub.contract"
 import { readModelStoreContract } from "@tidemark/domain/ports/ReadModelStore.contract"
 import { windowIndexContract } from "@tidemark/domain/ports/WindowIndex.contract"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
+import { createMemorySettingsDisk, memoryEventStore } from "./memoryEventStore.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
@@ -31,4 +33,9 @@ pubSubContract("memory", () => ({ open: () => memoryPubSub(), dispose }))
 windowIndexContract("memory", () => {
   const disk = createMemoryWindowDisk()
   return { open: () => memoryWindowIndex(disk), dispose }
+})
+
+eventStoreContract("memory", () => {
+  const disk = createMemorySettingsDisk()
+  return { open: () => memoryEventStore(disk), dispose }
 })

@@ -5,12 +5,12 @@
  */
 import { CommitUnknownError, FencedError, GenerationMissingError, ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type {
-  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, ReadModelStoreShape, RowKey
+  GenerationRecord, KeyCount, LaneCheckpoint, LaneCommit, LaneId, PartitionCheckpoint, ReadModelStoreShape
 } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { dropGeneration, flip, follow } from "./memoryGenerations.ts"
-import { copyState, countId, emptyState, laneKey, ledgerKey, makeSnapshot } from "./memoryModelState.ts"
+import { copyState, countId, emptyState, laneKey, ledgerKey, makeSnapshot, rowId } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
 /**
@@ -29,6 +29,8 @@ export interface MemoryModelDisk {
   shared: boolean
   commitFault: (commits: readonly LaneCommit[]) => CommitFault | undefined
   onCommit: (commits: readonly LaneCommit[]) => void
+  /** Told after generations were made, dropped, followed or served. */
+  onGenerations: () => void
   isDown: () => boolean
   /** Changes when the simulation loses committed transactions. */
   incarnation: string
@@ -36,12 +38,12 @@ export interface MemoryModelDisk {
 
 /** An empty disk without faults. */
 export const createMemoryModelDisk = (): MemoryModelDisk => ({
-  state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {}, isDown: () => false,
+  state: emptyState(), shared: false, commitFault: () => undefined, onCommit: () => {}, onGenerations: () => {}, isDown: () => false,
   incarnation: "00000001"
 })
 
 /** The state to write to. */
-const writable = (disk: MemoryModelDisk): ModelState => {
+export const writable = (disk: MemoryModelDisk): ModelState => {
   if (disk.shared) {
     disk.state = copyState(disk.state)
     disk.shared = false
@@ -79,8 +81,6 @@ const holds = (state: ModelState, { lane, epoch, expected }: LaneCommit): boolea
   return expected.every(({ partition, nextOffset }) => offsets.get(partition) === nextOffset)
 }
 
-/** Name of a stored row in `ModelState.rows`. */
-export const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
 
 /** What is stored shares nothing with its writer, who may go on changing it; no more does what is read. */
 const copyBytes = (values: readonly Uint8Array[]): readonly Uint8Array[] => values.map((value) => value.slice())
@@ -163,9 +163,10 @@ const trimOutbox = ({ outbox, outboxCursors }: ModelState): void => {
 const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
   const up = <A, E = never>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailableError> =>
     Effect.suspend((): Effect.Effect<A, E | StoreUnavailableError> => (disk.isDown() ? Effect.fail(new StoreUnavailableError(named)) : effect()))
+  const ofGenerations = <A, E>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailableError> => Effect.tap(up(effect), () => Effect.sync(disk.onGenerations))
   const upSync = <A>(act: () => A): Effect.Effect<A, StoreUnavailableError> => up(() => Effect.sync(act))
   return {
-    createGeneration: (record, lanes) => upSync(() => createGeneration(writable(disk), record, lanes)),
+    createGeneration: (record, lanes) => ofGenerations(() => Effect.sync(() => createGeneration(writable(disk), record, lanes))),
     takeOver: (lane) => up(() => takeOver(disk, lane)),
     readRows: (lane, keys) => upSync(() => keys.map((key) => {
       const found = disk.state.rows.get(rowId(lane, key))
@@ -184,9 +185,9 @@ const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
       disk.shared = true
       return makeSnapshot(disk.state)
     }),
-    flip: (projection, generation, expectedVersion) => up(() => flip(disk.state, () => writable(disk), { projection, generation }, expectedVersion)),
-    follow: (id, isFollowed) => up(() => follow(disk.state, () => writable(disk), id, isFollowed)),
-    dropGeneration: (id) => up(() => dropGeneration(disk.state, () => writable(disk), id)),
+    flip: (projection, generation, expectedVersion) => ofGenerations(() => flip(disk.state, () => writable(disk), { projection, generation }, expectedVersion)),
+    follow: (id, isFollowed) => ofGenerations(() => follow(disk.state, () => writable(disk), id, isFollowed)),
+    dropGeneration: (id) => ofGenerations(() => dropGeneration(disk.state, () => writable(disk), id)),
     recordHalt: (halt) => upSync(() => void writable(disk).halts.set(laneKey(halt), halt)),
     clearHalt: (lane) => upSync(() => void writable(disk).halts.delete(laneKey(lane))),
     incarnation: upSync(() => disk.incarnation),

@@ -23,20 +23,24 @@ const someLanes = (world: World, random: SeededRandom): readonly number[] => {
 
 const killProjector: Act = (world, random) => restartProjector(world, random, random.between(0, world.projectors.length - 1), someLanes(world, random))
 
+const sleepFor = (world: World, process: Process, ms: number): void => {
+  world.stats.pauses += 1
+  world.say(`pause ${process.node.name}`)
+  process.node.state = "paused"
+  world.time.after(ms, () => {
+    if (process.node.state !== "paused") return
+    world.say(`wake ${process.node.name}`)
+    process.node.state = "running"
+  })
+}
+
 /** The owner sleeps while another takes its lanes, then goes on as if nothing had happened. */
 const makeZombie: Act = (world, random) => {
   const awake = [...world.projectors.entries()].filter(([, process]) => process !== undefined && !process.hasEnded && process.node.state === "running")
   if (awake.length === 0) return
   const [slot, process] = random.pick(awake)
   if (process === undefined) return
-  world.stats.pauses += 1
-  world.say(`pause ${process.node.name}`)
-  process.node.state = "paused"
-  world.time.after(random.between(100, 4_000), () => {
-    if (process.node.state !== "paused") return
-    world.say(`wake ${process.node.name}`)
-    process.node.state = "running"
-  })
+  sleepFor(world, process, random.between(100, 4_000))
   restartProjector(world, random, (slot + 1) % world.projectors.length, world.allLanes())
 }
 
@@ -63,6 +67,23 @@ const deploy: Act = (world, random) => {
   Effect.runSync(Deferred.succeed(process.stop, undefined))
 }
 
+const killGuestAt = (world: World, random: SeededRandom, slot: number, process: Process | undefined): void => {
+  if (process === undefined || process.hasEnded) return
+  world.kill(process)
+  world.time.after(random.between(1, 600), () => world.startGuest(slot))
+}
+
+/** Some guest that runs, with its slot. */
+const someGuest = (world: World, random: SeededRandom): readonly [slot: number, process: Process] | undefined => {
+  const running = [...world.guests.entries()].flatMap(([slot, { process }]) => (process === undefined || process.hasEnded ? [] : [[slot, process] as const]))
+  return running.length === 0 ? undefined : random.pick(running)
+}
+
+const killGuest: Act = (world, random) => {
+  const [slot, process] = someGuest(world, random) ?? []
+  if (slot !== undefined) killGuestAt(world, random, slot, process)
+}
+
 /**
  * The machine loses power, and the partition index with it. A process that runs keeps the index it has open, so the loss
  * comes with the end of all of them.
@@ -70,8 +91,14 @@ const deploy: Act = (world, random) => {
 const losePower: Act = (world, random) => {
   for (const slot of world.projectors.keys()) restartProjector(world, random, slot, someLanes(world, random))
   for (const slot of world.ingests.keys()) killIngestAt(world, random, slot)
+  for (const [slot, { process }] of world.guests.entries()) killGuestAt(world, random, slot, process)
   world.indexDisk.segments.clear()
   world.indexDisk.imports.clear()
+}
+
+const putGuestToSleep: Act = (world, random) => {
+  const [, process] = someGuest(world, random) ?? []
+  if (process?.node.state === "running") sleepFor(world, process, random.between(100, 4_000))
 }
 
 const ACTS: Readonly<Record<DeedName, Act>> = {
@@ -81,7 +108,9 @@ const ACTS: Readonly<Record<DeedName, Act>> = {
   "store down": forAWhile((world) => { world.weather.isStoreDown = true }, (world) => { world.weather.isStoreDown = false }),
   "log down": forAWhile((world) => { world.weather.isLogDown = true }, (world) => { world.weather.isLogDown = false }),
   deployment: deploy,
-  "power cut, index lost": losePower
+  "power cut, index lost": losePower,
+  "kill guest": killGuest,
+  "sleeping guest": putGuestToSleep
 }
 
 /** Starts all processes and lets the deeds of the scenario happen until everything is sent. */
@@ -93,6 +122,7 @@ export const unleash = (world: World): void => {
     world.startProjector(slot, someLanes(world, random))
   }
   for (let slot = 0; slot < scenario.ingests; slot++) world.startIngest(slot)
+  for (const slot of world.guests.keys()) world.startGuest(slot)
   for (const deed of scenario.deeds) {
     time.after(deed.atMs, () => {
       if (world.isSent) return

@@ -14,8 +14,7 @@ import type { LaneCommit, LaneId, ReadModelStoreShape, Row } from "@tidemark/dom
 import * as Effect from "effect/Effect"
 import { DeltaTable } from "../runtime/deltas.ts"
 import type { MemoryLogDisk } from "./memoryEventLog.ts"
-import { laneKey } from "./memoryModelState.ts"
-import { rowId } from "./memoryReadModelStore.ts"
+import { laneKey, rowId } from "./memoryModelState.ts"
 import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
 
 /** Told where the bug has just made something other than it had to be: a lane, a partition, an event. */

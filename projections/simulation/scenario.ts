@@ -5,7 +5,10 @@
 import { simulatedProjections } from "./oracleProjections.ts"
 import { SeededRandom } from "./random.ts"
 
-export const DEED_NAMES = ["kill projector", "zombie", "kill ingest", "store down", "log down", "deployment", "power cut, index lost"] as const
+/** Deeds that hit the processes of a run with guests only. */
+export const GUEST_DEEDS = ["kill guest", "sleeping guest"] as const
+const COMMON_DEEDS = ["kill projector", "zombie", "kill ingest", "store down", "log down", "deployment", "power cut, index lost"] as const
+export const DEED_NAMES = [...COMMON_DEEDS, ...GUEST_DEEDS] as const
 export type DeedName = (typeof DEED_NAMES)[number]
 
 export const DAMAGES = ["lost head", "other tail"] as const
@@ -53,7 +56,7 @@ export const STORM_MS_MAX = 120_000
 
 /** Deeds until the end of the longest run: those after the clients' end never happen. */
 const deedsOf = (random: SeededRandom): readonly Deed[] => {
-  const chosen: DeedName[] = ["kill projector", "zombie", "zombie", ...DEED_NAMES.slice(2).filter(() => random.chance(0.4))]
+  const chosen: DeedName[] = ["kill projector", "zombie", "zombie", ...COMMON_DEEDS.slice(2).filter(() => random.chance(0.4))]
   const rarestMs = random.pick([300, 600, 1_200])
   const deeds: Deed[] = []
   for (let atMs = random.between(300, 1_500); atMs < STORM_MS_MAX; atMs += random.chance(0.25) ? random.between(1_200, 3_000) : random.between(30, rarestMs))
@@ -73,6 +76,15 @@ export const scenarioOf = (seed: number): Scenario => {
     seed, partitions, odds, lanes: random.between(1, partitions), records: random.between(40, 120), projectors: random.between(2, 3), ingests: random.between(1, 2),
     projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "none"])
   }
+}
+
+/** The scenario with deeds that hit guests mixed in, and with a log that is not damaged at the end. */
+export const withGuests = (scenario: Scenario): Scenario => {
+  const random = new SeededRandom(scenario.seed ^ 0x2545f491)
+  const restMs = random.pick([400, 1_200, 3_000])
+  const deeds: Deed[] = [...scenario.deeds]
+  for (let atMs = random.between(300, 2_000); atMs < STORM_MS_MAX; atMs += random.between(50, restMs)) deeds.push({ atMs, name: random.pick(GUEST_DEEDS), draw: random.between(0, 2 ** 31) })
+  return { ...scenario, deeds: deeds.sort((a, b) => a.atMs - b.atMs), damage: "none", projections: simulatedProjections.length }
 }
 
 const isCount = (value: unknown, least: number, most: number): boolean => Number.isInteger(value) && Number(value) >= least && Number(value) <= most

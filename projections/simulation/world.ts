@@ -7,7 +7,9 @@
 import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
+import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,10 +19,12 @@ import { makeOutboxDrain } from "../runtime/outboxDrain.ts"
 import { runLanes } from "../runtime/runLanes.ts"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import { createMemorySettingsDisk } from "./memoryEventStore.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
-import { simulatedProjections } from "./oracleProjections.ts"
+import { changedProjections, simulatedProjections } from "./oracleProjections.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
+import { keptGenerations } from "./memoryModelState.ts"
 import { SeededRandom } from "./random.ts"
 import { STORM_MS_MAX } from "./scenario.ts"
 import type { Deed, Scenario } from "./scenario.ts"
@@ -29,7 +33,7 @@ import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
 import { Workload } from "./workload.ts"
 import { PublishedHints } from "./worldBus.ts"
 import { WorldChecker } from "./worldChecker.ts"
-import { calm, processEngines } from "./worldEngines.ts"
+import { calm, processEngines, processSettings } from "./worldEngines.ts"
 import type { EngineWeather, Engines } from "./worldEngines.ts"
 import { IngestClients } from "./worldIngest.ts"
 import { RequestClients } from "./worldRequests.ts"
@@ -77,6 +81,16 @@ export interface Process {
   hasEnded: boolean
 }
 
+export type ProcessPorts = EventLog | ReadModelStore | PartitionIndex | EventStore | PubSub
+
+/** A process of another kind, beside projectors and ingest: started with them, and again whenever it ends. */
+export interface Guest {
+  readonly kind: string
+  readonly run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>
+  /** Errors with which it may end, by tag. */
+  readonly expectedEnds: ReadonlySet<string>
+}
+
 /** Ends of a projector that are no fault of it. */
 const EXPECTED_ENDS = new Set(["FencedError", "StoreUnavailableError", "LogUnavailableError", "PointerConflictError"])
 
@@ -99,6 +113,8 @@ export class World {
   knownProjections: number
   readonly projectors: (Process | undefined)[] = []
   readonly ingests: (Process | undefined)[] = []
+  readonly guests: { readonly guest: Guest; process: Process | undefined }[] = []
+  readonly settingsDisk = createMemorySettingsDisk()
   readonly halted: string[] = []
   readonly effects: string[] = []
   readonly scenario: Scenario
@@ -107,6 +123,7 @@ export class World {
   /** Halt codes that are right just now. */
   expectedHalts: ReadonlySet<string> = new Set()
   private readonly engines: Engines
+  private readonly bus: Layer.Layer<PubSub>
   private readonly makeIngest: MakeIngest | undefined
   private nodes = 0
   private commitsSinceKill = 0
@@ -121,8 +138,15 @@ export class World {
     this.time = new VirtualTime(this.random.fork(), START_MS)
     this.identity = { logId: `sim-${seed}`, partitions, lanes, createdAtMs: START_MS }
     this.knownProjections = projections
-    this.checker = new WorldChecker(this.modelDisk, simulatedProjections, this.identity)
+    this.checker = new WorldChecker(this.modelDisk, [...simulatedProjections, ...changedProjections], this.identity)
     this.engines = this.makeEngines(bug)
+    this.bus = memoryPubSub({
+      isDown: () => this.random.chance(this.weather.busFault),
+      isLost: (topic, notifications) => {
+        this.published.record(topic, notifications)
+        return false
+      }
+    })
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
     const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
     this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], records)
@@ -183,11 +207,21 @@ export class World {
       }
       this.published.committed(commits, modelDisk.state.sequence)
       this.checker.committed(commits)
-      if (this.checker.violations.length > 0) this.time.stopped = true
+      this.stopIfBroken()
     }
+    modelDisk.onGenerations = () => {
+      this.checker.generationsChanged()
+      this.stopIfBroken()
+    }
+    this.settingsDisk.isDown = () => weather.isStoreDown
+    this.settingsDisk.appendFault = () => (random.chance(weather.commitFault) ? random.pick(["stored", "not stored"]) : undefined)
   }
 
-  private start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, EventLog | ReadModelStore | PartitionIndex>, ended: (failure: ProcessFailure | undefined) => void): Process {
+  private stopIfBroken(): void {
+    if (this.isBroken()) this.time.stopped = true
+  }
+
+  private start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>, ended: (failure: ProcessFailure | undefined) => void): Process {
     const node: SimulatedNode = { name: `${kind}.${++this.nodes}`, skewMs: this.random.between(-5_000, 5_000), state: "running" }
     const process: Process = { node, stop: Deferred.makeUnsafe<void>(), hasEnded: false }
     const engines = processEngines(this.engines, this.random, this.weather, {
@@ -205,7 +239,8 @@ export class World {
       }
     })
     this.say(`start ${node.name}`)
-    this.time.start(node, Effect.provide(run(process), engines), (failure) => {
+    const ports = Layer.mergeAll(engines, processSettings(this.settingsDisk, this.random, this.weather), this.bus)
+    this.time.start(node, Effect.provide(run(process), ports), (failure) => {
       process.hasEnded = true
       this.say(`${node.name} ended${failure === undefined ? "" : `: ${failure.tag}`}`)
       ended(failure)
@@ -227,15 +262,8 @@ export class World {
         if (!this.expectedHalts.has(code)) this.checker.violate(`${projection}/${lane} halted with ${code}: ${detail}`)
       }
     }
-    const bus = memoryPubSub({
-      isDown: () => this.random.chance(this.weather.busFault),
-      isLost: (topic, notifications) => {
-        this.published.record(topic, notifications)
-        return false
-      }
-    })
     const run = ({ stop }: Process) => Effect.andThen(
-      ensureGenerations(definitions), Effect.raceFirst(runLanes({ lanes, stop: Deferred.await(stop), observer }), Effect.provide(drain.run, bus))
+      ensureGenerations(definitions), Effect.raceFirst(runLanes({ lanes, stop: Deferred.await(stop), observer }), drain.run)
     )
     const process = this.start(`projector${slot}`, run, (failure) => {
       if (failure !== undefined && !EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
@@ -250,6 +278,17 @@ export class World {
   /** Starts a projector in a slot that is free, while projectors are started at all. */
   restartProjector(slot: number, lanes: readonly number[]): void {
     if (!this.isClosing && this.projectors[slot] === undefined) this.startProjector(slot, lanes)
+  }
+
+  /** Starts a guest in its slot, unless it runs or nothing is started any more. */
+  startGuest(slot: number): void {
+    const found = this.guests[slot]
+    if (this.isClosing || found === undefined || (found.process !== undefined && !found.process.hasEnded)) return
+    const { guest } = found
+    found.process = this.start(`${guest.kind}${slot}`, guest.run, (failure) => {
+      if (failure !== undefined && !guest.expectedEnds.has(failure.tag)) this.checker.violate(`${guest.kind} died: ${failure.text}`)
+      this.time.after(this.random.between(20, 1_500), () => this.startGuest(slot))
+    })
   }
 
   startIngest(slot: number): void {
@@ -277,11 +316,13 @@ export class World {
     process.hasEnded = true
   }
 
-  /** Are all lanes at the end of the log? */
+  /** Is every projection served, and do all lanes of what is served or followed stand at the end of the log? */
   isCaughtUp(): boolean {
-    const { checkpoints } = this.modelDisk.state
-    if (checkpoints.size < simulatedProjections.length * this.identity.lanes) return false
-    for (const { partitions } of checkpoints.values()) {
+    const { state } = this.modelDisk
+    if (state.pointers.size < simulatedProjections.length) return false
+    const kept = keptGenerations(state)
+    for (const { lane, partitions } of state.checkpoints.values()) {
+      if (!kept.has(`${lane.projection}/${lane.generation}`)) continue
       for (const { partition, nextOffset } of partitions) if (nextOffset !== BigInt(this.checker.log[partition]?.length ?? 0)) return false
     }
     return true
@@ -304,9 +345,10 @@ export class World {
     this.isClosing = true
     this.knownProjections = simulatedProjections.length
     Object.assign(this.weather, calm())
-    for (const process of [...this.projectors, ...this.ingests]) if (process?.node.state === "paused") process.node.state = "running"
+    const everybody = () => [...this.projectors, ...this.ingests, ...this.guests.map(({ process }) => process)]
+    for (const process of everybody()) if (process?.node.state === "paused") process.node.state = "running"
     this.time.runUntil(this.time.nowMs + this.random.between(0, 3_000), this.isBroken)
-    for (const process of [...this.projectors, ...this.ingests]) if (process !== undefined && !process.hasEnded) this.kill(process)
+    for (const process of everybody()) if (process !== undefined && !process.hasEnded) this.kill(process)
     if (this.isBroken()) return undefined
     const last = this.startAlone()
     if (!this.time.runUntil(this.time.nowMs + RECOVERY_MS_MAX, () => this.isBroken() || this.isCaughtUp())) this.checker.violate("no projector caught up after the faults had ended")

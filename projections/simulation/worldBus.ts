@@ -43,8 +43,8 @@ export class PublishedHints {
       const hint = `${window} ${hintVersion(sequence)}`
       if (!this.seen.has(hint)) owed.push(`never published: ${hint}`)
     }
-    for (const projection of state.pointers.keys()) {
-      const position = [...state.checkpoints.values()].flatMap(({ lane, partitions }) => (lane.projection === projection ? partitions : []))
+    for (const { projection, generation } of state.pointers.values()) {
+      const position = [...state.checkpoints.values()].flatMap(({ lane, partitions }) => (lane.projection === projection && lane.generation === generation ? partitions : []))
       const published = this.last.get(`${checkpointTopic(projection)} ${projection}`)
       if (published !== checkpointVersion(position)) owed.push(`${projection} stands at ${checkpointVersion(position)}, published was ${published ?? "nothing"}`)
     }

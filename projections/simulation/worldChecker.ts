@@ -2,16 +2,20 @@
  * Looks at the store after every commit and at rest. Nothing here is taken from the product: the oracle computes what
  * must be stored from the checker's own copy of the log. Rules: docs/semantics.md §9, invariants 1, 3, 4 and 7.
  */
-import type { LaneCommit, LaneId, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
+import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
+import type { GenerationRecord, LaneCommit, LaneId, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { ExpectedDigest, laneDifferences, touchedDifferences } from "./laneCheck.ts"
 import type { Difference, LedgerPlace } from "./laneCheck.ts"
-import { laneKey } from "./memoryModelState.ts"
+import { keptGenerations, laneKey, rowId } from "./memoryModelState.ts"
 import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
-import { rowId } from "./memoryReadModelStore.ts"
 import { Oracle, oracleRowName } from "./oracle.ts"
 import type { OracleRow } from "./oracle.ts"
 import { oracleSeed } from "./oracleHash.ts"
 import type { SimulatedProjection } from "./oracleProjections.ts"
+import { ServedCheck } from "./servedCheck.ts"
+
+type CheckedLog = Pick<LogIdentity, "logId" | "partitions" | "lanes">
 
 interface CheckedLane {
   readonly id: LaneId
@@ -26,19 +30,53 @@ export class WorldChecker {
   /** Every record ever stored, by partition, whatever becomes of the log. */
   readonly log: Uint8Array[][]
   readonly violations: string[] = []
+  readonly served: ServedCheck
   private readonly lanes = new Map<string, CheckedLane>()
   private readonly disk: MemoryModelDisk
+  private readonly projections: readonly SimulatedProjection[]
+  private readonly identity: CheckedLog
 
-  constructor(disk: MemoryModelDisk, projections: readonly SimulatedProjection[], identity: { readonly logId: string; readonly partitions: number; readonly lanes: number }) {
+  /** `projections`: every definition that a generation may have. */
+  constructor(disk: MemoryModelDisk, projections: readonly SimulatedProjection[], identity: CheckedLog) {
     this.disk = disk
+    this.projections = projections
+    this.identity = identity
+    this.served = new ServedCheck(identity.partitions)
     this.log = Array.from({ length: identity.partitions }, () => [])
-    for (const { twin } of projections) {
-      for (let lane = 0; lane < identity.lanes; lane++) {
-        const id = { projection: twin.name, generation: 1, lane }
-        const partitions = this.log.map((_records, partition) => partition).filter((partition) => partition % identity.lanes === lane)
-        this.lanes.set(laneKey(id), { id, oracle: new Oracle(twin, oracleSeed(identity.logId), partitions), epoch: 0n, digest: new ExpectedDigest(), revisions: new Map() })
-      }
+  }
+
+  /** Generations were made, dropped, followed or served. */
+  generationsChanged(): void {
+    for (const record of this.disk.state.generations.values()) {
+      if (record.isDropped === true) this.forget(record)
+      else this.expect(record)
     }
+    this.lookAtServed()
+  }
+
+  private lookAtServed(): void {
+    for (const found of this.served.look(this.disk.state)) this.violate(found)
+  }
+
+  private expect({ projection, generation, definition }: GenerationRecord): void {
+    const { logId, lanes } = this.identity
+    if (this.lanes.has(laneKey({ projection, generation, lane: 0 }))) return
+    const known = this.projections.find((one) => one.twin.name === projection && canonicalJson(one.definition) === definition)
+    if (known === undefined) return this.violate(`generation ${generation} of ${projection} has a definition that nobody gave`)
+    for (let lane = 0; lane < lanes; lane++) {
+      const id = { projection, generation, lane }
+      const partitions = this.log.map((_records, partition) => partition).filter((partition) => partition % lanes === lane)
+      this.lanes.set(laneKey(id), { id, oracle: new Oracle(known.twin, oracleSeed(logId), partitions), epoch: 0n, digest: new ExpectedDigest(), revisions: new Map() })
+    }
+  }
+
+  /** Nothing is left of a generation that was dropped. */
+  private forget({ projection, generation }: GenerationRecord): void {
+    if (!this.lanes.has(laneKey({ projection, generation, lane: 0 }))) return
+    for (let lane = 0; lane < this.identity.lanes; lane++) this.lanes.delete(laneKey({ projection, generation, lane }))
+    const { rows, late, duplicates, deadLetters, checkpoints } = this.disk.state
+    const left = [rows, late, duplicates, deadLetters, checkpoints].flatMap((entries) => [...entries.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation)).length
+    if (left > 0) this.violate(`generation ${generation} of ${projection} was dropped and ${left} entries of it are left`)
   }
 
   violate(what: string): void {
@@ -56,12 +94,15 @@ export class WorldChecker {
   /** The store has just taken these commits. */
   committed(commits: readonly LaneCommit[]): void {
     for (const commit of commits) this.checkCommit(commit)
+    this.lookAtServed()
   }
 
-  /** Everything is compared; the lanes must stand at the end of the log unless `isHalted`. */
+  /** Everything is compared; lanes of what is served or followed must stand at the end of the log unless `isHalted`. */
   atRest(isHalted: boolean): void {
+    const kept = keptGenerations(this.disk.state)
     for (const { id, oracle, digest } of this.lanes.values()) {
       this.report(id, laneDifferences(oracle, this.disk.state, id, digest))
+      if (!kept.has(`${id.projection}/${id.generation}`)) continue
       for (const [partition, { nextOffset }] of oracle.partitions) {
         if (!isHalted && nextOffset !== BigInt(this.log[partition]?.length ?? 0)) this.violate(`${laneKey(id)}: partition ${partition} rests at ${nextOffset} of ${this.log[partition]?.length}`)
       }

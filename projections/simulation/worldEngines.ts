@@ -4,12 +4,15 @@
  */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LaneId, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { memoryEventStore } from "./memoryEventStore.ts"
+import type { MemorySettingsDisk } from "./memoryEventStore.ts"
 import type { SeededRandom } from "./random.ts"
 
 /** How slow and how faulty the engines are just now: probabilities from 0 to 1. */
@@ -87,6 +90,16 @@ const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRando
   const orFail = <A>(effect: Effect.Effect<A, PartitionIndexError>): Effect.Effect<A, PartitionIndexError> =>
     seam(Effect.suspend(() => (random.chance(weather.indexFault) ? Effect.fail(new PartitionIndexError({ cause: new Error("simulated") })) : effect)))
   return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)), clocks: (partition, atMost, receivedMaxMs) => orFail(index.clocks(partition, atMost, receivedMaxMs)) }
+}
+
+/** The event store as one process sees it. */
+export const processSettings = (disk: MemorySettingsDisk, random: SeededRandom, weather: EngineWeather): Layer.Layer<EventStore> => {
+  const seam = makeSeam(random, weather)
+  return Layer.effect(EventStore, Effect.map(EventStore, (store) => ({
+    append: (stream, events, expectedRevision) => seam(store.append(stream, events, expectedRevision)),
+    readStream: (stream, fromRevision, limit) => seam(store.readStream(stream, fromRevision, limit)),
+    readAll: (afterPosition, limit, waitMaxMs) => seam(store.readAll(afterPosition, limit, waitMaxMs))
+  }))).pipe(Layer.provide(memoryEventStore(disk)))
 }
 
 /** The engines of one process. */
