@@ -1,6 +1,4 @@
 /** The journal of a rebuild as its thread has it: every call goes to the main thread, which keeps the event store. */
-import { pagesOf } from "@tidemark/commands/rebuild/differences"
-import type { DifferenceEvent } from "@tidemark/domain/settings/rebuild/differences"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { JournalError } from "@tidemark/replay/carryOut"
 import type { Journal } from "@tidemark/replay/carryOut"
@@ -8,6 +6,7 @@ import type { MessagePort } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import { STOP } from "./checkThread.ts"
 import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
+import { journalOf } from "./rebuildJournal.ts"
 
 /** Calls are numbered, so that answers find the one who asked. */
 export const journalOver = (port: MessagePort): Journal => {
@@ -26,17 +25,5 @@ export const journalOver = (port: MessagePort): Journal => {
       port.postMessage({ kind: "journal", number, call } satisfies FromCheck)
       return Effect.sync(() => void waiting.delete(number))
     })
-  const listed: Journal["listed"] = Effect.fn("listed")(function* (comparisonId, { tenantId, counts, differences }) {
-    const events: readonly DifferenceEvent[] = [
-      { type: "rebuild.differences.counted", data: counts }, ...pagesOf(differences).map((page) => ({ type: "rebuild.differences.listed" as const, data: { differences: page } }))
-    ]
-    for (const [at, event] of events.entries()) yield* ask({ call: "listed", comparisonId, tenantId, event, after: at - 1 })
-  })
-  return {
-    load: ask({ call: "load" }),
-    moved: (to) => Effect.asVoid(ask({ call: "moved", to })),
-    listed,
-    verified: (comparisonId, found) => Effect.asVoid(ask({ call: "verified", comparisonId, found: { ...found, lists: [] } })),
-    failed: (error) => Effect.asVoid(ask({ call: "failed", error }))
-  }
+  return journalOf(ask)
 }

@@ -6,16 +6,13 @@
  * the event store's expected revision lets one of two claims through. Rules: docs/semantics.md §8.
  */
 import { randomUUID } from "node:crypto"
-import { changeRebuilds, loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
-import { storeDifferences } from "@tidemark/commands/rebuild/differences"
+import { changeRebuilds } from "@tidemark/commands/rebuild/aggregate"
 import { retireStandby } from "@tidemark/commands/rebuild/retire"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { RebuildMissingError, decideClaim, decideFail, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
-import type { ParitySummary } from "@tidemark/domain/settings/rebuild/events"
+import { decideClaim } from "@tidemark/domain/settings/rebuild/decide"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import { rebuildStream } from "@tidemark/domain/settings/streams"
@@ -23,19 +20,18 @@ import { projections } from "@tidemark/projections/registry"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
 import { allow, makePaceMemory } from "@tidemark/replay/pace"
 import type { PaceMemory } from "@tidemark/replay/pace"
-import type { Parity } from "@tidemark/replay/parity"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
+import type { FromCheck, JournalAnswer } from "./checkThread.ts"
 import type { LiveVitals } from "./liveVitals.ts"
+import { REPLAY_ACT, WORKING, answerCall, findDue } from "./rebuildJournal.ts"
 import { makeRebuildRate } from "./rebuildRate.ts"
 import type { RebuildRate } from "./rebuildRate.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { makeThrottle } from "./throttle.ts"
 import type { Throttle } from "./throttle.ts"
 
-const ACT = { actor: "replay", reason: "carries the rebuild out" }
 const STANDBY_MS = 24 * 3_600_000
 /** Without news it is looked again this often: for what is due by time, and what another executor has left. */
 const LOOK_EVERY_MS = 20_000
@@ -48,49 +44,6 @@ const MEASURE_EVERY_MS = 500
 
 /** Its threads flush what they hold before they end, ms. */
 const STOP_MS_MAX = 60_000
-
-const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
-
-const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position }: Parity): ParitySummary => ({
-  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
-})
-
-/** Does it need somebody to act: a phase to be carried out, or the generation of an aborted one to be dropped. */
-const isDue = Effect.fn("isDue")(function* ({ status, projection, generation }: Rebuild) {
-  if (WORKING.includes(status)) return true
-  if (status !== "aborted") return false
-  const store = yield* ReadModelStore
-  const record = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.generation(projection, generation)))
-  return record !== undefined && record.isDropped !== true
-})
-
-/** Every rebuild, and those that are due, the oldest first. */
-const findDue = Effect.fn("findDue")(function* () {
-  const [all, due]: [Rebuild[], Rebuild[]] = [[], []]
-  for (const { name } of projections) all.push(...(yield* loadRebuilds(name)))
-  for (const rebuild of all) if (yield* isDue(rebuild)) due.push(rebuild)
-  return { all, due: due.sort((a, b) => a.startedAtMs - b.startedAtMs) }
-})
-
-/** What the thread wants written; one that was refused because somebody has paused or aborted it changes nothing. */
-const write = ({ projection, rebuildId }: Rebuild, call: Exclude<JournalCall, { readonly call: "load" | "listed" }>) =>
-  changeRebuilds(projection, ACT, (state, nowMs) => {
-    switch (call.call) {
-      case "moved":
-        return decideMove(state, rebuildId, call.to, nowMs)
-      case "verified":
-        return decideVerified(state, rebuildId, summaryOf(call.comparisonId, call.found), nowMs)
-      case "failed":
-        return decideFail(state, rebuildId, call.error, nowMs)
-    }
-  }).pipe(Effect.catchTag("RebuildStatusError", () => Effect.void))
-
-const answerCall = Effect.fn("answerCall")(function* (rebuild: Rebuild, call: JournalCall) {
-  if (call.call === "listed") yield* storeDifferences(call, call.event, call.after, ACT)
-  else if (call.call !== "load") yield* write(rebuild, call)
-  const now = (yield* loadRebuilds(rebuild.projection)).find(({ rebuildId }) => rebuildId === rebuild.rebuildId)
-  return now ?? (yield* new RebuildMissingError({ rebuildId: rebuild.rebuildId }))
-})
 
 /** The bus may lose a hint; nothing waits for one. */
 const tell = Effect.fn("tell")(function* (rebuildId: string) {
@@ -235,10 +188,10 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
   const round = Effect.gen(function* () {
     for (const { name } of projections) {
-      const dropped = yield* retireStandby(name, STANDBY_MS, ACT)
+      const dropped = yield* retireStandby(name, STANDBY_MS, REPLAY_ACT)
       if (dropped !== undefined) log.info({ projection: name, generation: dropped }, "a generation on standby was dropped")
     }
-    const { all, due } = yield* findDue()
+    const { all, due } = yield* findDue(projections.map(({ name }) => name))
     let free = freeSlots(settings.rebuildsMax, executor, running.size, all, yield* Clock.currentTimeMillis)
     measured.throttles.forEach((_, rebuildId) => { if (!running.has(rebuildId)) measured.throttles.delete(rebuildId) })
     for (const rebuild of due.filter(({ rebuildId }) => !running.has(rebuildId))) {
