@@ -2,24 +2,24 @@
  * The command tree: `tidemark <noun> <verb>`. Exit codes: 0 ok, 1 failed, 2 usage, 3 parity differs, 4 not caught up,
  * 5 unreachable.
  */
-import { existsSync, readFileSync } from "node:fs"
-import { basename } from "node:path"
-import { Command, Option } from "commander"
-import { parse as parseYaml } from "yaml"
+import { Command, CommanderError, Option } from "commander"
 import type { Client, GlobalOptions } from "./client.ts"
 import { CliError, makeClient } from "./client.ts"
-import { importFile } from "./import/importFile.ts"
-import type { ImportOptions } from "./import/toEvents.ts"
+import type { ImportFlags } from "./verbs/imports.ts"
+import { importVerb } from "./verbs/imports.ts"
 import type { Output } from "./output.ts"
 import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
-import { find, send, tail } from "./verbs/events.ts"
+import { find, rejectedLs, send } from "./verbs/events.ts"
 import { showEvent } from "./verbs/journey.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
 import { logCopy, logExport, MODES } from "./verbs/logs.ts"
 import type { QueryOptions } from "./verbs/models.ts"
-import { projections, query, why } from "./verbs/models.ts"
-import { configExplain, doctor, health, logInfo, verify } from "./verbs/operations.ts"
+import { query, why } from "./verbs/models.ts"
+import { doctor } from "./verbs/doctor.ts"
+import { configExplain, health, logInfo, verify } from "./verbs/operations.ts"
+import { projectionsLs, projectionsShow } from "./verbs/projections.ts"
+import { tail } from "./verbs/tail.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
 import { rebuildAbort, rebuildCap, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
 
@@ -34,25 +34,8 @@ export interface ProgramInput {
 
 type Verb = (client: Client, json: boolean) => Promise<void> | void
 
-interface ImportFlags {
-  readonly format: ImportOptions["format"]
-  readonly name?: string
-  readonly type?: string
-  readonly timeField?: string
-  readonly userField?: string
-  readonly idField?: string
-  readonly map?: string
-}
-
-const importOptions = (file: string, flags: ImportFlags): ImportOptions => {
-  if (!existsSync(file)) throw new CliError(`There is no file ${file}.`, 2)
-  if (flags.format === "csv" && flags.type === undefined) throw new CliError("A CSV import needs --type: the event type of its rows.", 2)
-  const { map: mapFile, name, ...rest } = flags
-  const map = mapFile === undefined ? undefined : new Map(Object.entries(parseYaml(readFileSync(mapFile, "utf8")) as Record<string, string>))
-  return { ...rest, name: name ?? basename(file), ...(map === undefined ? {} : { map }) }
-}
-
-const list = (value: string, before: string[]): string[] => [...before, value]
+const list = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
+const measureList = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), ...value.split(",").map((name) => name.trim())]
 const count = (value: string): number => {
   const number = Number(value)
   if (!Number.isInteger(number) || number < 1 || number > 1_000) throw new CliError(`--first takes a whole number from 1 to 1000, got "${value}".`, 2)
@@ -66,44 +49,46 @@ const partitionNumber = (value: string): number => {
 }
 
 const addEvents = (program: Command, run: (verb: Verb) => Promise<void>, { output, readStdin }: ProgramInput): void => {
-  program.command("send <type> [data]").description("send one event; data is JSON, or - for standard input").action((type: string, data?: string) =>
+  program.command("send <type> [data]").description("send one event; data is JSON, an object, or - for standard input").action((type: string, data?: string) =>
     run(async (client, json) => send(client, type, data === "-" ? await readStdin() : data, json, output)))
-  program.command("tail").description("events as they are stored").option("--type <type>").action((flags: { type?: string }) =>
+  program.command("tail").description("events as they are stored").option("--type <type>", "of this type").action((flags: { type?: string }) =>
     run((client, json) => tail(client, flags.type, json, output)))
   const events = program.command("events").description("the event log")
   events.command("find").description("search the log, newest first")
-    .option("--type <type>").option("--user <id>").option("--session <id>").option("--text <text>").option("--from <time>", "RFC 3339, or a date (UTC)", timeText).option("--to <time>", "first instant after", timeText)
+    .option("--type <type>", "of this type").option("--user <id>", "of this user").option("--session <id>", "of this session").option("--text <text>", "that hold this text anywhere, whatever its case")
+    .option("--where <path=value>", "with this value at a path such as data.page; repeat for several", list).option("--from <time>", "RFC 3339, or a date (UTC)", timeText).option("--to <time>", "first instant after", timeText)
     .option("--first <n>", "at most this many", count, 50)
     .action((flags: FindOptions) => run((client, json) => find(client, flags, json, output)))
   program.command("event").description("one event").command("show <id>").description("received, validated, appended, and what every projection made of it")
     .option("--at <place>", "PARTITION/OFFSET, when it is known: nothing is searched then")
     .action((id: string, { at }: { at?: string }) => run((client, json) => showEvent(client, id, at, json, output)))
+  program.command("rejected").description("events that ingest refused").command("ls").description("with their reasons, newest first").option("--first <n>", "at most this many", count, 50)
+    .action((flags: { first: number }) => run((client, json) => rejectedLs(client, flags, json, output)))
 }
 
 const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
-  program.command("import <file>").description("bulk load a file (gz too); the same import again adds nothing")
-    .addOption(new Option("--format <format>").choices(["ndjson", "access-log", "csv"]).makeOptionMandatory())
-    .option("--name <name>", "name of the import; default: the file's name").option("--type <type>", "event type of every line")
-    .option("--time-field <path>").option("--user-field <path>").option("--id-field <path>").option("--map <file>", "YAML: target path in data: source path")
-    .action((file: string, flags: ImportFlags) =>
-      run(async (client, json) => {
-        const report = await importFile(client, file, importOptions(file, flags), output.note)
-        output.data(json ? JSON.stringify(report) : `${report.name}: ${report.lines} lines, ${report.accepted} accepted, ${report.duplicate} already there, ${report.rejected} rejected, ${report.seconds} s`)
-      }))
+  program.command("import <file>").description("bulk load a file, - for standard input (gz too); the same import again adds nothing")
+    .addOption(new Option("--format <format>", "of the lines; needed").choices(["ndjson", "access-log", "csv"]).makeOptionMandatory())
+    .option("--name <name>", "name of the import; default: the file's name").option("--type <type>", "event type of every line; NDJSON may have a field `type` instead")
+    .option("--time-field <path>", "where a line has its time: RFC 3339, or Unix ms").option("--user-field <path>", "where it has its user").option("--id-field <path>", "where it has an id of its own; else the id is a hash of name, line number and line")
+    .option("--map <file>", "YAML, a line for each field of the event's data: `target.path: source.path`")
+    .action((file: string, flags: ImportFlags) => run((client, json) => importVerb(client, file, flags, json, output)))
 }
 
 const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   program.command("query <projection>").description("windows of a projection")
-    .requiredOption("--measure <name>", "repeat for several", list, []).requiredOption("--from <time>", "RFC 3339, or a date (UTC)", timeText).requiredOption("--to <time>", "first instant after", timeText)
-    .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("hour"))
-    .option("--where <name=value>", "repeat for several", list, []).option("--by <dimension>")
+    .requiredOption("--measure <name>", "such as views or duration.p95; repeat for several, or separate by commas", measureList).requiredOption("--from <time>", "RFC 3339, or a date (UTC)", timeText).requiredOption("--to <time>", "first instant after", timeText)
+    .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("hour"))
+    .option("--where <name=value>", "only this value of a dimension; repeat for several", list).option("--by <dimension>", "a series for each of its values").option("--first <n>", "at most this many values of --by, those with the most events", count)
     .action((projection: string, flags: QueryOptions) => run((client, json) => query(client, projection, flags, json, output)))
-  program.command("why <projection> <key> <start>").description("the events behind a window; key values separated by commas")
-    .addOption(new Option("--resolution <r>").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
+  program.command("why <projection> <key> <start>").description("the events behind a window, proved; key values separated by commas, or as name=value,name=value")
+    .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
     .action((projection: string, key: string, start: string, flags: { resolution: string; first: number }) =>
       run((client, json) => why(client, projection, key, timeText(start), flags, json, output)))
-  program.command("projections").description("read models").command("ls").description("state of every projection").action(() =>
-    run((client, json) => projections(client, json, output)))
+  const projections = program.command("projections").description("read models")
+  projections.command("ls").description("state of every projection").action(() => run((client, json) => projectionsLs(client, json, output)))
+  projections.command("show <projection>").description("one projection: state, definition, newest late events and dead letters").action((name: string) =>
+    run((client, json) => projectionsShow(client, name, json, output)))
 }
 
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
@@ -130,7 +115,7 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   add("abort", "end the running one and drop what it built", [yes], rebuildAbort)
 }
 
-const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { environment, output, explain, logs }: ProgramInput): void => {
+const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { output, explain, logs }: ProgramInput): void => {
   const log = program.command("log").description("the log")
   log.command("info").description("identity, partitions, lanes, bounds").action(() => run((client, json) => logInfo(client, json, output)))
   log.command("copy").description("copy every record, same partition and offset, into the other mode's engine; needs no server")
@@ -141,28 +126,54 @@ const addOperations = (program: Command, run: (verb: Verb) => Promise<void>, { e
   program.command("verify").description("checksums and hash chain of the log, conservation of every projection").option("--full", "recompute every read model from the log too")
     .action(({ full }: { full?: boolean }) => run((client, json) => verify(client, full === true, json, output)))
   program.command("health").description("every part of the running server").action(() => run((client, json) => health(client, json, output)))
-  program.command("doctor").description("checks of this machine").action(() => run((client, json) => doctor(client, environment, json, output)))
+  program.command("doctor").description("checks of this machine").action(() => run((client, json) => doctor(client, explain, json, output)))
   program.command("config").description("configuration").command("explain").description("each value with its source").action(() =>
     run((_client, json) => configExplain(explain(), json, output)))
 }
 
+const HELP = `
+Data go to stdout, progress and errors to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 parity differs,
+4 not caught up, 5 unreachable. Times are RFC 3339; a date alone is its midnight, UTC.
+
+Examples:
+  tidemark send page.viewed '{"page":"/hello"}'
+  tidemark import access.log.gz --format access-log
+  tidemark query page-views --measure views --from 2026-01-01 --to 2027-01-01 --resolution day --by page
+  tidemark why page-views /hello 2026-11-24T10:00:00Z`
+
 /** What an exit code stands for, in the JSON form of an error. */
 const ERROR_CODES: Readonly<Record<number, string>> = { 1: "failed", 2: "usage", 3: "parity-differs", 4: "not-caught-up", 5: "unreachable" }
 
-/** How a command ends that failed; `told`: its text has been written already. */
-const endOf = (error: unknown): { readonly exitCode: number; readonly message: string; readonly told: boolean } => {
-  if (error instanceof CliError) return { exitCode: error.exitCode, message: error.message, told: false }
-  const { code, exitCode, message } = error as { readonly code?: string; readonly exitCode?: number; readonly message: string }
-  if (code?.startsWith("commander.") === true) return { exitCode: exitCode === 0 ? 0 : 2, message: message.replace(/^error: /, ""), told: true }
-  return { exitCode: 1, message, told: false }
+interface Ending {
+  readonly exitCode: number
+  readonly message: string
+  readonly reason?: string | undefined
+  /** Its text has been written already. */
+  readonly told: boolean
+}
+
+/** How a command ends that failed. */
+const endOf = (error: unknown): Ending => {
+  if (error instanceof CliError) return { exitCode: error.exitCode, message: error.message, reason: error.reason, told: false }
+  if (error instanceof CommanderError) {
+    const message = error.code === "commander.help" ? "a command is missing: tidemark --help lists them" : error.message.replace(/^error: /, "")
+    return { exitCode: error.exitCode === 0 ? 0 : 2, message, told: true }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { exitCode: error instanceof Error && error.name === "ConfigurationError" ? 2 : 1, message, told: false }
 }
 
 /** Runs one command line and answers its exit code. With `--json` an error is the last line on stderr, one JSON document. */
 export const runProgram = async (argv: readonly string[], input: ProgramInput): Promise<number> => {
   const program = new Command("tidemark").description("Real-time analytics on an immutable event log").version("0.1.0")
-  program.option("--url <url>", "default: TIDEMARK_URL or http://127.0.0.1:4000").option("--key <key>").option("--tenant <tenant>").option("--json", "one JSON document, or NDJSON when streaming")
+  program.option("--url <url>", "where Tidemark runs; default: TIDEMARK_URL or http://127.0.0.1:4000").option("--key <key>", "default: TIDEMARK_WRITE_KEY, _READ_KEY or _ADMIN_KEY, else that of the data directory")
+    .option("--tenant <tenant>", "whose key of the data directory; default: default").option("--json", "one JSON document, or NDJSON where there are many; errors too, on stderr")
   const asJson = argv.includes("--json")
-  program.exitOverride().configureOutput({ writeOut: (text) => input.output.data(text.trimEnd()), writeErr: (text) => (asJson ? undefined : input.output.note(text.trimEnd())) })
+  program.exitOverride().configureHelp({ showGlobalOptions: true }).showHelpAfterError("Add --help to see what it takes.").addHelpText("after", HELP)
+  program.configureOutput({
+    writeOut: (text) => input.output.data(text.trimEnd()), writeErr: (text) => (asJson ? undefined : input.output.note(text.trimEnd())),
+    outputError: (text, write) => write(text.replace(/^error: /, ""))
+  })
   const run = async (verb: Verb) => {
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
@@ -173,8 +184,8 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     await program.parseAsync([...argv], { from: "user" })
     return 0
   } catch (error) {
-    const { exitCode, message, told } = endOf(error)
-    if (exitCode !== 0 && asJson) input.output.note(JSON.stringify({ error: { code: ERROR_CODES[exitCode] ?? "failed", message, exitCode } }))
+    const { exitCode, message, reason, told } = endOf(error)
+    if (exitCode !== 0 && asJson) input.output.note(JSON.stringify({ error: { code: ERROR_CODES[exitCode] ?? "failed", reason, message, exitCode } }))
     else if (!told) input.output.note(message)
     return exitCode
   }

@@ -41,7 +41,7 @@ describe("tidemark verify on the real process", () => {
     expect(await send(ingest, KEYS.write, events)).toMatchObject({ status: 200, body: { accepted: 400 } })
     await settled(dashboard)
     const found = await cli(dashboard, "verify", "--full", "--json")
-    expect(found.notes).toContain("log: partition 1 of 2")
+    expect(found.notes).toContain("log: partition 0 of 2")
     expect(found.code).toBe(0)
     const report = JSON.parse(found.out) as { ok: boolean; models: { projection: string; rows: { minute: { compared: number } } }[] }
     expect(report.ok).toBe(true)

@@ -22,6 +22,9 @@ export const sourceLog = (configuration: Configuration): Layer.Layer<EventLog, u
 
 /** The log of `mode` for writing. When it does not exist it is made with this identity, so that its first records are the same. */
 export const targetLog = (configuration: Configuration, mode: Mode, identity: LogIdentity): Layer.Layer<EventLog, unknown> => {
+  if (mode === "distributed" && configuration.kafkaBrokers.value === undefined) {
+    return Layer.effectContext(Effect.fail(new ConfigurationError("TIDEMARK_KAFKA_BROKERS is not set: say where the log is copied to, as in TIDEMARK_KAFKA_BROKERS=127.0.0.1:9092.")))
+  }
   if (mode === "distributed") return kafkaLog(configuration, "writer", identity)
   const { partitions, lanes, createdAtMs, logId } = identity
   return eventLogLmdb({ directory: join(configuration.dataDir.value, "log"), role: "writer", partitions, lanes, nowMs: () => createdAtMs, newLogId: () => logId })

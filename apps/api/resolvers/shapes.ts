@@ -79,9 +79,9 @@ export const searchFilter = (filter: EventFilter): SearchFilter => ({
   ...(typeof filter.from === "number" ? { fromMs: filter.from } : {}),
   ...(typeof filter.to === "number" ? { toMs: filter.to } : {}),
   ...(filter.types ? { types: filter.types } : {}),
-  ...(filter.userId ? { userId: filter.userId } : {}),
-  ...(filter.sessionId ? { sessionId: filter.sessionId } : {}),
-  ...(filter.text ? { text: filter.text } : {}),
+  ...(typeof filter.userId === "string" ? { userId: filter.userId } : {}),
+  ...(typeof filter.sessionId === "string" ? { sessionId: filter.sessionId } : {}),
+  ...(typeof filter.text === "string" ? { text: filter.text } : {}),
   ...(filter.where ? { where: filter.where.map(({ path, equals, in: oneOf, contains }) => ({
     path,
     ...(typeof equals === "string" ? { equals } : {}),

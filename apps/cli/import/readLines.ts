@@ -1,27 +1,40 @@
 import { createReadStream } from "node:fs"
-import { open } from "node:fs/promises"
-import type { Readable } from "node:stream"
+import { Readable } from "node:stream"
 import { createGunzip } from "node:zlib"
 
-const isGzip = async (path: string): Promise<boolean> => {
-  const file = await open(path, "r")
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0)
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
-  } finally {
-    await file.close()
+/** The path that stands for standard input. */
+export const STANDARD_INPUT = "-"
+
+const isGzip = (head: Uint8Array): boolean => head[0] === 0x1f && head[1] === 0x8b
+
+/** The chunks again, without those of `head`, which were taken from it to look at. */
+async function* rejoined(head: Uint8Array, rest: AsyncIterator<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  onBytes(head.length)
+  if (head.length > 0) yield head
+  for (let step = await rest.next(); step.done !== true; step = await rest.next()) {
+    onBytes(step.value.length)
+    yield step.value
   }
 }
 
-/** Bytes of the file, gunzipped when its first bytes say so. `onBytes` gets the count of bytes read from disk. */
+/**
+ * Bytes of a file, pipe or (`-`) standard input, gunzipped when the first two say so. `onBytes` gets the count of bytes
+ * read. Nothing is read twice, so that a pipe does as well as a file.
+ */
 export const readBytes = async (path: string, onBytes: (bytes: number) => void): Promise<Readable> => {
-  const zipped = await isGzip(path)
-  const file = createReadStream(path)
-  file.on("data", (chunk) => onBytes(chunk.length))
-  if (!zipped) return file
+  const source = (path === STANDARD_INPUT ? process.stdin : createReadStream(path)) as AsyncIterable<Buffer>
+  const chunks = source[Symbol.asyncIterator]()
+  let head = Buffer.alloc(0)
+  while (head.length < 2) {
+    const step = await chunks.next()
+    if (step.done === true) break
+    head = Buffer.concat([head, step.value])
+  }
+  const bytes = Readable.from(rejoined(head, chunks, onBytes), { objectMode: false })
+  if (!isGzip(head)) return bytes
   const unzipped = createGunzip()
-  file.on("error", (error) => unzipped.destroy(error))
-  return file.pipe(unzipped)
+  bytes.on("error", (error) => unzipped.destroy(error))
+  return bytes.pipe(unzipped)
 }
 
 /** Bytes of a line that are kept; what is longer cannot be an event. */

@@ -77,6 +77,10 @@ const time = (value: unknown): string | number | undefined => {
   return /^\d{12,14}$/.test(value) ? Number(value) : value.includes(" ") && !value.includes("T") ? value.replace(" ", "T") + (/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? "" : "Z") : value
 }
 
+/** Why the record has no time where one was named; the moment of the import would be a wrong one. */
+const timeFault = (source: unknown, { timeField }: ImportOptions): string | undefined =>
+  timeField === undefined || time(at(source, timeField)) !== undefined ? undefined : `no time at ${timeField}, which --time-field names`
+
 const fieldsOf = (source: unknown, options: ImportOptions, fallbackId: string): string => {
   const named = options.idField === undefined ? undefined : text(at(source, options.idField))
   const fields = {
@@ -105,6 +109,8 @@ const fromJson = ({ number, text: line, fault }: Line, options: ImportOptions): 
     const body = "id" in native ? line : `{"id":${JSON.stringify(id)},${line.trim().slice(1)}`
     return { number, body }
   }
+  const noTime = timeFault(source, options)
+  if (noTime !== undefined) return unreadable(number, line, noTime)
   const data = options.map === undefined ? line : JSON.stringify(mapped(source, options.map))
   return { number, body: `${fieldsOf(source, options, id)},"data":${data}}` }
 }
@@ -135,6 +141,11 @@ async function* fromCsv(path: string, options: ImportOptions, onBytes: (bytes: n
   const records = input.pipe(parser) as AsyncIterable<{ record: Record<string, unknown>; info: { lines: number } }>
   for await (const { record, info } of records) {
     yield* skipped.splice(0)
+    const noTime = timeFault(record, options)
+    if (noTime !== undefined) {
+      yield unreadable(info.lines, JSON.stringify(record), noTime)
+      continue
+    }
     const raw = JSON.stringify(options.map === undefined ? record : mapped(record, options.map))
     yield { number: info.lines, body: `${fieldsOf(record, options, lineId(options.name, info.lines, raw))},"data":${raw}}` }
   }

@@ -1,9 +1,9 @@
-/** send, tail, events find. */
-import { createClient } from "graphql-ws"
-import { WebSocket } from "ws"
-import type { Client } from "../client.ts"
-import { CliError } from "../client.ts"
+/** send, events find, rejected ls. */
+import type { Client, Problem } from "../client.ts"
+import { CliError, jsonOf, refusalOf } from "../client.ts"
 import type { Output } from "../output.ts"
+import { pairsOf } from "../pairs.ts"
+import { checkRange } from "../timeText.ts"
 import { plain } from "../output.ts"
 
 export interface LoggedEvent {
@@ -20,42 +20,30 @@ export const EVENT_FIELDS = "id type time receivedAt partition offset userId ano
 /** One event on one line. */
 export const eventLine = (event: LoggedEvent): string => `${event.time}  ${event.partition}/${event.offset}  ${event.type}  ${event.id}  ${plain(JSON.stringify(event.data) ?? "")}`
 
+interface SendAnswer extends Problem {
+  readonly results?: readonly { readonly id?: string | null; readonly status: string; readonly partition?: number; readonly offset?: string }[]
+}
+
+/** Throws `CliError` (usage) unless the text is JSON. */
+const checkJson = (data: string): void => {
+  try {
+    JSON.parse(data)
+  } catch (error) {
+    throw new CliError(data.trim() === "" ? "The data is empty: give JSON as an argument, or - and JSON on standard input." : `The data is not JSON: ${(error as Error).message}.`, 2)
+  }
+}
+
 /** Sends one event; `data` is JSON text. Exit 1 when it is rejected. */
 export const send = async (client: Client, type: string, data: string | undefined, json: boolean, output: Output): Promise<void> => {
-  if (data !== undefined) {
-    try {
-      JSON.parse(data)
-    } catch (error) {
-      throw new CliError(`The data is not JSON: ${(error as Error).message}`, 2)
-    }
-  }
+  if (data !== undefined) checkJson(data)
   const headers = { authorization: `Bearer ${client.keyFor("write")}`, "content-type": "application/json" }
   const body = `{"type":${JSON.stringify(type)}${data === undefined ? "" : `,"data":${data}`}}`
   const response = await client.request("/v1/events", { method: "POST", headers, body })
-  const answer = (await response.json()) as { results?: { id?: string; status: string; partition?: number; offset?: string; code?: string; pointer?: string; detail?: string; hint?: string }[]; detail?: string; code?: string }
+  const answer = await jsonOf<SendAnswer>(response)
   const result = answer.results?.[0]
   if (json) output.data(JSON.stringify(answer))
-  if (result === undefined) throw new CliError(`${response.status} ${answer.code ?? ""}: ${answer.detail ?? ""}`)
-  if (result.status === "rejected") throw new CliError(`rejected: ${result.code ?? ""} ${result.pointer ?? ""} ${result.detail ?? ""} ${result.hint ?? ""}`.trim())
+  if (!response.ok || result === undefined) throw refusalOf(response.status, answer, "write")
   if (!json) output.data(`${result.status} ${result.id ?? ""} at ${result.partition ?? "–"}/${result.offset ?? "–"}`)
-}
-
-/** Prints events as they are stored, until interrupted. */
-export const tail = async (client: Client, type: string | undefined, json: boolean, output: Output): Promise<void> => {
-  const live = createClient({
-    url: client.url.replace(/^http/, "ws") + "/graphql",
-    webSocketImpl: WebSocket,
-    connectionParams: { authorization: `Bearer ${client.keyFor("read")}` },
-    retryAttempts: Infinity,
-    keepAlive: 10_000
-  })
-  const filter = type === undefined ? null : { types: [type] }
-  const query = `subscription ($filter: EventFilter) { eventTail(filter: $filter) { ${EVENT_FIELDS} } }`
-  for await (const result of live.iterate<{ eventTail: LoggedEvent }>({ query, variables: { filter } })) {
-    const event = result.data?.eventTail
-    if (event !== undefined) output.data(json ? JSON.stringify(event) : eventLine(event))
-    else throw new CliError(result.errors?.[0]?.message ?? "the subscription ended")
-  }
 }
 
 export interface FindOptions {
@@ -65,22 +53,62 @@ export interface FindOptions {
   readonly text?: string
   readonly from?: string
   readonly to?: string
+  readonly where?: readonly string[]
   readonly first: number
 }
 
-/** Searches the log, newest first. */
+const filterOf = ({ type, user, session, text, from, to, where }: FindOptions) => ({
+  ...(type === undefined ? {} : { types: [type] }),
+  ...(user === undefined ? {} : { userId: user }),
+  ...(session === undefined ? {} : { sessionId: session }),
+  ...(text === undefined ? {} : { text }),
+  ...(from === undefined ? {} : { from }),
+  ...(to === undefined ? {} : { to }),
+  ...(where === undefined ? {} : { where: pairsOf(where).map(([path, equals]) => ({ path, equals })) })
+})
+
+interface EventPage {
+  readonly edges: readonly { readonly node: LoggedEvent }[]
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+}
+
+const EVENTS = `query ($filter: EventFilter, $first: Int, $after: String) { events(filter: $filter, first: $first, after: $after) { edges { node { ${EVENT_FIELDS} } } pageInfo { hasNextPage endCursor } } }`
+
+/** Searches the log, newest first. One answer looks at so many records only, so it asks on until enough are found. */
 export const find = async (client: Client, options: FindOptions, json: boolean, output: Output): Promise<void> => {
-  const filter = {
-    ...(options.type === undefined ? {} : { types: [options.type] }),
-    ...(options.user === undefined ? {} : { userId: options.user }),
-    ...(options.session === undefined ? {} : { sessionId: options.session }),
-    ...(options.text === undefined ? {} : { text: options.text }),
-    ...(options.from === undefined ? {} : { from: options.from }),
-    ...(options.to === undefined ? {} : { to: options.to })
+  checkRange(options.from, options.to)
+  const filter = filterOf(options)
+  let [found, after, more]: [number, string | null, boolean] = [0, null, true]
+  while (more && found < options.first) {
+    const { events }: { events: EventPage } = await client.graphql(EVENTS, { filter, first: options.first - found, after })
+    for (const { node } of events.edges) output.data(json ? JSON.stringify(node) : eventLine(node))
+    found += events.edges.length
+    after = events.pageInfo.endCursor
+    more = events.pageInfo.hasNextPage
   }
-  const query = `query ($filter: EventFilter, $first: Int) { events(filter: $filter, first: $first) { edges { node { ${EVENT_FIELDS} } } pageInfo { hasNextPage } } }`
-  const { events } = await client.graphql<{ events: { edges: { node: LoggedEvent }[]; pageInfo: { hasNextPage: boolean } } }>(query, { filter, first: options.first })
-  for (const { node } of events.edges) output.data(json ? JSON.stringify(node) : eventLine(node))
-  if (events.edges.length === 0) output.note("No event matches. `tidemark tail` shows what arrives.")
-  else if (events.pageInfo.hasNextPage) output.note(`More match: narrow the search or raise --first (now ${options.first}).`)
+  if (found === 0) output.note("No event matches. `tidemark tail` shows what arrives.")
+  else if (more) output.note(`More match: narrow the search or raise --first (now ${options.first}).`)
+}
+
+interface RejectedPage {
+  readonly edges: readonly { readonly node: { readonly receivedAt: string; readonly type: string | null; readonly code: string; readonly pointer: string; readonly detail: string; readonly origin: string | null; readonly body: string } }[]
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+}
+
+const REJECTED = "query ($first: Int, $after: String) { rejectedEvents(first: $first, after: $after) { edges { node { id receivedAt eventId type code pointer detail origin body } } pageInfo { hasNextPage endCursor } } }"
+
+/** What ingest refused, newest first, with the reason. */
+export const rejectedLs = async (client: Client, options: { readonly first: number }, json: boolean, output: Output): Promise<void> => {
+  let [found, after, more]: [number, string | null, boolean] = [0, null, true]
+  while (more && found < options.first) {
+    const { rejectedEvents }: { rejectedEvents: RejectedPage } = await client.graphql(REJECTED, { first: options.first - found, after })
+    for (const { node } of rejectedEvents.edges) {
+      output.data(json ? JSON.stringify(node) : plain(`${node.receivedAt}  ${node.origin ?? node.type ?? "–"}  ${node.code}${node.pointer === "" ? "" : ` ${node.pointer}`}: ${node.detail}  ${node.body}`))
+    }
+    found += rejectedEvents.edges.length
+    after = rejectedEvents.pageInfo.endCursor
+    more = rejectedEvents.pageInfo.hasNextPage
+  }
+  if (found === 0) output.note("No event was ever refused.")
+  else if (more) output.note(`There are more: raise --first (now ${options.first}).`)
 }

@@ -28,13 +28,15 @@ const READ_BYTES_MAX = 1 << 20
 /** What kept a log from being opened or read, in one sentence. */
 const failureOf = (error: unknown): CliError => {
   if (error instanceof CliError) return error
-  const { _tag: tag, reason, cause, message, pid, directory } = error as Readonly<Record<string, unknown>>
+  const { _tag: tag, name, reason, cause, message, pid, directory } = error as Readonly<Record<string, unknown>>
+  if (name === "ConfigurationError") return new CliError(String(message), 2)
+  if (name === "EngineUnreachableError") return new CliError(String(message), 5)
   if (tag === "LogLockedError") return new CliError(`Another process (${String(pid)}) writes the log in ${String(directory)}: stop it first.`)
   if (tag === "CopyRefusedError") return new CliError(String(reason))
   if (cause instanceof Error && cause.name === "NetworkFileSystemError") return new CliError(cause.message)
   if (tag === "LogOpenError") return new CliError(`There is no log to open in ${String(directory)}: start Tidemark once, or set TIDEMARK_DATA_DIR.`)
   const why = [message, reason, cause instanceof Error ? cause.message : cause].find((text) => typeof text === "string" && text !== "")
-  return new CliError(`The log cannot be read or written: ${String(why ?? tag ?? error)}.`)
+  return new CliError(`The log cannot be read or written: ${String(why ?? tag ?? error).replace(/\.$/, "")}.`)
 }
 
 const run = async (program: Effect.Effect<void, unknown>): Promise<void> => {

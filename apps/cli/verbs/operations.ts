@@ -1,25 +1,23 @@
-/** health, doctor, log info, verify, config explain. */
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:fs"
-import { createServer } from "node:net"
-import { resolve } from "node:path"
-import type { Client } from "../client.ts"
-import { CliError } from "../client.ts"
+/** health, log info, verify, config explain. */
+import type { Client, Problem } from "../client.ts"
+import { CliError, jsonOf, refusalOf } from "../client.ts"
 import type { Output } from "../output.ts"
 import { plain, table } from "../output.ts"
 
 /** The parts of /readyz; exit 1 when one is not ready. */
 export const health = async (client: Client, json: boolean, output: Output): Promise<void> => {
   const response = await client.request("/readyz")
-  const answer = (await response.json()) as { ready: boolean; parts: { name: string; ready: boolean; detail: string }[] }
+  const answer = await jsonOf<{ ready: boolean; parts?: { name: string; ready: boolean; detail: string }[] }>(response)
+  if (answer.parts === undefined) throw new CliError(`What answers at ${response.url} is not Tidemark (${response.status}): look at TIDEMARK_URL and --url.`, 5)
   if (json) output.data(JSON.stringify(answer))
-  else for (const part of answer.parts) output.data(`${part.ready ? "✓" : "✗"} ${part.name}  ${part.detail}`)
-  if (!answer.ready) throw new CliError("Not ready.")
+  else for (const part of answer.parts) output.data(`${part.ready ? "✓" : "✗"} ${plain(`${part.name}  ${part.detail}`)}`)
+  if (!answer.ready) throw new CliError("Not every part is ready: see the lines marked ✗.")
 }
 
 const admin = async <T>(client: Client, path: string, method: "GET" | "POST"): Promise<T> => {
   const response = await client.request(path, { method, headers: { authorization: `Bearer ${client.keyFor("admin")}` } })
-  const answer = (await response.json()) as T & { code?: string; detail?: string }
-  if (!response.ok) throw new CliError(`${response.status} ${answer.code ?? ""}: ${answer.detail ?? ""}`)
+  const answer = await jsonOf<T & Problem>(response)
+  if (!response.ok) throw refusalOf(response.status, answer, "admin")
   return answer
 }
 
@@ -68,10 +66,12 @@ interface Verification {
 
 type VerifyLine = { readonly kind: "progress" | "failed"; readonly detail: string } | { readonly kind: "report"; readonly report: Verification }
 
-/** The report at the end of the NDJSON answer; progress goes to stderr. */
+const SAY_EVERY_MS = 5_000
+
+/** The report at the end of the NDJSON answer; progress goes to stderr, a line every 5 s. */
 const readReport = async (response: Response, output: Output): Promise<Verification> => {
   const decoder = new TextDecoder()
-  let rest = ""
+  let [rest, saidMs] = ["", -Infinity]
   for await (const chunk of response.body ?? []) {
     rest += decoder.decode(chunk as Uint8Array, { stream: true })
     const lines = rest.split("\n")
@@ -80,6 +80,8 @@ const readReport = async (response: Response, output: Output): Promise<Verificat
       const said = JSON.parse(line) as VerifyLine
       if (said.kind === "report") return said.report
       if (said.kind === "failed") throw new CliError(`The verification could not be finished: ${said.detail}`)
+      if (performance.now() - saidMs < SAY_EVERY_MS) continue
+      saidMs = performance.now()
       output.note(said.detail)
     }
   }
@@ -89,8 +91,7 @@ const readReport = async (response: Response, output: Output): Promise<Verificat
 const readFull = async (client: Client, output: Output): Promise<Verification> => {
   const response = await client.request("/v1/verify?full=1", { method: "POST", headers: { authorization: `Bearer ${client.keyFor("admin")}` } })
   if (response.ok) return readReport(response, output)
-  const { code, detail } = (await response.json()) as { code?: string; detail?: string }
-  throw new CliError(`${response.status} ${code ?? ""}: ${detail ?? ""}`)
+  throw refusalOf(response.status, await jsonOf<Problem>(response), "admin")
 }
 
 const wrongIn = ({ differing, missing, extra }: Comparison): number => differing + missing + extra
@@ -122,44 +123,6 @@ export const verify = async (client: Client, full: boolean, json: boolean, outpu
     for (const model of result.models ?? []) showModel(model, output)
   }
   if (!result.ok) throw new CliError("The data differ from what the log says: see the lines marked ✗.")
-}
-
-const portFree = (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const probe = createServer()
-    probe.once("error", () => done(false))
-    probe.listen(port, "127.0.0.1", () => probe.close(() => done(true)))
-  })
-
-const writable = (directory: string): string | undefined => {
-  try {
-    mkdirSync(directory, { recursive: true })
-    accessSync(directory, constants.W_OK)
-    return undefined
-  } catch (error) {
-    return (error as Error).message
-  }
-}
-
-/** Checks of this machine before or while Tidemark runs. */
-export const doctor = async (client: Client, environment: Readonly<Record<string, string | undefined>>, json: boolean, output: Output): Promise<void> => {
-  const checks: { name: string; ok: boolean; detail: string }[] = []
-  const [major = 0, minor = 0, patch = 0] = process.versions.node.split(".").map(Number)
-  const nodeOk = major > 20 || (major === 20 && (minor > 20 || (minor === 20 && patch >= 2)))
-  checks.push({ name: "node", ok: nodeOk, detail: nodeOk ? process.versions.node : `${process.versions.node}: install 20.20.2 or newer` })
-  const directory = resolve(environment["TIDEMARK_DATA_DIR"] ?? ".tidemark")
-  const existed = existsSync(directory)
-  const problem = writable(directory)
-  const disk = problem === undefined ? statfsSync(directory) : undefined
-  const freeGiB = disk === undefined ? 0 : (disk.bavail * disk.bsize) / 2 ** 30
-  checks.push({ name: "data directory", ok: problem === undefined && freeGiB > 1, detail: problem ?? `${directory}, ${freeGiB.toFixed(1)} GiB free${existed ? "" : " (created)"}` })
-  const running = await client.request("/healthz").then((response) => response.ok, () => false)
-  const port = Number(environment["TIDEMARK_PORT"] ?? 4000)
-  const free = running || (await portFree(port))
-  checks.push({ name: "server", ok: free, detail: running ? `answers at ${client.url}` : free ? `not running; port ${port} is free` : `port ${port} is taken by another program: set TIDEMARK_PORT` })
-  if (json) output.data(JSON.stringify(checks))
-  else for (const check of checks) output.data(`${check.ok ? "✓" : "✗"} ${check.name}  ${check.detail}`)
-  if (checks.some((check) => !check.ok)) throw new CliError("Something stands in the way: see the lines marked ✗.")
 }
 
 /** Every setting with its source. */

@@ -1,0 +1,101 @@
+/** projections ls, projections show: where read models stand. */
+import type { Client } from "../client.ts"
+import type { Output } from "../output.ts"
+import { plain, table } from "../output.ts"
+import { durationText } from "../timeText.ts"
+import { unknownProjection } from "./models.ts"
+
+interface Halt {
+  readonly code: string
+  readonly detail: string
+  readonly lane: number
+  readonly at: string
+}
+
+interface ProjectionState {
+  readonly name: string
+  readonly generation: number
+  readonly status: string
+  readonly position: readonly { readonly partition: number; readonly offset: string }[]
+  readonly lagEvents: string
+  readonly watermark: string | null
+  readonly lateEvents: string
+  readonly deadLetters: string
+  readonly halts: readonly Halt[]
+}
+
+interface ProjectionDetail extends ProjectionState {
+  readonly version: number
+  readonly pointerVersion: number
+  readonly dimensions: readonly string[]
+  readonly measures: readonly string[]
+  readonly outOfOrdernessMs: number
+  readonly reviseWithinMs: string
+  readonly definition: string
+  readonly definitionHash: string
+}
+
+const STATE = "name generation status position { partition offset } lagEvents watermark lateEvents deadLetters halts { code detail lane at }"
+const PAGE = 20
+
+/** The display form of a position: the sum of its next offsets. */
+const placeOf = ({ position }: ProjectionState): string => "#" + String(position.reduce((sum, part) => sum + BigInt(part.offset), 0n))
+
+/** What a lane says that stands still. */
+const haltLine = (name: string, { code, detail, lane, at }: Halt): string => plain(`✗ ${name} lane ${lane} halted at ${at}: ${code}: ${detail}`)
+
+/** Every projection with its state; what is halted says why. */
+export const projectionsLs = async (client: Client, json: boolean, output: Output): Promise<void> => {
+  const { projections } = await client.graphql<{ projections: readonly ProjectionState[] }>(`{ projections { ${STATE} } }`, {})
+  if (json) {
+    output.data(JSON.stringify(projections))
+    return
+  }
+  const rows = projections.map((item) => [item.name, String(item.generation), item.status.toLowerCase(), placeOf(item), item.lagEvents, item.watermark ?? "–", item.lateEvents, item.deadLetters])
+  output.data(table(["NAME", "GEN", "STATUS", "POSITION", "LAG", "COMPLETE TO (UTC)", "LATE", "DEAD"], rows))
+  for (const item of projections) for (const halt of item.halts) output.data(haltLine(item.name, halt))
+}
+
+interface Ledgers {
+  readonly lateEvents: { readonly edges: readonly { readonly node: Readonly<Record<"eventId" | "type" | "time" | "windowStart" | "outcome", string>> & { readonly lateByMs: number } }[] }
+  readonly deadLetters: { readonly edges: readonly { readonly node: { readonly partition: number; readonly offset: string; readonly code: string; readonly pointer: string } }[] }
+}
+
+const SHOW = `query ($name: String!) { projection(name: $name) {
+  ${STATE} version pointerVersion dimensions measures outOfOrdernessMs reviseWithinMs definition definitionHash } }`
+const LEDGERS = `query ($name: String!, $first: Int) {
+  lateEvents(projection: $name, first: $first) { edges { node { eventId type time windowStart lateByMs outcome } } }
+  deadLetters(projection: $name, first: $first) { edges { node { partition offset code pointer } } } }`
+
+const showState = (item: ProjectionDetail, output: Output): void => {
+  const facts: readonly (readonly [string, string])[] = [
+    ["generation", `${item.generation}, version ${item.version} of the definition, pointer ${item.pointerVersion}`],
+    ["status", item.status.toLowerCase()],
+    ["position", `${placeOf(item)} (${item.position.map(({ partition, offset }) => `${partition}/${offset}`).join(" ")}), ${item.lagEvents} records behind`],
+    ["complete to", item.watermark ?? "–"],
+    ["key", item.dimensions.join(", ")],
+    ["measures", item.measures.join(", ")],
+    ["late", `after ${durationText(item.outOfOrdernessMs)}; counted as a correction within ${durationText(Number(item.reviseWithinMs))}, held after that`],
+    ["definition", item.definitionHash]
+  ]
+  output.data(item.name)
+  for (const [name, value] of facts) output.data(plain(`  ${name.padEnd(12)} ${value}`))
+  for (const halt of item.halts) output.data(haltLine(item.name, halt))
+}
+
+/** One projection: where it stands, what it counts, its newest late events and its dead letters. */
+export const projectionsShow = async (client: Client, name: string, json: boolean, output: Output): Promise<void> => {
+  const { projection } = await client.graphql<{ projection: ProjectionDetail | null }>(SHOW, { name })
+  if (projection === null) throw unknownProjection(name)
+  const ledgers = await client.graphql<Ledgers>(LEDGERS, { name, first: PAGE })
+  const [late, dead] = [ledgers.lateEvents.edges.map(({ node }) => node), ledgers.deadLetters.edges.map(({ node }) => node)]
+  if (json) {
+    output.data(JSON.stringify({ ...projection, newestLateEvents: late, newestDeadLetters: dead }))
+    return
+  }
+  showState(projection, output)
+  output.data(`late events: ${projection.lateEvents}`)
+  if (late.length > 0) output.data(table(["WINDOW MISSED (UTC)", "LATE BY", "OUTCOME", "TYPE", "EVENT"], late.map((one) => [one.windowStart, durationText(one.lateByMs), one.outcome.toLowerCase(), one.type, one.eventId])))
+  output.data(`dead letters: ${projection.deadLetters}`)
+  if (dead.length > 0) output.data(table(["PLACE", "CODE", "FIELD"], dead.map((one) => [`${one.partition}/${one.offset}`, one.code, one.pointer])))
+}
