@@ -1,6 +1,8 @@
 /** The ports over a `World`, for specifications. */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogBatch } from "@tidemark/domain/ports/EventLog"
+import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification, PubSubShape } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -194,10 +196,14 @@ const busOf = (world: World): PubSubShape => ({
     })
 })
 
+/** Knows of no prefix; nothing is saved in it. */
+const emptyIndex: PartitionIndexShape = { load: () => notRead, save: () => notRead, clocks: () => Effect.succeed(undefined) }
+
 /** All ports over one world. */
-export const portsOf = (world: World): Context.Context<ReadModelStore | EventLog | SearchIndex | RejectedLog | PubSub> =>
+export const portsOf = (world: World): Context.Context<ReadModelStore | EventLog | PartitionIndex | SearchIndex | RejectedLog | PubSub> =>
   Context.make(ReadModelStore, storeOf(world)).pipe(
     Context.add(EventLog, logOf(world)),
+    Context.add(PartitionIndex, emptyIndex),
     Context.add(SearchIndex, searchOf(world)),
     Context.add(RejectedLog, rejectedOf(world)),
     Context.add(PubSub, busOf(world))

@@ -21,8 +21,8 @@ import { isClosed, windowStart } from "@tidemark/domain/time/window"
 import { DeltaTable } from "@tidemark/projections/runtime/deltas"
 import type { Delta } from "@tidemark/projections/runtime/deltas"
 import * as Effect from "effect/Effect"
-import { PastMismatchError, readSome } from "./pastReading.ts"
-import type { ReadBudget } from "./pastReading.ts"
+import { PartitionReader, PastMismatchError } from "./pastReading.ts"
+import type { FoundRecords, ReadBudget } from "./pastReading.ts"
 
 /** What a fold of the past needs to know. */
 export interface PastFoldInput {
@@ -153,9 +153,9 @@ export class PartitionReading {
     return nextOffset >= stretch.to || (!stretch.isWhole && isClosed(stretch.windowEndMs, this.maxMs, this.input.compiled.definition.window.outOfOrdernessMs))
   }
 
-  /** Folds the records of the batch from its first one to `to`, of which the ledgers say what they were. */
-  readonly foldAll = Effect.fn("foldAll")({ self: this }, function* (batch: LogBatch, to: bigint, ledgers: Ledgers) {
-    for (let at = 0; at < batch.ends.length; at++) {
+  /** Folds the records found up to `to`, of which the ledgers say what they were. */
+  readonly foldAll = Effect.fn("foldAll")({ self: this }, function* ({ batch, first }: FoundRecords, to: bigint, ledgers: Ledgers) {
+    for (let at = first; at < batch.ends.length; at++) {
       const offset = batch.firstOffset + BigInt(at)
       if (offset >= to) return
       const decoded = this.decode(batch, at)
@@ -181,7 +181,7 @@ export class PartitionReading {
   }
 
   /** Folds the late events of `singles` that the batch holds. */
-  foldSingles(batch: LogBatch, singles: readonly bigint[]): void {
+  foldSingles({ batch }: FoundRecords, singles: readonly bigint[]): void {
     for (const offset of singles) {
       const decoded = this.decode(batch, Number(offset - batch.firstOffset))
       if (decoded.kind === "event") this.count(decoded.event, offset, true)
@@ -246,16 +246,18 @@ const readLedgers = Effect.fn("readLedgers")(function* ({ snapshot, projection, 
   return ledgers
 })
 
-const readAt = Effect.fn("readAt")(function* (partition: number, nextOffset: bigint, budget: ReadBudget, bytesMax?: number) {
-  const batch: LogBatch | undefined = yield* readSome(partition, nextOffset, budget, bytesMax)
-  if (batch === undefined || batch.firstOffset !== nextOffset) return yield* new PastMismatchError({ detail: `partition ${partition} holds no record at ${nextOffset}` })
-  return batch
+const recordsAt = Effect.fn("recordsAt")(function* (reader: PartitionReader, { partition }: PartitionWork, offset: bigint, bytesMax?: number) {
+  const found = yield* reader.from(offset, bytesMax)
+  return found ?? (yield* new PastMismatchError({ detail: `partition ${partition} holds no record at ${offset}` }))
 })
+
+const endOf = ({ batch: { firstOffset, ends } }: FoundRecords): bigint => firstOffset + BigInt(ends.length)
 
 /** Folds the rows' events below the position in one partition; the reading is planned. */
 export const foldPartition = Effect.fn("foldPartition")(function* (input: PastFoldInput, work: PartitionWork, reading: PartitionReading) {
-  const { partition, until } = work
+  const { until } = work
   const { stretches, singles } = reading
+  const reader = new PartitionReader(work.partition, input.budget)
   let open: Stretch[] = []
   let ledgers = NO_LEDGERS
   let [stretchAt, singleAt] = [0, 0]
@@ -265,11 +267,10 @@ export const foldPartition = Effect.fn("foldPartition")(function* (input: PastFo
     while ((singles[singleAt] ?? until) < nextOffset) singleAt += 1
     open = open.filter((stretch) => !reading.isPast(stretch, nextOffset))
     if (open.length > 0) {
-      const batch = yield* readAt(partition, nextOffset, input.budget)
+      const found = yield* recordsAt(reader, work, nextOffset)
       if (nextOffset >= ledgers.to) ledgers = yield* readLedgers(input, work, nextOffset)
-      const end = nextOffset + BigInt(batch.ends.length)
-      const to = end < ledgers.to ? end : ledgers.to
-      yield* reading.foldAll(batch, to, ledgers)
+      const to = endOf(found) < ledgers.to ? endOf(found) : ledgers.to
+      yield* reading.foldAll(found, to, ledgers)
       nextOffset = to
       continue
     }
@@ -280,10 +281,9 @@ export const foldPartition = Effect.fn("foldPartition")(function* (input: PastFo
       nextOffset = from
       continue
     }
-    const batch = yield* readAt(partition, single, input.budget, input.budget.limits.scatteredBytesMax)
-    const end = single + BigInt(batch.ends.length)
-    const within = singles.slice(singleAt, singleAt + batch.ends.length).filter((offset) => offset < end && offset < from)
-    reading.foldSingles(batch, within)
+    const found = yield* recordsAt(reader, work, single, input.budget.limits.scatteredBytesMax)
+    const within = singles.slice(singleAt, singleAt + found.batch.ends.length).filter((offset) => offset < endOf(found) && offset < from)
+    reading.foldSingles(found, within)
     nextOffset = (within.at(-1) ?? single) + 1n
   }
 })

@@ -9,7 +9,7 @@ import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 import type { GenerationRecord, LaneCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
-import { PastPositionError, readSome, recordOf } from "./pastReading.ts"
+import { PartitionReader, PastPositionError, recordOf } from "./pastReading.ts"
 import type { ReadBudget } from "./pastReading.ts"
 
 /**
@@ -60,10 +60,12 @@ const readClocks = Effect.fn("readClocks")(function* (partition: number, from: b
   const index = yield* PartitionIndex
   const stored = yield* index.clocks(partition, atMost, receivedMaxMs)
   const running = new RunningClocks(partition, stored?.nextOffset ?? from, stored)
+  const reader = new PartitionReader(partition, budget)
   while (running.nextOffset < atMost) {
-    const batch = yield* readSome(partition, running.nextOffset, budget)
-    if (batch === undefined) return yield* new PastPositionError({ detail: `partition ${partition} holds no record at ${running.nextOffset}` })
-    for (let at = 0; at < batch.ends.length && running.nextOffset < atMost; at++) {
+    const found = yield* reader.from(running.nextOffset)
+    if (found === undefined) return yield* new PastPositionError({ detail: `partition ${partition} holds no record at ${running.nextOffset}` })
+    const { batch, first } = found
+    for (let at = first; at < batch.ends.length && running.nextOffset < atMost; at++) {
       if (!running.take(decodeRecord(recordOf(batch, at)), receivedMaxMs)) return running.clocks()
     }
   }

@@ -68,13 +68,39 @@ export class ReadBudget {
   }
 }
 
-/** The stored records from `nextOffset` on, some of them; undefined at the end of the log. Lets other work in before it answers. */
-export const readSome = Effect.fn("readSome")(function* (partition: number, nextOffset: bigint, budget: ReadBudget, bytesMax = budget.limits.bytesMax) {
-  const [batch] = yield* readStored(partition, nextOffset, bytesMax)
-  yield* budget.take(batch?.ends.length ?? 0)
-  yield* Effect.yieldNow
-  return batch
-})
+/** A record of a batch and all that follow it. */
+export interface FoundRecords {
+  readonly batch: LogBatch
+  /** Index of the first one in the batch. */
+  readonly first: number
+}
+
+/** Reads one partition, mostly forwards; what was read beyond the place asked for is kept for the next one. */
+export class PartitionReader {
+  private readonly partition: number
+  private readonly budget: ReadBudget
+  private batches: readonly LogBatch[] = []
+
+  constructor(partition: number, budget: ReadBudget) {
+    this.partition = partition
+    this.budget = budget
+  }
+
+  /** The record at `nextOffset` and some that follow; undefined at the end of the log. Lets other work in before it reads. */
+  readonly from = Effect.fn("from")({ self: this }, function* (nextOffset: bigint, bytesMax?: number) {
+    const known = this.find(nextOffset)
+    if (known !== undefined) return known
+    yield* Effect.yieldNow
+    this.batches = yield* readStored(this.partition, nextOffset, bytesMax ?? this.budget.limits.bytesMax)
+    yield* this.budget.take(this.batches.reduce((records, { ends }) => records + ends.length, 0))
+    return this.find(nextOffset)
+  })
+
+  private find(offset: bigint): FoundRecords | undefined {
+    const batch = this.batches.find(({ firstOffset, ends }) => offset >= firstOffset && offset < firstOffset + BigInt(ends.length))
+    return batch === undefined ? undefined : { batch, first: Number(offset - batch.firstOffset) }
+  }
+}
 
 /** Bytes of record `at` of a batch. */
 export const recordOf = ({ bytes, ends }: LogBatch, at: number): Uint8Array => bytes.subarray(at === 0 ? 0 : ends[at - 1], ends[at])

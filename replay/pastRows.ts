@@ -193,14 +193,14 @@ const takeApart = Effect.fn("takeApart")(function* (input: PastRowsInput, resolu
   for (const part of yield* foldRows(input, across)) targets.get(rowName(windowStart(part.windowStartMs, topMs), part.keyId, part.lane))?.parts.push(part)
 })
 
-/** Visits the rows of the scan as they were at the position, in no order. */
+/** Visits the rows of the scan as they were at the position, in no order and with revision 0, which is that of no flush. */
 export const scanPast = Effect.fn("scanPast")(function* (input: PastRowsInput, scan: RowScan, visit: (rows: readonly StoredRow[]) => void) {
   const across: StoredRow[] = []
   yield* input.snapshot.scan(scan, (rows) => {
     const before: StoredRow[] = []
     for (const row of rows) {
       const place = placeOf(row, input.position)
-      if (place === "before") before.push(row)
+      if (place === "before") before.push({ ...row, revision: 0n })
       else if (place === "across") across.push(row)
     }
     visit(before)

@@ -200,6 +200,22 @@ describe("a bad request", () => {
     expect(codeOf(await post(`{ series(projection: "nope", measures: ["views"], ${RANGE}, resolution: HOUR) { generation } }`))[1]).toBe("UNKNOWN_PROJECTION")
   })
 
+  it("for the past names a position of every partition or a time, and costs as much as four for the present", async () => {
+    const ask = (asOf: string) => post(`{ top(projection: "page-views", measure: "views", by: "page", ${RANGE}, asOf: ${asOf}) { rows { value } position { partition offset } } }`)
+    const now = await ask("null")
+    const found = now.answer.data?.["top"] as { readonly position: readonly { readonly partition: number; readonly offset: string }[] } | undefined
+    const place = found?.position ?? []
+    const text = (position: typeof place) => `[${position.map(({ partition, offset }) => `{ partition: ${partition}, offset: "${offset}" }`).join(", ")}]`
+    expect((await ask(`{ position: ${text(place)} }`)).answer.data).toEqual(now.answer.data)
+    expect(codeOf(await ask("{}"))[1]).toBe("BAD_ARGUMENT")
+    expect(codeOf(await ask(`{ position: ${text(place)}, time: "2026-03-01T00:00:00Z" }`))[1]).toBe("BAD_ARGUMENT")
+    expect(codeOf(await ask(`{ position: ${text(place.slice(1))} }`))).toEqual([400, "BAD_ARGUMENT"])
+    expect(codeOf(await ask(`{ position: ${text(place.map((part) => ({ ...part, offset: "99" })))} }`))).toEqual([400, "BAD_ARGUMENT"])
+    const three = (asOf: string) => `{ ${[1, 2, 3].map((at) => `t${at}: top(projection: "page-views", measure: "views", by: "page", ${RANGE}${asOf}) { generation }`).join(" ")} }`
+    expect(codeOf(await post(three(', asOf: { time: "2026-03-01T00:00:00Z" }')))).toEqual([400, "LIMIT_EXCEEDED"])
+    expect(codeOf(await post(three("")))).toEqual([200, undefined])
+  })
+
   it("that is none gets its status", async () => {
     const headers = { authorization: "Bearer reader" }
     expect((await fetch(url, { headers })).status).toBe(405)

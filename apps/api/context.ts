@@ -1,5 +1,6 @@
 /** What every resolver gets: who asks, and how a question is run. */
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
@@ -11,7 +12,7 @@ import { toGraphQLError } from "./errors.ts"
 import type { RebuildDesk } from "./rebuildDesk.ts"
 
 /** Everything a question may need. */
-export type ApiPorts = ReadModelStore | EventLog | SearchIndex | RejectedLog | PubSub
+export type ApiPorts = ReadModelStore | EventLog | PartitionIndex | SearchIndex | RejectedLog | PubSub
 
 /** Whom a key belongs to. */
 export interface KeyHolder {

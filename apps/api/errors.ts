@@ -44,6 +44,13 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   CursorError: ({ detail }) => ({ code: "BAD_CURSOR", message: `The cursor is ${String(detail)}.`, status: 400 }),
   LineageTooLargeError: (error) => tooLarge(error),
   LineageUnavailableError: () => ({ code: "GENERATION_GONE", message: "The generation of this window is gone. Ask for the window again.", status: 200 }),
+  PastPositionError: ({ detail }) => ({ code: "BAD_ARGUMENT", message: `asOf ${String(detail)}.`, status: 400, extra: { argument: "asOf" } }),
+  PastTooLargeError: ({ max }) => ({ code: "AS_OF_TOO_LARGE", message: `More than ${String(max)} records would have to be read again for that moment. Ask for fewer windows, one key, or shorter windows.`, status: 400, extra: { max } }),
+  PastExpiredError: ({ retainedFromMs }) => ({
+    code: "AS_OF_EXPIRED", message: `Windows before ${new Date(Number(retainedFromMs)).toISOString()} are no longer stored. Ask from there on.`, status: 400, extra: { retainedFrom: new Date(Number(retainedFromMs)).toISOString() }
+  }),
+  PastMismatchError: () => ({ code: "MODEL_INCONSISTENT", message: "The log does not hold what the stored windows were made of. Run tidemark verify --full.", status: 500 }),
+  PartitionIndexError: () => unavailable,
   OffsetOutOfRangeError: () => ({ code: "LOG_RETAINED", message: "A part of the log behind this answer is no longer stored.", status: 200 }),
   LogCorruptError: () => ({ code: "LOG_CORRUPT", message: "A part of the log behind this answer fails its checksum. Run tidemark verify.", status: 500 }),
   LogGapError: () => ({ code: "LOG_GAP", message: "A part of the log behind this answer is missing. Run tidemark verify.", status: 500 }),

@@ -5,15 +5,16 @@ import { pageSize, PAGE_DEFAULT } from "@tidemark/queries/limits"
 import { readPositionCursor } from "@tidemark/queries/cursor"
 import { projections } from "@tidemark/queries/projections"
 import type { ProjectionStatus } from "@tidemark/queries/projections"
-import { series } from "@tidemark/queries/series"
-import { top } from "@tidemark/queries/top"
-import { window } from "@tidemark/queries/window"
+import { seriesOf } from "@tidemark/queries/series"
+import { topOf } from "@tidemark/queries/top"
+import { windowOf } from "@tidemark/queries/window"
 import { why } from "@tidemark/replay/lineage"
 import * as Effect from "effect/Effect"
 import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
-import { DimensionFilter, DimensionValue } from "../schema/common.ts"
+import { readAsOf, readModel } from "../past.ts"
+import { AsOfInput, DimensionFilter, DimensionValue } from "../schema/common.ts"
 import { WindowLineage } from "../schema/log.ts"
 import { PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
 import { DateTime, ProjectionState, Resolution } from "../schema/scalars.ts"
@@ -80,10 +81,11 @@ export class ModelResolver {
     @Arg("where", () => [DimensionFilter], { nullable: true }) where?: DimensionFilter[] | null,
     @Arg("breakdownBy", () => String, { nullable: true }) breakdownBy?: string | null,
     @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("fill", () => Boolean, { nullable: true, defaultValue: false }) fill?: boolean | null
+    @Arg("fill", () => Boolean, { nullable: true, defaultValue: false }) fill?: boolean | null,
+    @Arg("asOf", () => AsOfInput, { nullable: true }) asOf?: AsOfInput | null
   ): Promise<Series> {
     const input = seriesInput(projection, measures, { from, to }, resolution, { where, breakdownBy, first, fill })
-    const answer = await ask(context, "series", series(input, context.tenantId))
+    const answer = await ask(context, "series", readModel(projection, context.tenantId, readAsOf(asOf), (model) => seriesOf(model, input)))
     return { ...provenance(answer), groups: seriesGroups(answer.groups), truncated: answer.truncated }
   }
 
@@ -96,10 +98,12 @@ export class ModelResolver {
     @Arg("from", () => DateTime) from: number,
     @Arg("to", () => DateTime) to: number,
     @Arg("where", () => [DimensionFilter], { nullable: true }) where?: DimensionFilter[] | null,
-    @Arg("first", () => Int, { nullable: true, defaultValue: 10 }) first?: number | null
+    @Arg("first", () => Int, { nullable: true, defaultValue: 10 }) first?: number | null,
+    @Arg("asOf", () => AsOfInput, { nullable: true }) asOf?: AsOfInput | null
   ): Promise<Top> {
     const more = { ...(where ? { where } : {}), ...(typeof first === "number" ? { first } : {}) }
-    const answer = await ask(context, "top", top({ projection, measure, by, fromMs: from, toMs: to, ...more }, context.tenantId))
+    const input = { projection, measure, by, fromMs: from, toMs: to, ...more }
+    const answer = await ask(context, "top", readModel(projection, context.tenantId, readAsOf(asOf), (model) => topOf(model, input)))
     return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })), truncated: answer.truncated }
   }
 
@@ -109,9 +113,11 @@ export class ModelResolver {
     @Arg("projection", () => String) projection: string,
     @Arg("key", () => [DimensionValue]) key: DimensionValue[],
     @Arg("start", () => DateTime) start: number,
-    @Arg("resolution", () => Resolution) resolution: Resolution
+    @Arg("resolution", () => Resolution) resolution: Resolution,
+    @Arg("asOf", () => AsOfInput, { nullable: true }) asOf?: AsOfInput | null
   ): Promise<Window | null> {
-    const answer = await ask(context, "window", window({ projection, key, startMs: start, resolution }, context.tenantId))
+    const input = { projection, key, startMs: start, resolution }
+    const answer = await ask(context, "window", readModel(projection, context.tenantId, readAsOf(asOf), (model) => windowOf(model, input)))
     if (answer === null) return null
     return {
       ...provenance(answer),

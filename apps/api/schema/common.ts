@@ -48,6 +48,14 @@ export class PartitionOffsetInput {
   offset!: string
 }
 
+@InputType("AsOf", { description: "An earlier state of the model: a position, every partition named once, or a time. One of the two." })
+export class AsOfInput {
+  @Field(() => [PartitionOffsetInput], { nullable: true, description: "Next offset of every partition, as answers carry it." })
+  position?: PartitionOffsetInput[] | null
+  @Field(() => DateTime, { nullable: true, description: "Receive time: what had been received then. Of each partition the records before the first one received later." })
+  time?: number | null
+}
+
 @InputType()
 export class DimensionValue {
   @Field(() => String)

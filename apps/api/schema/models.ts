@@ -61,7 +61,7 @@ export class SeriesPoint {
   end!: number
   @Field(() => WindowState)
   state!: WindowState
-  @Field(() => String)
+  @Field(() => String, { description: "Rises with every change; 0 in answers as of an earlier position." })
   revision!: string
   @Field(() => String)
   corrections!: string
@@ -142,7 +142,7 @@ export class Window extends Provenance {
   measures!: Measure[]
   @Field(() => WindowState)
   state!: WindowState
-  @Field(() => String)
+  @Field(() => String, { description: "Rises with every change; 0 in answers as of an earlier position." })
   revision!: string
   @Field(() => String)
   corrections!: string

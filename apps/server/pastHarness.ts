@@ -1,0 +1,183 @@
+/**
+ * Answers recorded while events flow through the real runtime, and the same questions asked again as of the positions they
+ * were answered at: what the specifications of the time machine share, on whatever engines they run.
+ */
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import type { ApiPorts } from "@tidemark/api/context"
+import { makeApiHandlers } from "@tidemark/api/makeApiHandlers"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { LogRecord } from "@tidemark/domain/ports/EventLog"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { projections } from "@tidemark/projections/registry"
+import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { runLanes } from "@tidemark/projections/runtime/runLanes"
+import { simulatedProjections } from "@tidemark/projections/simulation/oracleProjections"
+import { SeededRandom } from "@tidemark/projections/simulation/random"
+import { Workload } from "@tidemark/projections/simulation/workload"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+
+const START_MS = Date.UTC(2026, 10, 1)
+const DAY_MS = 86_400_000
+const TENANTS = ["acme", "birch", "c"]
+const PROVENANCE = "generation pointerVersion watermark position { partition offset }"
+const FIGURES = "measures { name value text exact errorBound }"
+const POINTS = `groups { key { name value } points { start end state revision corrections events ${FIGURES} } } truncated`
+
+/** What is asked: a field and its arguments but `asOf`, as text. */
+interface Asked {
+  readonly tenantId: string
+  readonly field: string
+  readonly of: string
+  readonly selection: string
+}
+
+interface Recorded extends Asked {
+  readonly answer: Answer
+}
+
+interface Answer {
+  readonly position: readonly { readonly partition: number; readonly offset: string }[]
+}
+
+interface Series extends Answer {
+  readonly groups: readonly { readonly key: readonly { readonly name: string; readonly value: string }[]; readonly points: readonly { readonly start: string }[] }[]
+}
+
+/** Projections with what is asked of them. One has a small cap of keys, one holds everything late; none has retention. */
+const MODELS = [
+  { name: "page-views", measures: ["views", "visitors", "duration.p95", "duration.avg"], by: "page" },
+  { name: "revenue", measures: ["orders", "amount", "refunds"], by: "currency" },
+  { name: "event-counts", measures: ["events", "users"], by: "type" },
+  { name: "sim-pages", measures: ["views", "visitors", "duration.p50", "duration.sum"], by: "page" },
+  { name: "sim-types", measures: ["events", "users"], by: "type" }
+] as const
+
+const definitions = [...projections, ...simulatedProjections.map(({ definition }) => definition)].filter(({ name }) => MODELS.some((model) => model.name === name))
+
+const time = (ms: number): string => JSON.stringify(new Date(ms).toISOString())
+
+/** A question of any kind about what may have happened up to now. */
+const question = (random: SeededRandom, nowMs: number): Asked => {
+  const { name, measures, by } = random.pick(MODELS)
+  const tenantId = random.pick(TENANTS)
+  const resolution = random.pick(["MINUTE", "HOUR", "DAY"])
+  const toMs = nowMs + random.between(0, 3_600_000)
+  const range = `from: ${time(toMs - random.pick([3_600_000, DAY_MS, 5 * DAY_MS]))}, to: ${time(toMs)}`
+  const where = random.chance(0.2) ? `, where: [{ name: ${JSON.stringify(by)}, in: ["/a", "EUR", "order.paid", "(none)", "page.viewed"] }]` : ""
+  if (random.chance(0.35)) {
+    return { tenantId, field: "top", of: `projection: "${name}", measure: "${random.pick(measures)}", by: "${by}", ${range}${where}, first: 7`, selection: `${PROVENANCE} rows { value events measure { name value text exact errorBound } } truncated` }
+  }
+  const broken = random.chance(0.6) ? `, breakdownBy: "${by}", first: 5` : random.chance(0.2) && resolution !== "MINUTE" ? ", fill: true" : ""
+  return { tenantId, field: "series", of: `projection: "${name}", measures: ${JSON.stringify(measures)}, ${range}, resolution: ${resolution}${where}${broken}`, selection: `${PROVENANCE} ${POINTS}` }
+}
+
+/** One of the windows that a series broken down by the only dimension has. */
+const windowOf = (random: SeededRandom, { tenantId, of }: Asked, { groups }: Series): Asked | undefined => {
+  const named = groups.filter(({ key, points }) => key.length > 0 && points.length > 0)
+  if (named.length === 0 || of.includes("sim-types") || of.includes("where")) return undefined
+  const { key, points } = random.pick(named)
+  const [, projection = "", resolution = ""] = /projection: "([^"]+)".*resolution: (\w+)/.exec(of) ?? []
+  return {
+    tenantId, field: "window", selection: `${PROVENANCE} key { name value } start end state revision corrections events fingerprint ${FIGURES}`,
+    of: `projection: "${projection}", key: [{ name: ${JSON.stringify(key[0]?.name)}, value: ${JSON.stringify(key[0]?.value)} }], start: ${JSON.stringify(random.pick(points).start)}, resolution: ${resolution}`
+  }
+}
+
+/** The text of an answer without what depends on flushes. */
+const textOf = (answer: Answer | null): string => JSON.stringify(answer, (name, value: unknown) => (name === "revision" ? undefined : value))
+
+const listen = Effect.fn("listen")(function* () {
+  const api = makeApiHandlers({ services: yield* Effect.context<ApiPorts>(), resolveKey: (tenantId) => ({ tenantId, kind: "read" }) })
+  const server = createServer((request, response) => void api.handleGraphql(request, response))
+  yield* Effect.acquireRelease(Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))), () =>
+    Effect.promise(async () => {
+      await api.close()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    }))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`
+  return async ({ tenantId, field, of, selection }: Asked, asOf = ""): Promise<Answer | null> => {
+    const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${tenantId}` }, body: JSON.stringify({ query: `{ ${field}(${of}${asOf}) { ${selection} } }` }) })
+    const { data, errors } = (await response.json()) as { readonly data?: Readonly<Record<string, Answer | null>>; readonly errors?: unknown }
+    if (errors !== undefined) throw new Error(`${field}(${of}${asOf}): ${JSON.stringify(errors)}`)
+    return data?.[field] ?? null
+  }
+})
+
+/** Events that became what, over all partitions of the projection that has the smallest caps. */
+const outcomes = Effect.fn("outcomes")(function* () {
+  const snapshot = yield* (yield* ReadModelStore).snapshot
+  const counters = (yield* snapshot.checkpoints("sim-pages", 1)).flatMap(({ partitions }) => partitions.map((partition) => partition.counters))
+  const total = (of: "applied" | "held" | "duplicate" | "deadLettered") => counters.reduce((sum, counter) => sum + Number(counter[of]), 0)
+  return { applied: total("applied"), held: total("held"), duplicate: total("duplicate"), deadLettered: total("deadLettered") }
+})
+
+export interface PastFound {
+  readonly outcomes: Effect.Success<ReturnType<typeof outcomes>>
+  readonly answers: number
+  readonly positions: number
+  readonly records: number
+  /** Of a question to the past. */
+  readonly millisecondsEach: number
+  /** Questions whose answer as of the position is another one. */
+  readonly differing: readonly { readonly asked: string; readonly then: string; readonly now: string }[]
+}
+
+const POLL = Schedule.spaced(5)
+
+/** Records answers at `wanted` positions at least while events flow, then asks again. Needs an empty log. */
+export const compareWithPast = Effect.fn("compareWithPast")(function* (seed: number, wanted: number) {
+  const log = yield* EventLog
+  const { partitions, lanes } = log.identity
+  const random = new SeededRandom(seed)
+  const workload = new Workload(random.fork(), partitions, START_MS)
+  const stored = Array.from({ length: partitions }, (): Uint8Array[] => [new Uint8Array()])
+  const ask = yield* listen()
+  yield* ensureGenerations(definitions)
+  const stop = yield* Deferred.make<void>()
+  const halts: string[] = []
+  const fiber = yield* Effect.forkChild(runLanes({
+    lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Deferred.await(stop), observer: { committed: () => {}, halted: ({ code, detail }) => void halts.push(`${code} ${detail}`), retrying: () => {} }
+  }))
+  const recorded: Recorded[] = []
+  const positions = new Set<string>()
+  const record = async (asked: Asked): Promise<Answer | null> => {
+    const answer = await ask(asked)
+    if (answer === null) return null
+    recorded.push({ ...asked, answer })
+    positions.add(`${/projection: "([^"]+)"/.exec(asked.of)?.[1] ?? ""} ${JSON.stringify(answer.position)}`)
+    return answer
+  }
+  const step = Effect.gen(function* () {
+    const burst: LogRecord[] = []
+    for (let count = random.between(1, 8); count > 0; count--) {
+      for (const { partition, value } of workload.next((from) => stored[from] ?? [])) {
+        stored[partition]?.push(value)
+        burst.push({ partition, key: "", value })
+      }
+    }
+    yield* log.append(burst)
+    const asked = question(random, workload.nowMs)
+    const answer = yield* Effect.promise(() => record(asked))
+    if (!asked.of.includes("breakdownBy")) return
+    const one = windowOf(random, asked, answer as Series)
+    if (one !== undefined) yield* Effect.promise(() => record(one))
+  })
+  yield* step.pipe(Effect.repeat({ schedule: POLL, until: () => halts.length > 0 || positions.size >= wanted }))
+  const askedMs = performance.now()
+  const differing: { asked: string; then: string; now: string }[] = []
+  for (const { answer, ...asked } of recorded) {
+    const place = answer.position.map(({ partition, offset }) => `{ partition: ${partition}, offset: "${offset}" }`).join(", ")
+    const past = yield* Effect.promise(() => ask(asked, `, asOf: { position: [${place}] }`))
+    if (textOf(past) !== textOf(answer)) differing.push({ asked: `${asked.tenantId}: ${asked.field}(${asked.of}) at ${place}`, then: textOf(answer), now: textOf(past) })
+  }
+  yield* Deferred.succeed(stop, undefined)
+  yield* Fiber.join(fiber)
+  if (halts.length > 0) return yield* Effect.die(new Error(halts.join("; ")))
+  const found: PastFound = { answers: recorded.length, positions: positions.size, records: stored.reduce((sum, { length }) => sum + length, 0), millisecondsEach: (performance.now() - askedMs) / recorded.length, outcomes: yield* outcomes(), differing }
+  return found
+}, Effect.scoped)
