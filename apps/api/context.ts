@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Context from "effect/Context"
 import { toGraphQLError } from "./errors.ts"
+import type { LateDesk } from "./lateDesk.ts"
 import type { RebuildDesk } from "./rebuildDesk.ts"
 
 /** Everything a question may need. */
@@ -34,6 +35,7 @@ export interface ApiMetrics {
 export interface ApiBase {
   readonly services: Context.Context<ApiPorts>
   readonly metrics: ApiMetrics
+  readonly late: LateDesk
   /** Absent: rebuilds are neither shown nor changed here. */
   readonly rebuilds?: RebuildDesk
   /** Notes a wrong key from this address; answers the seconds to wait when there were too many. */

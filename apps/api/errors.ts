@@ -16,6 +16,8 @@ const unavailable: Told = { code: "UNAVAILABLE", message: "The data cannot be re
 
 const names = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "")
 
+const noProjection = (projection: unknown, valid: unknown): Told => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } })
+
 const REACHED: Readonly<Record<string, (error: Fields) => string>> = {
   records: ({ records, max }) => `The events of this window lie among ${String(records)} records of the log, and one answer reads at most ${String(max)}.`,
   time: ({ records, walked, max }) => `The events of this window lie among ${String(records)} records of the log, and ${String(walked)} of them were read within ${Number(max) / 1_000} seconds.`,
@@ -32,7 +34,7 @@ const tooLarge = (error: Fields): Told => {
 
 /** What the asker can put right is 400, what is ours 5xx; 200 stays for answers that are what they are. */
 const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
-  UnknownProjectionError: ({ projection, valid }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } }),
+  UnknownProjectionError: ({ projection, valid }) => noProjection(projection, valid),
   UnknownDimensionError: ({ projection, dimension, valid }) => ({ code: "UNKNOWN_DIMENSION", message: `${String(projection)} has no dimension ${String(dimension)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
@@ -56,6 +58,10 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   LogGapError: () => ({ code: "LOG_GAP", message: "A part of the log behind this answer is missing. Run tidemark verify.", status: 500 }),
   LogIdentityError: () => ({ code: "LOG_IDENTITY", message: "The log was replaced by another one. Its read models must be built anew.", status: 500 }),
   ModelUnreadableError: () => ({ code: "MODEL_UNREADABLE", message: "The stored read model cannot be read by this version.", status: 500 }),
+  NoSuchProjectionError: ({ projection, valid }) => noProjection(projection, valid),
+  LateOriginalError: ({ partition, offset }) => ({ code: "LOG_CHANGED", message: `The log holds another record at ${String(partition)}/${String(offset)} than the late ledger names. Nothing was appended. Run tidemark verify.`, status: 500 }),
+  AppendRejectedError: () => ({ code: "LOG_NOT_WRITABLE", message: "The log does not take records at the moment. Nothing was appended. Try again.", status: 503 }),
+  AppendUnknownError: () => ({ code: "APPEND_UNKNOWN", message: "The log did not say whether it has stored the records. Do it again: an event counts once however often it is released.", status: 503 }),
   RebuildRunningError: ({ projection, rebuildId }) => ({ code: "REBUILD_RUNNING", message: `A rebuild of ${String(projection)} runs already. Wait for it, or abort it.`, status: 200, extra: { rebuildId } }),
   RebuildMissingError: () => ({ code: "REBUILD_MISSING", message: "There is no such rebuild.", status: 200 }),
   RebuildStatusError: ({ status, wanted }) => ({ code: "REBUILD_STATUS", message: `The rebuild is not where this can be done: ${String(status)}, wanted ${String(wanted)}.`, status: 200, extra: { status } }),

@@ -16,6 +16,7 @@ import type { ApiMetrics, ApiPorts } from "./context.ts"
 import { makeYoga } from "./guard.ts"
 import { answerHttp } from "./http.ts"
 import type { ResolveKey } from "./keys.ts"
+import { makeLateDesk } from "./lateDesk.ts"
 import type { RebuildDesk } from "./rebuildDesk.ts"
 import { serveSockets } from "./webSocket.ts"
 
@@ -54,7 +55,7 @@ export const isApiPath = (url: string | undefined): boolean => (url ?? "").split
 export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
   const buckets = new TokenBuckets(wrongKeysPerMinute, wrongKeysPerMinute / 60)
-  const api = { services, metrics, ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
+  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

@@ -62,6 +62,8 @@ describe("system records", () => {
       kind: "system",
       record: { system: "late-applied", timeMs: 9, partition: 3, offset: 2n ** 53n + 1n, original: { ...event, data: { page: "/x" } } }
     })
+    const by = { actor: "tm_admin", reason: 'a phone came back "late"' }
+    expect(decodeRecord(encodeLateApplied(9, 3, 1n, original, by))).toMatchObject({ kind: "system", record: { ...by, original: { id: event.id } } })
     expect(decodeRecord(bytes(text(encodeLateApplied(9, 3, 1n, original)).replace('"tenantid"', '"tenant"')))).toMatchObject({ kind: "undecodable" })
   })
 })

@@ -31,6 +31,9 @@ export interface LateAppliedRecord {
   readonly timeMs: number
   readonly partition: number
   readonly offset: bigint
+  /** Who released it and why: for people, no rule reads them. */
+  readonly actor?: string
+  readonly reason?: string
   /** The original event; absent only while it is being decoded. */
   readonly original?: EventEnvelope
 }
@@ -54,9 +57,10 @@ export const encodeLogCreated = (record: Omit<LogCreatedRecord, "system">): Uint
 export const encodeHeartbeat = (timeMs: number): Uint8Array => encode(HEARTBEAT_TYPE, timeMs, `heartbeat-${timeMs}`)
 
 /** `original` is the held event's record, byte for byte. */
-export const encodeLateApplied = (timeMs: number, partition: number, offset: bigint, original: Uint8Array): Uint8Array => {
+export const encodeLateApplied = (timeMs: number, partition: number, offset: bigint, original: Uint8Array, by?: { readonly actor: string; readonly reason: string }): Uint8Array => {
   const text = new TextDecoder().decode(original)
-  return encode(LATE_APPLIED_TYPE, timeMs, `late-applied-${partition}-${offset}-${timeMs}`, `{"partition":${partition},"offset":"${offset}","original":${text}}`)
+  const who = by === undefined ? "" : `"actor":${JSON.stringify(by.actor)},"reason":${JSON.stringify(by.reason)},`
+  return encode(LATE_APPLIED_TYPE, timeMs, `late-applied-${partition}-${offset}-${timeMs}`, `{"partition":${partition},"offset":"${offset}",${who}"original":${text}}`)
 }
 
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 0
@@ -68,11 +72,14 @@ export const readSystemRecord = (fields: Readonly<Record<string, unknown>>, type
   if (type === HEARTBEAT_TYPE) return { system: "heartbeat", timeMs }
   const data = fields["data"]
   if (typeof data !== "object" || data === null) return undefined
-  const { logId, partitions, lanes, partition, offset } = data as Record<string, unknown>
+  const { logId, partitions, lanes, partition, offset, actor, reason } = data as Record<string, unknown>
   if (!isCount(partition)) return undefined
   if (type === LOG_CREATED_TYPE) {
     return typeof logId === "string" && isCount(partitions) && isCount(lanes) ? { system: "created", timeMs, logId, partitions, lanes, partition } : undefined
   }
   if (type !== LATE_APPLIED_TYPE || typeof offset !== "string" || !/^\d{1,19}$/.test(offset)) return undefined
-  return { system: "late-applied", timeMs, partition, offset: BigInt(offset) }
+  return {
+    system: "late-applied", timeMs, partition, offset: BigInt(offset),
+    ...(typeof actor === "string" ? { actor } : {}), ...(typeof reason === "string" ? { reason } : {})
+  }
 }

@@ -10,7 +10,7 @@ import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
 import { EventFilter, PartitionOffsetInput } from "../schema/common.ts"
 import { DeadLetterConnection, EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
-import { LateOutcome } from "../schema/scalars.ts"
+import { LateOutcome, LateReason } from "../schema/scalars.ts"
 import { journeyShape } from "./journeyShape.ts"
 import { hashSeed } from "./hashSeed.ts"
 import { connection, eventShape, readPosition, searchFilter } from "./shapes.ts"
@@ -50,10 +50,12 @@ export class LogResolver {
     @Ctx() context: ApiContext,
     @Arg("projection", () => String) projection: string,
     @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("after", () => String, { nullable: true }) after?: string | null
+    @Arg("after", () => String, { nullable: true }) after?: string | null,
+    @Arg("outcome", () => LateOutcome, { nullable: true, description: "Only these; a page may then be short of first and still have a next one." }) outcome?: LateOutcome | null
   ): Promise<LateEventConnection> {
-    const page = await ask(context, "lateEvents", lateEvents({ projection, ...paging(first, after) }, context.tenantId))
-    return connection(page, ({ entry, generation, key }) => ({
+    const input = { projection, ...paging(first, after), ...(outcome ? { outcome } : {}) }
+    const page = await ask(context, "lateEvents", lateEvents(input, context.tenantId))
+    return connection(page, ({ entry, generation, key, reason, wasHeld, canApply }) => ({
       eventId: entry.eventId,
       type: entry.eventType,
       time: entry.eventTimeMs,
@@ -61,6 +63,9 @@ export class LogResolver {
       key: [...key],
       lateByMs: entry.lateByMs,
       outcome: entry.outcome === "held" ? LateOutcome.HELD : LateOutcome.APPLIED,
+      reason: LateReason[reason],
+      wasHeld,
+      canApply,
       contribution: Object.entries(entry.contribution).map(([name, text]) => ({ name, text })),
       generation,
       partition: entry.partition,

@@ -7,6 +7,7 @@ import type { PartitionFreshness as Freshness } from "@tidemark/queries/freshnes
 import type { Page } from "@tidemark/queries/page"
 import type { SeriesGroup as Group } from "@tidemark/queries/series"
 import type { PositionPart, WindowState as State } from "@tidemark/queries/windowState"
+import type { LineageEvent } from "@tidemark/replay/windowProof"
 import { GraphQLError } from "graphql"
 import type { EventFilter, PartitionOffset, PartitionOffsetInput } from "../schema/common.ts"
 import type { EventConnection, LoggedEvent } from "../schema/log.ts"
@@ -69,9 +70,13 @@ export const connection = <Node, Shape>({ edges, hasNextPage, endCursor }: Page<
   pageInfo: { hasNextPage, endCursor }
 })
 
-/** Events of a lineage; the cursor is the place of the event. */
-export const placedEvents = (events: readonly Logged[], hasNextPage: boolean): EventConnection => {
-  const edges = events.map((event) => ({ cursor: positionCursor([{ partition: event.partition, nextOffset: event.offset }]), node: eventShape(event) }))
+/** Events of a lineage, those that were late marked; the cursor is the place of the event. */
+export const placedEvents = (events: readonly LineageEvent[], hasNextPage: boolean): EventConnection => {
+  const edges = events.map((event) => ({
+    cursor: positionCursor([{ partition: event.partition, nextOffset: event.offset }]),
+    node: eventShape(event),
+    late: event.late === null ? null : { byMs: event.late.lateByMs, releasedAt: event.appliedAt?.toString() ?? null }
+  }))
   return { edges, pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null } }
 }
 

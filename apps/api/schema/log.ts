@@ -1,7 +1,7 @@
 /** Answers from the log and its ledgers. */
 import { Field, Float, ID, Int, ObjectType } from "type-graphql"
 import { Dimension, PageInfo } from "./common.ts"
-import { DateTime, EventOutcome, Json, LateOutcome, Resolution, TimeFlag, WindowState } from "./scalars.ts"
+import { DateTime, EventOutcome, Json, LateOutcome, LateReason, Resolution, TimeFlag, WindowState } from "./scalars.ts"
 
 @ObjectType()
 export class LoggedEvent {
@@ -33,12 +33,22 @@ export class LoggedEvent {
   data!: unknown
 }
 
+@ObjectType({ description: "How late an event of a window was." })
+export class LateMark {
+  @Field(() => Float)
+  byMs!: number
+  @Field(() => String, { nullable: true, description: "Offset of the record that released it, when it had been held." })
+  releasedAt!: string | null
+}
+
 @ObjectType()
 export class EventEdge {
   @Field(() => String)
   cursor!: string
   @Field(() => LoggedEvent)
   node!: LoggedEvent
+  @Field(() => LateMark, { nullable: true, description: "Within the lineage of a window: counted late. Null when it came in time, and in every other list." })
+  late?: LateMark | null
 }
 
 @ObjectType()
@@ -181,6 +191,12 @@ export class LateEvent {
   lateByMs!: number
   @Field(() => LateOutcome)
   outcome!: LateOutcome
+  @Field(() => LateReason)
+  reason!: LateReason
+  @Field(() => Boolean, { description: "It was held on arrival, whatever became of it." })
+  wasHeld!: boolean
+  @Field(() => Boolean, { description: "It is held, and a release would count it." })
+  canApply!: boolean
   @Field(() => [Contribution], { description: "What it added, or would have added." })
   contribution!: Contribution[]
   @Field(() => Int)

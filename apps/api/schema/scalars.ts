@@ -87,4 +87,36 @@ registerEnumType(EventOutcome, {
   }
 })
 registerEnumType(TimeFlag, { name: "TimeFlag", description: "Why the time is not the one that was sent: corrected by the client's clock, or clamped because it lay ahead of its receipt." })
+export enum LateReason {
+  AFTER_CLOSE = "AFTER_CLOSE",
+  AFTER_REVISION = "AFTER_REVISION",
+  EXPIRED = "EXPIRED"
+}
+
+export enum LateVerdict {
+  APPLY = "apply",
+  APPLIED = "applied",
+  EXPIRED = "expired",
+  UNKNOWN = "unknown"
+}
+
+registerEnumType(LateReason, {
+  name: "LateReason",
+  description: "Why an event is in the late ledger.",
+  valuesConfig: {
+    AFTER_CLOSE: { description: "Its minute had closed." },
+    AFTER_REVISION: { description: "Its minute had closed so long ago that the projection does not revise it by itself: see reviseWithinMs." },
+    EXPIRED: { description: "Its window had been dropped by retention." }
+  }
+})
+registerEnumType(LateVerdict, {
+  name: "LateVerdict",
+  description: "What a release of an event does.",
+  valuesConfig: {
+    APPLY: { description: "It is held, and is counted." },
+    APPLIED: { description: "It counts already; nothing is appended." },
+    EXPIRED: { description: "Retention has dropped its window; nothing is appended." },
+    UNKNOWN: { description: "The late ledger has no such event; nothing is appended." }
+  }
+})
 registerEnumType(LateOutcome, { name: "LateOutcome", description: "Counted as a correction, or kept aside." })
