@@ -1,6 +1,7 @@
 /** How far every projection is in every partition, and how complete its data is. */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { pausedIn } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
 import { openPointer } from "./openModel.ts"
@@ -14,6 +15,8 @@ export interface PartitionFreshness {
   readonly nextOffset: bigint
   readonly logEnd: bigint
   readonly lagEvents: bigint
+  /** Somebody has paused the projection: it falls behind on purpose. */
+  readonly paused: boolean
   /** Largest receive time folded, Unix ms. */
   readonly receivedMaxMs: number | null
   /** The tenant's event times are complete to here in this partition, Unix ms. */
@@ -27,6 +30,7 @@ export const freshness = (_input: Readonly<Record<string, never>>, tenantId: str
     const snapshot = yield* store.snapshot
     const ends = yield* logEnds
     const pointers = [...(yield* snapshot.pointers)].sort((a, b) => (a.projection < b.projection ? -1 : 1))
+    const paused = pausedIn(yield* snapshot.halts)
     const answers: PartitionFreshness[] = []
     for (const pointer of pointers) {
       const { projection, generation, partitions, definition } = yield* openPointer(snapshot, pointer, tenantId)
@@ -35,7 +39,7 @@ export const freshness = (_input: Readonly<Record<string, never>>, tenantId: str
         const logEnd = ends.get(partition) ?? nextOffset
         const maxMs = maxEventTimeMs(checkpoint, tenantId)
         const watermarkMs = maxMs === null ? null : maxMs - definition.window.outOfOrdernessMs
-        answers.push({ projection, generation, partition, nextOffset, logEnd, lagEvents: logEnd > nextOffset ? logEnd - nextOffset : 0n, receivedMaxMs, watermarkMs })
+        answers.push({ projection, generation, partition, nextOffset, logEnd, lagEvents: logEnd > nextOffset ? logEnd - nextOffset : 0n, paused: paused.has(projection), receivedMaxMs, watermarkMs })
       }
     }
     return answers

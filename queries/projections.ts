@@ -2,6 +2,7 @@
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
+import { isPause } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
 import { PAGE_MAX } from "./limits.ts"
@@ -17,7 +18,9 @@ export interface ProjectionStatus extends Provenance {
   readonly dimensions: readonly string[]
   /** Parts of measures, as they are asked for. */
   readonly measures: readonly string[]
-  readonly status: "LIVE" | "HALTED"
+  /** PAUSED: somebody wanted it so; HALTED: it cannot go on. */
+  readonly status: "LIVE" | "HALTED" | "PAUSED"
+  /** Why it stands still, a pause included. */
   readonly halts: readonly Halt[]
   /** Records of the log not yet folded. */
   readonly lagEvents: bigint
@@ -46,7 +49,9 @@ const describe = Effect.fn("describeProjection")(function* (model: OpenModel, en
   const { projection, generation, tenantId, snapshot, definition } = model
   const page = { projection, generation, tenantId, limit: PAGE_MAX }
   const record = yield* snapshot.generation(projection, generation)
-  const own = halts.filter((halt) => halt.projection === projection && halt.generation === generation)
+  const own = halts.filter((halt) => halt.projection === projection)
+  const halted = own.filter((halt) => halt.generation === generation)
+  const pauses = own.filter(isPause)
   const status: ProjectionStatus = {
     ...provenanceOf(model),
     version: definition.version,
@@ -54,8 +59,8 @@ const describe = Effect.fn("describeProjection")(function* (model: OpenModel, en
     definition: record?.definition ?? "",
     dimensions: model.dimensions,
     measures: allParts(definition).map(({ part }) => part),
-    status: own.length === 0 ? "LIVE" : "HALTED",
-    halts: own,
+    status: halted.length > 0 ? "HALTED" : pauses.length > 0 ? "PAUSED" : "LIVE",
+    halts: [...halted, ...pauses],
     lagEvents: lagOf(model, ends),
     lateEvents: (yield* snapshot.late(page)).length,
     deadLetters: (yield* snapshot.deadLetters(page)).length,

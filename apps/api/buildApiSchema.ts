@@ -7,6 +7,7 @@ import { LateResolver } from "./resolvers/LateResolver.ts"
 import { LiveResolver } from "./resolvers/LiveResolver.ts"
 import { LogResolver } from "./resolvers/LogResolver.ts"
 import { ModelResolver } from "./resolvers/ModelResolver.ts"
+import { ProjectionResolver } from "./resolvers/ProjectionResolver.ts"
 import { RebuildResolver } from "./resolvers/RebuildResolver.ts"
 
 /**
@@ -14,7 +15,7 @@ import { RebuildResolver } from "./resolvers/RebuildResolver.ts"
  * pub/sub although every subscription brings its own source; nothing is ever published on this one.
  */
 export const buildApiSchema = (): GraphQLSchema =>
-  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver, RebuildResolver, LateResolver], validate: false, pubSub: createPubSub() })
+  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, LiveResolver, ProjectionResolver, RebuildResolver, LateResolver], validate: false, pubSub: createPubSub() })
 
 /** The schema as committed in `schema.graphql`. */
 export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`

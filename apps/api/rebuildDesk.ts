@@ -1,10 +1,11 @@
 /**
- * Rebuilds as the API reads and changes them. Every call reads the stores as they are now: a change must not decide on
+ * Rebuilds, and the pause of what is served, as the API reads and changes them. Every call reads the stores as they are now: a change must not decide on
  * the snapshot that the questions of its request share. Rules: docs/semantics.md §8.
  */
 import { randomUUID } from "node:crypto"
 import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
 import { loadDifferences } from "@tidemark/commands/rebuild/differences"
+import { ProjectionMissingError, pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
 import { abortRebuild, capRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
@@ -20,6 +21,7 @@ import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { listCursor, readListCursor } from "@tidemark/queries/cursor"
 import { UnknownProjectionError } from "@tidemark/queries/errors"
+import { projections } from "@tidemark/queries/projections"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
 import { planRebuild } from "@tidemark/replay/planRebuild"
@@ -118,6 +120,13 @@ const differencesOf = Effect.fn("differencesOf")(function* ({ parity }: Rebuild,
   return { counts: page.counts, edges, hasNextPage: start + edges.length < page.counts.listed }
 })
 
+/** Changes what is served, and answers how it stands then. */
+const changed = Effect.fn("changed")(function* <E, R>(name: string, tenantId: string, change: Effect.Effect<void, E, R>) {
+  yield* change
+  const found = (yield* projections({}, tenantId)).find(({ projection }) => projection === name)
+  return found ?? (yield* new ProjectionMissingError({ projection: name }))
+})
+
 /** Calls answer with effects that need nothing more; they fail with the errors of the commands. */
 export const makeRebuildDesk = (options: RebuildDeskOptions) => {
   const { services, definitions, rate, throttle } = options
@@ -153,6 +162,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
     /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */
     differences: (rebuild: Rebuild, tenantId: string, limit: number, after: string | undefined) => on(differencesOf(rebuild, tenantId, limit, after)),
+    pauseProjection: (name: string, reason: string, actor: string, tenantId: string) => on(changed(name, tenantId, pauseProjection(name, actOf(actor, reason)))),
+    resumeProjection: (name: string, tenantId: string) => on(changed(name, tenantId, resumeProjection(name))),
     cap: (rebuildId: string, eventsPerSecondMax: number | null, actor: string) => on(cap(rebuildId, eventsPerSecondMax, actor)),
     rate: rate.of,
     throttle

@@ -169,6 +169,21 @@ describe("rebuilds over GraphQL", () => {
     expect(codeOf(await post("admin", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: 7) { id } }`))).toBe("REBUILD_STATUS")
   }))
 
+  it("have beside them the pause of a live projection, for admin keys, with who and why", () => withApi(async ({ post }) => {
+    const state = "{ projections { name status halts { code detail } } freshness { paused } }"
+    expect(codeOf(await post("reader", 'mutation { pauseProjection(name: "orders", reason: "x") { name } }'))).toBe("FORBIDDEN")
+    expect(codeOf(await post("admin", 'mutation { pauseProjection(name: "nothing", reason: "x") { name } }'))).toBe("UNKNOWN_PROJECTION")
+    expect(codeOf(await post("admin", 'mutation { pauseProjection(name: "orders", reason: " ") { name } }'))).toBe("BAD_ARGUMENT")
+    const paused = { name: "orders", status: "PAUSED", halts: [{ code: "PAUSED", detail: "by tm_admin: disk is moved" }] }
+    expect(await post("admin", 'mutation { pauseProjection(name: "orders", reason: "disk is moved") { name status halts { code detail } } }')).toEqual({ data: { pauseProjection: paused } })
+    // Who pauses it once more changes nothing of what was said first.
+    await post("admin", 'mutation { pauseProjection(name: "orders", reason: "me too") { name } }')
+    expect(await post("reader", state)).toEqual({ data: { projections: [paused], freshness: Array.from({ length: 4 }, () => ({ paused: true })) } })
+    expect(await post("admin", 'mutation { resumeProjection(name: "orders") { status halts { code } } }')).toEqual({ data: { resumeProjection: { status: "LIVE", halts: [] } } })
+    expect(await post("admin", 'mutation { resumeProjection(name: "orders") { status } }')).toMatchObject({ data: { resumeProjection: { status: "LIVE" } } })
+    expect(await post("reader", state)).toMatchObject({ data: { freshness: Array.from({ length: 4 }, () => ({ paused: false })) } })
+  }))
+
   it("are pushed as they stand and whenever they moved on", () => withApi(async ({ post, url, tell }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
     const client = createClient({ url: `ws://${url}`, webSocketImpl: WebSocket, connectionParams: { authorization: "Bearer reader" }, retryAttempts: 0 })

@@ -18,7 +18,8 @@ import type { QueryOptions } from "./verbs/models.ts"
 import { query, why } from "./verbs/models.ts"
 import { doctor } from "./verbs/doctor.ts"
 import { configExplain, health, logInfo, verify } from "./verbs/operations.ts"
-import { projectionsLs, projectionsShow } from "./verbs/projections.ts"
+import type { ProjectionFlags } from "./verbs/projections.ts"
+import { projectionPause, projectionResume, projectionsLs, projectionsShow } from "./verbs/projections.ts"
 import { tail } from "./verbs/tail.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
 import { rebuildAbort, rebuildCap, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
@@ -89,6 +90,11 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
   projections.command("ls").description("state of every projection").action(() => run((client, json) => projectionsLs(client, json, output)))
   projections.command("show <projection>").description("one projection: state, definition, newest late events and dead letters").action((name: string) =>
     run((client, json) => projectionsShow(client, name, json, output)))
+  projections.command("pause <projection>").description("stop a live projection where it stands; it keeps answering, and stays paused over restarts")
+    .option("--reason <text>", "why; needed").option("--yes", "do it; without it, it says what it would do")
+    .action((name: string, flags: ProjectionFlags) => run((client, json) => projectionPause(client, name, flags, json, output)))
+  projections.command("resume <projection>").description("let a paused projection go on from its checkpoints").option("--yes", "do it; without it, it says what it would do")
+    .action((name: string, flags: ProjectionFlags) => run((client, json) => projectionResume(client, name, flags, json, output)))
 }
 
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
 import { EventLog, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
@@ -49,6 +50,9 @@ describe("a running server", () => {
           { name: "log", ready: true, detail: "2 records in 2 partitions" },
           { name: "projection p", ready: true, detail: "generation 1, 2 records behind" }
         ])
+        yield* pauseProjection("p", { actor: "tm_admin", reason: "disk is moved" })
+        expect((yield* readiness)[1]).toEqual({ name: "projection p", ready: true, detail: "PAUSED by tm_admin: disk is moved, generation 1, 2 records behind" })
+        yield* resumeProjection("p")
         yield* store.recordHalt({ projection: "p", generation: 1, lane: 0, code: "LOG_GAP", detail: "[3, 5)", atMs: 1 })
         expect((yield* readiness)[1]).toEqual({ name: "projection p", ready: false, detail: "HALTED LOG_GAP: [3, 5)" })
         expect(yield* describeLog).toMatchObject({ logId: identity.logId, bounds: [{ partition: 0, start: "0", end: "1" }, { partition: 1 }] })

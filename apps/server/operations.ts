@@ -5,6 +5,7 @@ import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { conservationFault as countersFault } from "@tidemark/projections/runtime/conservation"
+import { isPause } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 
 export interface ReadyPart {
@@ -38,13 +39,17 @@ const readProjections = (records: bigint | undefined) =>
     const parts: ReadyPart[] = []
     for (const { projection, generation } of yield* snapshot.pointers) {
       const halt = halts.find((entry) => entry.projection === projection && entry.generation === generation)
+      const pause = halts.find((entry) => entry.projection === projection && isPause(entry))
       const checkpoints = yield* snapshot.checkpoints(projection, generation)
       const next = checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { nextOffset }) => sum + nextOffset, 0n)
       const lag = records === undefined ? undefined : records - next
       parts.push({
         name: `projection ${projection}`,
-        ready: halt === undefined && lag !== undefined && lag <= LAG_READY_MAX,
-        detail: halt === undefined ? `generation ${generation}, ${lag === undefined ? "how far behind is not known" : `${lag} records behind`}` : `HALTED ${halt.code}: ${halt.detail}`
+        // One that was paused on purpose is where it is wanted: the process is ready, and says so.
+        ready: halt === undefined && lag !== undefined && (lag <= LAG_READY_MAX || pause !== undefined),
+        detail: halt === undefined
+          ? `${pause === undefined ? "" : `PAUSED ${pause.detail}, `}generation ${generation}, ${lag === undefined ? "how far behind is not known" : `${lag} records behind`}`
+          : `HALTED ${halt.code}: ${halt.detail}`
       })
     }
     return parts

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { KEYS, ask, runCli, send } from "./processHarness.ts"
 import { useProcesses } from "./useProcesses.ts"
 
-const POLL = { timeout: 20_000, interval: 100 }
+const POLL = { timeout: 40_000, interval: 100 }
 const BATCH = 400
 
 const SERIES = `query ($from: DateTime!, $to: DateTime!) { series(projection: "page-views", measures: ["views"], from: $from, to: $to, resolution: DAY) {
@@ -75,7 +75,7 @@ describe("a rebuild on the real process", () => {
     expect(await served()).toEqual([1, 3 * BATCH])
     expect(found.answers).toBeGreaterThan(50)
     expect(found).toMatchObject({ failed: 0, mixed: 0 })
-  }, 60_000)
+  }, 120_000)
 
   it("goes on by itself after the process was killed, and is gone when it is aborted", async () => {
     const first = start({ TIDEMARK_PARTITIONS: "2", TIDEMARK_REBUILD_THREADS: "1" })
@@ -92,7 +92,7 @@ describe("a rebuild on the real process", () => {
     expect(await change(again, `abortRebuild(id: "${startRebuild?.id}")`)).toMatchObject({ abortRebuild: { status: "ABORTED" } })
     const { startRebuild: next } = await change(again, 'startRebuild(projection: "page-views", reason: "y")')
     await expect.poll(state, POLL).toMatchObject({ data: { rebuilds: [{ id: next?.id, status: "READY", generation: 3 }, { id: startRebuild?.id, status: "ABORTED", generation: 2 }] } })
-  }, 60_000)
+  }, 120_000)
 
   it("is slowed, paused, let go and aborted while it is built, and another one waits for its turn", async () => {
     const { ingest = "", dashboard = "", graphql = "" } = await start({ TIDEMARK_PARTITIONS: "2" }).ready
@@ -119,5 +119,38 @@ describe("a rebuild on the real process", () => {
     await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "BUILDING" })
     expect(await cli("abort", "page-views", "--yes")).toMatchObject({ code: 0 })
     expect(await cli("start", "page-views", "--reason", "again", "--yes", "--wait")).toMatchObject({ code: 0 })
-  }, 60_000)
+  }, 120_000)
+
+  it("waits where its projection is paused, which stays so over a restart and answers meanwhile", async () => {
+    const first = start({ TIDEMARK_PARTITIONS: "2" })
+    const { ingest = "", dashboard = "", graphql = "" } = await first.ready
+    const rebuildOf = async (address: string) => {
+      const { data } = (await ask(address, KEYS.read, '{ rebuilds(projection: "page-views") { status throttle } }')) as { readonly data: { readonly rebuilds: readonly Record<string, unknown>[] } }
+      return data.rebuilds[0]
+    }
+    const counted = async (address: string) => {
+      const { data } = (await ask(address, KEYS.read, SERIES, range)) as Answer
+      return data?.series.groups.flatMap(({ points }) => points).reduce((sum, point) => sum + Number(point.events), 0)
+    }
+    expect(await send(ingest, KEYS.write, events(0))).toMatchObject({ status: 200 })
+    await expect.poll(() => counted(graphql), POLL).toBe(BATCH)
+    expect(await runCli(dashboard, KEYS.admin, "projections", "pause", "page-views", "--reason", "x")).toMatchObject({ code: 0, out: "", notes: expect.stringContaining("add --yes") as string })
+    expect(await runCli(dashboard, KEYS.admin, "projections", "pause", "page-views", "--reason", "the disk is moved", "--yes")).toMatchObject({ code: 0, out: expect.stringContaining("page-views is paused") as string })
+    first.child.kill("SIGKILL")
+    await first.exit
+
+    const again = await start({ TIDEMARK_PARTITIONS: "2" }).ready
+    const [url = "", newer = ""] = [again["dashboard"], again["graphql"]]
+    expect(await send(again["ingest"] ?? "", KEYS.write, events(1))).toMatchObject({ status: 200, body: { accepted: BATCH } })
+    expect(await runCli(url, KEYS.admin, "rebuild", "start", "page-views", "--reason", "x", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => rebuildOf(newer), POLL).toEqual({ status: "CATCHING_UP", throttle: "waits: page-views is paused" })
+    // Every other projection has folded the second round by now: the rebuild has read it.
+    expect(await counted(newer)).toBe(BATCH)
+    expect(await runCli(url, KEYS.admin, "projections", "ls")).toMatchObject({ code: 0, out: expect.stringMatching(/^page-views +1 +paused [^]*‖ page-views paused at \S+ by \w+: the disk is moved/m) as string })
+    const { parts } = (await (await fetch(new URL("/readyz", url))).json()) as { readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly detail: string }[] }
+    expect(parts.find(({ name }) => name === "projection page-views")).toMatchObject({ ready: true, detail: expect.stringMatching(/^PAUSED by \w+: the disk is moved, generation 1, /) as string })
+    expect(await runCli(url, KEYS.admin, "projections", "resume", "page-views", "--yes")).toMatchObject({ code: 0 })
+    await expect.poll(() => counted(newer), POLL).toBe(2 * BATCH)
+    await expect.poll(() => rebuildOf(newer), POLL).toMatchObject({ status: "READY" })
+  }, 120_000)
 })

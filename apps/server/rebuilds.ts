@@ -11,7 +11,9 @@ import { retireStandby } from "@tidemark/commands/rebuild/retire"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
+import { pausedIn } from "@tidemark/domain/ports/projectionPause"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim } from "@tidemark/domain/settings/rebuild/decide"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
@@ -59,6 +61,13 @@ interface Carried {
   rebuild: Rebuild
 }
 
+/** What a rebuild that has caught up waits for: a paused projection, whose lanes nobody folds, takes no other generation in. */
+const waitsFor = Effect.fn("waitsFor")(function* ({ status, projection }: Rebuild) {
+  if (status !== "catching_up") return undefined
+  const halts = yield* Effect.scoped(Effect.flatMap((yield* ReadModelStore).snapshot, (snapshot) => snapshot.halts))
+  return pausedIn(halts).has(projection) ? `waits: ${projection} is paused` : undefined
+})
+
 /** Measures the rate from the checkpoints while the threads fold, and has them give way. */
 const measure = Effect.fn("measure")(function* (carried: Carried, { rate, throttles }: Measured, vitals: LiveVitals) {
   const { projection, generation, rebuildId } = carried.rebuild
@@ -70,8 +79,9 @@ const measure = Effect.fn("measure")(function* (carried: Carried, { rate, thrott
     rate.note(rebuildId, processed, nowMs)
     const now = throttle({ capPerSecond: carried.rebuild.eventsPerSecondMax, ratePerSecond: rate.of(rebuildId), vitals: yield* vitals.read, nowMs })
     allow(carried.pace, now.allowedPerSecond)
-    throttles.set(rebuildId, now)
-    const text = `${processed} ${now.reason}`
+    const waits = yield* waitsFor(carried.rebuild)
+    throttles.set(rebuildId, waits === undefined ? now : { ...now, reason: waits })
+    const text = `${processed} ${waits ?? now.reason}`
     if (text !== said) yield* tell(rebuildId)
     said = text
   })

@@ -7,8 +7,8 @@ import { checksOf } from "./checkThread.ts"
 import type { CheckStart } from "./checkThread.ts"
 import { runCheck } from "./runCheck.ts"
 
-/** Of 19: a tenth of a processor is left to it where everything else wants one too. */
-const NICE = 10
+/** Of 19: where processors are scarce it gets a third of what others get. */
+const NICE = 5
 
 const { settings, task } = workerData as CheckStart
 if (parentPort === null) throw new Error("a checking thread is started by the server")

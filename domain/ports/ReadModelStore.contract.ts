@@ -5,6 +5,7 @@ import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { canonicalJson } from "../definitions/canonicalJson.ts"
 import { defineProjection } from "../definitions/definition.ts"
+import { PAUSED, pauseOf } from "./projectionPause.ts"
 import { ReadModelStore } from "./ReadModelStore.ts"
 import type { KeyCount, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, ReadSnapshot, Row, StoredRow } from "./ReadModelStore.ts"
 
@@ -338,6 +339,13 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       await run((store) => store.recordHalt(halt))
       expect(await run(halts)).toEqual([halt])
       await run((store) => store.clearHalt(lane(0)))
+      expect(await run(halts)).toEqual([])
+      // A pause belongs to no generation that is there.
+      const pause = { ...pauseOf("p"), code: PAUSED, detail: "by me: why", atMs: 2 }
+      await run((store) => store.recordHalt(pause))
+      await run((store) => store.clearHalt(lane(0)))
+      expect(await run(halts)).toEqual([pause])
+      await run((store) => store.clearHalt(pauseOf("p")))
       expect(await run(halts)).toEqual([])
     }))
   })

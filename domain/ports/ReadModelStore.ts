@@ -192,7 +192,7 @@ export interface Pointer {
   readonly pointerVersion: number
 }
 
-/** A halted (projection, generation): shown to operators, never skipped. */
+/** A halted (projection, generation): shown to operators, never skipped. Of generation 0: a paused projection (`projectionPause.ts`). */
 export interface Halt {
   readonly projection: string
   readonly generation: number

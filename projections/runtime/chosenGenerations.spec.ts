@@ -3,6 +3,7 @@ import { defineProjection, definitionHash } from "@tidemark/domain/definitions/d
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { PAUSED, pauseOf } from "@tidemark/domain/ports/projectionPause"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
 import * as Deferred from "effect/Deferred"
@@ -88,6 +89,51 @@ const within = <A>(program: Effect.Effect<A, unknown, EventLog | ReadModelStore 
 }
 
 describe("what the owner of a lane folds", () => {
+  it("is nothing of a paused projection, whoever takes the lanes over, until it is resumed from where it stood; others go on", async () => {
+    const halts: Halt[] = []
+    await within(Effect.gen(function* () {
+      const store = yield* ReadModelStore
+      const pause = { ...pauseOf("clicks"), code: PAUSED, detail: "by me", atMs: 1 }
+      yield* append(0, 200)
+      yield* ensureGenerations([clicks(), clicks({ name: "others" })])
+      const folded = Effect.map(digests, ([own]) => own)
+      const epochsOf = (projection: string) => Effect.scoped(Effect.gen(function* () {
+        return (yield* (yield* store.snapshot).checkpoints(projection, 1)).map(({ epoch }) => epoch)
+      }))
+      const others = Effect.fn(function* (events: number) {
+        for (;;) {
+          const checkpoints = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.checkpoints("others", 1)))
+          if (checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { counters }) => sum + counters.folded, 0n) === BigInt(events)) return
+          yield* Effect.sleep(10)
+        }
+      })
+      const before = yield* beside("served", halts, Effect.gen(function* () {
+        yield* reached(1)
+        const epochs = yield* epochsOf("others")
+        yield* store.recordHalt(pause)
+        // The lanes are taken over anew without it: then nothing of it may come.
+        while ((yield* epochsOf("others")).some((epoch, lane) => epoch === epochs[lane])) yield* Effect.sleep(10)
+        const stood = yield* folded
+        yield* append(200, 100)
+        yield* others(300)
+        expect(yield* folded).toBe(stood)
+        return stood
+      }))
+      yield* beside("served", halts, Effect.gen(function* () {
+        yield* append(300, 50)
+        yield* others(350)
+        expect(yield* folded).toBe(before)
+        yield* store.clearHalt(pauseOf("clicks"))
+        yield* reached(1)
+      }))
+      expect(yield* folded).toBe(yield* Effect.scoped(Effect.gen(function* () {
+        const checkpoints = yield* (yield* store.snapshot).checkpoints("others", 1)
+        return checkpoints.map(({ partitions, digest }) => `${partitions.map(({ nextOffset, counters }) => `${nextOffset} ${counters.folded}`).join()} ${Buffer.from(digest).toString("base64")}`).join("\n")
+      })))
+    }))
+    expect(halts).toEqual([])
+  })
+
   it("is a followed generation as well, which joins while events come and equals the active one in every snapshot afterwards", async () => {
     const halts: Halt[] = []
     const same = await within(Effect.gen(function* () {

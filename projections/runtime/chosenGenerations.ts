@@ -5,15 +5,17 @@
  */
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, GenerationRecord, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import { pausedIn } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 
-/** "served": active and followed ones, as they change. Else the one that is being built, which nobody else folds. */
+/** "served": active and followed ones of projections that nobody has paused, as they change. Else the one that is being built, which nobody else folds. */
 export type Choice = "served" | GenerationId
 
 const servedIds = Effect.fn("servedIds")(function* (snapshot: ReadSnapshot) {
   const active = (yield* snapshot.pointers).map(({ projection, generation }): GenerationId => ({ projection, generation }))
   const followed = (yield* snapshot.following).filter((one) => !active.some((other) => other.projection === one.projection && other.generation === one.generation))
-  return [...active, ...followed]
+  const paused = pausedIn(yield* snapshot.halts)
+  return [...active, ...followed].filter(({ projection }) => !paused.has(projection))
 })
 
 /** Records of the chosen generations, the active ones first. */

@@ -4,7 +4,6 @@ import { freshness } from "@tidemark/queries/freshness"
 import { pageSize, PAGE_DEFAULT } from "@tidemark/queries/limits"
 import { readPositionCursor } from "@tidemark/queries/cursor"
 import { projections } from "@tidemark/queries/projections"
-import type { ProjectionStatus } from "@tidemark/queries/projections"
 import { seriesOf } from "@tidemark/queries/series"
 import { topOf } from "@tidemark/queries/top"
 import { windowOf } from "@tidemark/queries/window"
@@ -17,29 +16,9 @@ import { readAsOf, readModel } from "../past.ts"
 import { AsOfInput, DimensionFilter, DimensionValue } from "../schema/common.ts"
 import { WindowLineage } from "../schema/log.ts"
 import { PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
-import { DateTime, ProjectionState, Resolution } from "../schema/scalars.ts"
+import { DateTime, Resolution } from "../schema/scalars.ts"
 import { hashSeed } from "./hashSeed.ts"
-import { freshnessShape, offsetsOf, placedEvents, provenance, seriesGroups, stateOf } from "./shapes.ts"
-
-const projectionShape = (status: ProjectionStatus): Projection => ({
-  name: status.projection,
-  version: status.version,
-  generation: status.generation,
-  pointerVersion: status.pointerVersion,
-  status: ProjectionState[status.status],
-  halts: status.halts.map(({ code, detail, lane, atMs }) => ({ code, detail, lane, at: atMs })),
-  dimensions: [...status.dimensions],
-  measures: [...status.measures],
-  position: offsetsOf(status.position),
-  lagEvents: status.lagEvents.toString(),
-  watermark: status.watermarkMs,
-  lateEvents: String(status.lateEvents),
-  deadLetters: String(status.deadLetters),
-  outOfOrdernessMs: status.outOfOrdernessMs,
-  reviseWithinMs: String(status.reviseWithinMs),
-  definition: status.definition,
-  definitionHash: status.definitionHash
-})
+import { freshnessShape, placedEvents, projectionShape, provenance, seriesGroups, stateOf } from "./shapes.ts"
 
 /** Arguments of `series` in the question's shape. */
 export const seriesInput = (

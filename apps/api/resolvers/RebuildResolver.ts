@@ -72,7 +72,7 @@ const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
 }
 
 /** The desk for a change, and whose it is. */
-const changing = (context: ApiContext): { readonly desk: RebuildDesk; readonly actor: string } => {
+export const changing = (context: ApiContext): { readonly desk: RebuildDesk; readonly actor: string } => {
   if (context.kind !== "admin") throw new GraphQLError("This needs an admin key.", { extensions: { code: "FORBIDDEN" } })
   return { desk: deskOf(context), actor: context.actor }
 }

@@ -5,14 +5,15 @@ import { positionCursor } from "@tidemark/queries/cursor"
 import type { Provenance as Origin } from "@tidemark/queries/openModel"
 import type { PartitionFreshness as Freshness } from "@tidemark/queries/freshness"
 import type { Page } from "@tidemark/queries/page"
+import type { ProjectionStatus } from "@tidemark/queries/projections"
 import type { SeriesGroup as Group } from "@tidemark/queries/series"
 import type { PositionPart, WindowState as State } from "@tidemark/queries/windowState"
 import type { LineageEvent } from "@tidemark/replay/windowProof"
 import { GraphQLError } from "graphql"
 import type { EventFilter, PartitionOffset, PartitionOffsetInput } from "../schema/common.ts"
 import type { EventConnection, LoggedEvent } from "../schema/log.ts"
-import type { PartitionFreshness, Provenance, SeriesGroup } from "../schema/models.ts"
-import { WindowState } from "../schema/scalars.ts"
+import type { PartitionFreshness, Projection, Provenance, SeriesGroup } from "../schema/models.ts"
+import { ProjectionState, WindowState } from "../schema/scalars.ts"
 
 export const offsetsOf = (position: readonly PositionPart[]): PartitionOffset[] =>
   position.map(({ partition, nextOffset }) => ({ partition, offset: nextOffset.toString() }))
@@ -95,13 +96,34 @@ export const searchFilter = (filter: EventFilter): SearchFilter => ({
   })) } : {})
 })
 
-export const freshnessShape = ({ projection, generation, partition, nextOffset, logEnd, lagEvents, receivedMaxMs, watermarkMs }: Freshness): PartitionFreshness => ({
+export const freshnessShape = ({ projection, generation, partition, nextOffset, logEnd, lagEvents, paused, receivedMaxMs, watermarkMs }: Freshness): PartitionFreshness => ({
   projection,
   generation,
   partition,
   offset: nextOffset.toString(),
   logEnd: logEnd.toString(),
   lagEvents: lagEvents.toString(),
+  paused,
   receivedAt: receivedMaxMs,
   watermark: watermarkMs
+})
+
+export const projectionShape = (status: ProjectionStatus): Projection => ({
+  name: status.projection,
+  version: status.version,
+  generation: status.generation,
+  pointerVersion: status.pointerVersion,
+  status: ProjectionState[status.status],
+  halts: status.halts.map(({ code, detail, lane, atMs }) => ({ code, detail, lane, at: atMs })),
+  dimensions: [...status.dimensions],
+  measures: [...status.measures],
+  position: offsetsOf(status.position),
+  lagEvents: status.lagEvents.toString(),
+  watermark: status.watermarkMs,
+  lateEvents: String(status.lateEvents),
+  deadLetters: String(status.deadLetters),
+  outOfOrdernessMs: status.outOfOrdernessMs,
+  reviseWithinMs: String(status.reviseWithinMs),
+  definition: status.definition,
+  definitionHash: status.definitionHash
 })

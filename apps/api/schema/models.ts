@@ -3,7 +3,7 @@ import { Field, Int, ObjectType } from "type-graphql"
 import { Dimension, Measure, PartitionOffset } from "./common.ts"
 import { DateTime, ProjectionState, Resolution, SeriesChangeKind, WindowState } from "./scalars.ts"
 
-@ObjectType({ description: "Why a projection stands still." })
+@ObjectType({ description: "Why a projection stands still; PAUSED: somebody wanted it so." })
 export class Halt {
   @Field(() => String)
   code!: string
@@ -166,6 +166,8 @@ export class PartitionFreshness {
   logEnd!: string
   @Field(() => String)
   lagEvents!: string
+  @Field(() => Boolean, { description: "Somebody has paused the projection: it falls behind on purpose." })
+  paused!: boolean
   @Field(() => DateTime, { nullable: true })
   receivedAt!: number | null
   @Field(() => DateTime, { nullable: true })

@@ -39,6 +39,7 @@ export enum WindowState {
 
 export enum ProjectionState {
   LIVE = "LIVE",
+  PAUSED = "PAUSED",
   HALTED = "HALTED"
 }
 
@@ -70,7 +71,7 @@ export enum LateOutcome {
 
 registerEnumType(Resolution, { name: "Resolution", description: "Length of a window." })
 registerEnumType(WindowState, { name: "WindowState", description: "Provisional until the watermark passes the end of the window; revised when late or imported events changed it." })
-registerEnumType(ProjectionState, { name: "ProjectionState", description: "Halted projections stop at a record and say why; they skip nothing." })
+registerEnumType(ProjectionState, { name: "ProjectionState", description: "Halted projections stop at a record and say why; paused ones go on when somebody resumes them. They skip nothing." })
 registerEnumType(SeriesChangeKind, { name: "SeriesChangeKind", description: "RESYNC replaces the whole series; UPSERT holds the changed points." })
 registerEnumType(EventOutcome, {
   name: "EventOutcome",

@@ -1,5 +1,6 @@
-/** projections ls, projections show: where read models stand. */
+/** projections ls, show, pause, resume: where read models stand, and the stopping of one. */
 import type { Client } from "../client.ts"
+import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
 import { plain, table } from "../output.ts"
 import { durationText } from "../timeText.ts"
@@ -41,8 +42,8 @@ const PAGE = 20
 /** The display form of a position: the sum of its next offsets. */
 const placeOf = ({ position }: ProjectionState): string => "#" + String(position.reduce((sum, part) => sum + BigInt(part.offset), 0n))
 
-/** What a lane says that stands still. */
-const haltLine = (name: string, { code, detail, lane, at }: Halt): string => plain(`✗ ${name} lane ${lane} halted at ${at}: ${code}: ${detail}`)
+/** What a lane says that stands still, or who has paused all of them. */
+const haltLine = (name: string, { code, detail, lane, at }: Halt): string => plain(code === "PAUSED" ? `‖ ${name} paused at ${at} ${detail}` : `✗ ${name} lane ${lane} halted at ${at}: ${code}: ${detail}`)
 
 /** Every projection with its state; what is halted says why. */
 export const projectionsLs = async (client: Client, json: boolean, output: Output): Promise<void> => {
@@ -98,4 +99,31 @@ export const projectionsShow = async (client: Client, name: string, json: boolea
   if (late.length > 0) output.data(table(["WINDOW MISSED (UTC)", "LATE BY", "OUTCOME", "TYPE", "EVENT"], late.map((one) => [one.windowStart, durationText(one.lateByMs), one.outcome.toLowerCase(), one.type, one.eventId])))
   output.data(`dead letters: ${projection.deadLetters}`)
   if (dead.length > 0) output.data(table(["PLACE", "CODE", "FIELD"], dead.map((one) => [`${one.partition}/${one.offset}`, one.code, one.pointer])))
+}
+
+export interface ProjectionFlags {
+  readonly reason?: string
+  readonly yes?: boolean
+}
+
+const change = async (client: Client, field: "pauseProjection" | "resumeProjection", signature: string, args: string, variables: Record<string, unknown>): Promise<ProjectionState> => {
+  const answer = await client.graphql<Readonly<Record<string, ProjectionState>>>(`mutation ${signature} { ${field}${args} { ${STATE} } }`, variables, "admin")
+  const projection = answer[field]
+  if (projection === undefined) throw new CliError(`The server answered ${field} without a projection.`)
+  return projection
+}
+
+/** Stops a live projection where it stands; it keeps answering. */
+export const projectionPause = async (client: Client, name: string, { reason, yes }: ProjectionFlags, json: boolean, output: Output): Promise<void> => {
+  if (reason === undefined) throw new CliError("--reason is needed: why is it paused?", 2)
+  if (yes !== true) return output.note(`Would pause ${name}: it answers as it stands and falls behind until it is resumed. Nothing was changed: add --yes to do it.`)
+  const paused = await change(client, "pauseProjection", "($name: String!, $reason: String!)", "(name: $name, reason: $reason)", { name, reason })
+  output.data(json ? JSON.stringify(paused) : `${name} is paused. On with it: tidemark projections resume ${name} --yes`)
+}
+
+/** Lets it go on from its checkpoints. */
+export const projectionResume = async (client: Client, name: string, { yes }: ProjectionFlags, json: boolean, output: Output): Promise<void> => {
+  if (yes !== true) return output.note(`Would resume ${name}. Nothing was changed: add --yes to do it.`)
+  const resumed = await change(client, "resumeProjection", "($name: String!)", "(name: $name)", { name })
+  output.data(json ? JSON.stringify(resumed) : `${name} goes on, ${resumed.lagEvents} records behind.`)
 }

@@ -10,7 +10,7 @@ export interface Projection {
   readonly version: number
   readonly generation: number
   readonly pointerVersion: number
-  readonly status: "LIVE" | "HALTED"
+  readonly status: "LIVE" | "PAUSED" | "HALTED"
   readonly definitionHash: string
   readonly lagEvents: string
   readonly lateEvents: string

@@ -23,13 +23,15 @@ interface RowProps {
   readonly nowMs: number
 }
 
+const stateText = ({ status, halts }: Projection): string => (status === "HALTED" ? `halted ${halts[0]?.code ?? ""}` : status.toLowerCase())
+
 const Row = ({ projection, chosen, choose, nowMs }: RowProps) => {
   const { name, generation, status, lagEvents, lateEvents, deadLetters, watermark } = projection
   return (
     <tr className={chosen ? "chosen" : undefined}>
       <th scope="row"><button type="button" className="link" aria-pressed={chosen} onClick={() => choose(name)}>{name}</button></th>
       <td className="num">{generation}</td>
-      <td><span className={status === "LIVE" ? "state good" : "state bad"}>{status === "LIVE" ? "live" : `halted ${projection.halts[0]?.code ?? ""}`}</span></td>
+      <td><span className={status === "LIVE" ? "state good" : "state bad"} title={projection.halts[0]?.detail}>{stateText(projection)}</span></td>
       <td className="num">{formatDecimal(lagEvents)}</td>
       <td className="num">{watermark === null ? "–" : formatDuration(nowMs - Date.parse(watermark))}</td>
       <td className="num">{formatDecimal(lateEvents)}</td>
