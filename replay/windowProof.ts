@@ -51,6 +51,8 @@ export interface ProvedWindow {
   readonly startMs: number
   /** The log's hash seed. */
   readonly seed: number
+  /** As of an earlier position: next offset by partition, and what the window was answered with there. */
+  readonly past?: { readonly position: ReadonlyMap<number, bigint>; readonly events: bigint; readonly fingerprint: bigint }
 }
 
 /** What one proof may cost. */
@@ -113,6 +115,16 @@ const widen = (ranges: Map<number, Range>, row: StoredRow): void => {
   }
 }
 
+/** Of what the rows say now, what lay below the position. */
+const targetAt = ({ ranges }: Target, { position, events, fingerprint }: NonNullable<ProvedWindow["past"]>): Target => {
+  const below: Target = { events, fingerprint, ranges: new Map() }
+  for (const [partition, { min, max }] of ranges) {
+    const next = position.get(partition) ?? 0n
+    if (min < next) below.ranges.set(partition, { min, max: max < next ? max : next - 1n })
+  }
+  return below
+}
+
 const readTarget = Effect.fn("readTarget")(function* (snapshot: ReadSnapshot, window: ProvedWindow, keyId: string) {
   const { projection, generation, tenantId, resolution, startMs } = window
   const target: Target = { events: 0n, fingerprint: 0n, ranges: new Map() }
@@ -123,7 +135,7 @@ const readTarget = Effect.fn("readTarget")(function* (snapshot: ReadSnapshot, wi
       widen(target.ranges, row)
     }
   })
-  return target
+  return window.past === undefined ? target : targetAt(target, window.past)
 })
 
 const spanOf = ({ ranges }: Target): bigint => [...ranges.values()].reduce((sum, { min, max }) => sum + (max - min) + 1n, 0n)

@@ -3,6 +3,7 @@
  * 5 unreachable.
  */
 import { Command, CommanderError, Option } from "commander"
+import { asOfOf } from "./asOf.ts"
 import type { Client, GlobalOptions } from "./client.ts"
 import { CliError, makeClient } from "./client.ts"
 import type { ImportFlags } from "./verbs/imports.ts"
@@ -14,7 +15,7 @@ import { find, rejectedLs, send } from "./verbs/events.ts"
 import { showEvent } from "./verbs/journey.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
 import { logCopy, logExport, MODES } from "./verbs/logs.ts"
-import type { QueryOptions } from "./verbs/models.ts"
+import type { QueryOptions, WhyOptions } from "./verbs/models.ts"
 import { query, why } from "./verbs/models.ts"
 import { doctor } from "./verbs/doctor.ts"
 import { configExplain, health, logInfo, verify } from "./verbs/operations.ts"
@@ -76,15 +77,20 @@ const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     .action((file: string, flags: ImportFlags) => run((client, json) => importVerb(client, file, flags, json, output)))
 }
 
+/** The past, on every verb that shows windows. */
+const AS_OF = ["--as-of <moment>", "as it was known then: a time, or a position such as 0:120,1:88", asOfOf] as const
+
 const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   program.command("query <projection>").description("windows of a projection")
     .requiredOption("--measure <name>", "such as views or duration.p95; repeat for several, or separate by commas", measureList).requiredOption("--from <time>", "RFC 3339, or a date (UTC)", timeText).requiredOption("--to <time>", "first instant after", timeText)
     .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("hour"))
     .option("--where <name=value>", "only this value of a dimension; repeat for several", list).option("--by <dimension>", "a series for each of its values").option("--first <n>", "at most this many values of --by, those with the most events", count)
+    .option(...AS_OF)
     .action((projection: string, flags: QueryOptions) => run((client, json) => query(client, projection, flags, json, output)))
   program.command("why <projection> <key> <start>").description("the events behind a window, proved; key values separated by commas, or as name=value,name=value")
     .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
-    .action((projection: string, key: string, start: string, flags: { resolution: string; first: number }) =>
+    .option(...AS_OF)
+    .action((projection: string, key: string, start: string, flags: WhyOptions) =>
       run((client, json) => why(client, projection, key, timeText(start), flags, json, output)))
   const projections = program.command("projections").description("read models")
   projections.command("ls").description("state of every projection").action(() => run((client, json) => projectionsLs(client, json, output)))

@@ -82,7 +82,7 @@ const windowOf = (random: SeededRandom, { tenantId, of }: Asked, { groups }: Ser
   const { key, points } = random.pick(named)
   const [, projection = "", resolution = ""] = /projection: "([^"]+)".*resolution: (\w+)/.exec(of) ?? []
   return {
-    tenantId, field: "window", selection: `${PROVENANCE} key { name value } start end state revision corrections events fingerprint ${FIGURES}`,
+    tenantId, field: "window", selection: `${PROVENANCE} key { name value } start end state revision corrections events fingerprint ${FIGURES} why(first: 4) { expectedEvents foundEvents fingerprintMatches events { edges { node { id partition offset } } pageInfo { hasNextPage } } }`,
     of: `projection: "${projection}", key: [{ name: ${JSON.stringify(key[0]?.name)}, value: ${JSON.stringify(key[0]?.value)} }], start: ${JSON.stringify(random.pick(points).start)}, resolution: ${resolution}`
   }
 }

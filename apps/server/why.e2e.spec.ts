@@ -3,6 +3,10 @@ import { describe, expect, it } from "vitest"
 import { KEYS, ask, runCli, send } from "./processHarness.ts"
 import { useProcesses } from "./useProcesses.ts"
 
+interface Shoes {
+  readonly data: { readonly window: { readonly events: string; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null }
+}
+
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
@@ -15,7 +19,14 @@ describe("tidemark why", () => {
     const pastMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS - 5 * MINUTE_MS
     const viewed = (id: string, timeMs: number, page = "/shoes") => ({ id, type: "page.viewed", userId: "u-1", time: timeMs, schemaVersion: 2, data: { page, durationMs: 5 } })
     const one = async (event: object) => expect(await send(ready["ingest"] ?? "", KEYS.write, [event])).toMatchObject({ status: 200 })
+    const start = new Date(pastMs).toISOString()
+    const shoes = async () => (await ask(ready["graphql"] ?? "", KEYS.read, `{ window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${start}", resolution: MINUTE) { events position { partition offset } } }`)) as Shoes
+    const counted = async (events: string) => {
+      await expect.poll(async () => (await shoes()).data.window?.events, { timeout: 20_000, interval: 100 }).toBe(events)
+      return (await shoes()).data.window?.position.map(({ partition, offset }) => `${partition}:${offset}`).join() ?? ""
+    }
     await one(viewed("on time", pastMs + 1_000))
+    const before = await counted("1")
     await one(viewed("other page", pastMs + 2_000, "/coats"))
     await one(viewed("now", nowMs))
     await one(viewed("late", pastMs + 3_000))
@@ -23,15 +34,19 @@ describe("tidemark why", () => {
     await one(viewed("late", pastMs + 3_000))
     await one({ ...viewed("filtered", pastMs), type: "cart.added", data: { productId: "p", price: "1.00", quantity: 1 } })
 
-    const start = new Date(pastMs).toISOString()
-    await expect.poll(async () => JSON.stringify(await ask(ready["graphql"] ?? "", KEYS.read, `{ window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${start}", resolution: MINUTE) { events } }`)), { timeout: 20_000, interval: 100 })
-      .toContain('"events":"2"')
+    await counted("2")
     const { code, out: told } = await runCli(new URL(ready["ingest"] ?? "").origin, KEYS.read, "why", "page-views", "/shoes", start)
     expect(code).toBe(0)
     expect(told).toMatch(/2 of 2 events/)
     expect(told).toMatch(/fingerprint matches/)
     const listed = told.split("\n").filter((line) => line.includes("page.viewed"))
     expect(listed.map((line) => /page\.viewed\s+(on time|late)\s/.exec(line)?.[1]).sort()).toEqual(["late", "on time"])
+
+    const origin = new URL(ready["ingest"] ?? "").origin
+    const past = await runCli(origin, KEYS.read, "why", "page-views", "/shoes", start, "--as-of", before)
+    expect([past.code, /1 of 1 events/.test(past.out), /fingerprint matches/.test(past.out), past.out.includes("late")]).toEqual([0, true, true, false])
+    const views = await runCli(origin, KEYS.read, "--json", "query", "page-views", "--measure", "views", "--from", start, "--to", new Date(pastMs + MINUTE_MS).toISOString(), "--resolution", "minute", "--as-of", before)
+    expect(JSON.parse(views.out)).toMatchObject({ groups: [{ points: [{ events: "1" }] }] })
 
     const answer = await ask(ready["graphql"] ?? "", KEYS.read, `{ lateEvents(projection: "page-views") { edges { node { eventId outcome windowStart lateByMs contribution { name text } } } } projection(name: "page-views") { deadLetters }
       hour: window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${new Date(Math.floor(pastMs / 3_600_000) * 3_600_000).toISOString()}", resolution: HOUR) { events why { expectedEvents foundEvents fingerprintMatches } }

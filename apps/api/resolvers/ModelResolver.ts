@@ -14,6 +14,7 @@ import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
 import { readAsOf, readModel } from "../past.ts"
 import { AsOfInput, DimensionFilter, DimensionValue } from "../schema/common.ts"
+import type { PartitionOffset } from "../schema/common.ts"
 import { WindowLineage } from "../schema/log.ts"
 import { PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
 import { DateTime, Resolution } from "../schema/scalars.ts"
@@ -35,6 +36,8 @@ export const seriesInput = (
   ...(typeof more.first === "number" ? { first: more.first } : {}),
   fill: more.fill === true
 })
+
+const positionOf = (position: readonly PartitionOffset[]): ReadonlyMap<number, bigint> => new Map(position.map(({ partition, offset }) => [partition, BigInt(offset)]))
 
 @Resolver(() => Window)
 export class ModelResolver {
@@ -109,7 +112,8 @@ export class ModelResolver {
       revision: answer.revision.toString(),
       corrections: answer.corrections.toString(),
       events: answer.events.toString(),
-      fingerprint: answer.fingerprint.toString(16).padStart(16, "0")
+      fingerprint: answer.fingerprint.toString(16).padStart(16, "0"),
+      isPast: asOf !== null && asOf !== undefined
     }
   }
 
@@ -132,6 +136,7 @@ export class ModelResolver {
         startMs: root.start,
         seed: yield* hashSeed,
         limit,
+        ...(root.isPast === true ? { past: { position: positionOf(root.position), events: BigInt(root.events), fingerprint: BigInt(`0x${root.fingerprint}`) } } : {}),
         ...(place === undefined ? {} : { after: { partition: place.partition, offset: place.nextOffset } })
       })
     })

@@ -150,6 +150,8 @@ export class Window extends Provenance {
   events!: string
   @Field(() => String, { description: "Sum mod 2^64 of the id hashes of its events, 16 hex digits." })
   fingerprint!: string
+  /** Answered as of an earlier position; no field. */
+  isPast?: boolean
 }
 
 @ObjectType({ description: "How far a projection is in one partition." })

@@ -1,4 +1,6 @@
 /** query, why. */
+import type { AsOf, PartitionOffset } from "../asOf.ts"
+import { positionText } from "../asOf.ts"
 import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
@@ -27,10 +29,11 @@ export interface QueryOptions {
   readonly where?: readonly string[]
   readonly by?: string
   readonly first?: number
+  readonly asOf?: AsOf
 }
 
-const SERIES = `query ($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $by: String, $first: Int) {
-  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $by, first: $first) {
+const SERIES = `query ($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $by: String, $first: Int, $asOf: AsOf) {
+  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $by, first: $first, asOf: $asOf) {
     generation pointerVersion watermark truncated position { partition offset }
     groups { key { name value } points { start end state revision corrections events measures { name value text exact errorBound } } } } }`
 
@@ -44,10 +47,10 @@ const dimensionFilters = (where: readonly string[]) => {
 /** Windows of a projection over time. */
 export const query = async (client: Client, projection: string, options: QueryOptions, json: boolean, output: Output): Promise<void> => {
   checkRange(options.from, options.to)
-  const { from, to, by = null, first = null } = options
-  const variables = { projection, measures: options.measure, from, to, resolution: options.resolution.toUpperCase(), where: dimensionFilters(options.where ?? []), by, first }
+  const { from, to, by = null, first = null, asOf = null } = options
+  const variables = { projection, measures: options.measure, from, to, resolution: options.resolution.toUpperCase(), where: dimensionFilters(options.where ?? []), by, first, asOf }
   interface Point { start: string; state: string; events: string; measures: Measure[] }
-  const { series } = await client.graphql<{ series: { generation: number; watermark: string | null; truncated: boolean; groups: { key: { name: string; value: string }[]; points: Point[] }[] } }>(SERIES, variables)
+  const { series } = await client.graphql<{ series: { generation: number; watermark: string | null; truncated: boolean; position: PartitionOffset[]; groups: { key: { name: string; value: string }[]; points: Point[] }[] } }>(SERIES, variables)
   if (series.truncated) output.note(`Only the ${series.groups.length} values of ${by ?? "the key"} with the most events are shown: raise --first, or narrow with --where.`)
   if (json) {
     output.data(JSON.stringify(series))
@@ -57,16 +60,17 @@ export const query = async (client: Client, projection: string, options: QueryOp
     group.points.map((point) => [point.start, group.key.map((part) => part.value).join(" "), ...point.measures.map(figure), point.events, point.state.toLowerCase()]))
   if (rows.length === 0) output.note(`No window of ${projection} has data from ${from} to ${to}. \`tidemark events find\` shows what the log holds.`)
   else output.data(table(["WINDOW (UTC)", "KEY", ...options.measure.map((name) => name.toUpperCase()), "EVENTS", "STATE"], rows))
-  output.note(`generation ${series.generation} · data complete to ${series.watermark ?? "–"}`)
+  output.note(`generation ${series.generation} · data complete to ${series.watermark ?? "–"}${asOf === null ? "" : ` · as of ${positionText(series.position)}`}`)
 }
 
-const WHY = `query ($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int) {
-  window(projection: $projection, key: $key, start: $start, resolution: $resolution) {
-    state generation fingerprint events measures { name value text exact errorBound }
+const WHY = `query ($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int, $asOf: AsOf) {
+  window(projection: $projection, key: $key, start: $start, resolution: $resolution, asOf: $asOf) {
+    position { partition offset } state generation fingerprint events measures { name value text exact errorBound }
     why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { id type time partition offset data backfill } } pageInfo { hasNextPage } } } } }`
 
 interface Why {
   readonly window: {
+    readonly position: readonly PartitionOffset[]
     readonly state: string
     readonly generation: number
     readonly events: string
@@ -119,10 +123,16 @@ const checkStart = (start: string, resolution: string): void => {
   if (atMs !== startMs) throw new CliError(`${start} is not the start of ${resolution === "hour" ? "an" : "a"} ${resolution}: its window starts at ${new Date(startMs).toISOString()}.`, 2)
 }
 
+export interface WhyOptions {
+  readonly resolution: string
+  readonly first: number
+  readonly asOf?: AsOf
+}
+
 /** The events behind a window, with the proof. Exit 1 when count or fingerprint differ. */
-export const why = async (client: Client, projection: string, key: string, start: string, options: { resolution: string; first: number }, json: boolean, output: Output): Promise<void> => {
+export const why = async (client: Client, projection: string, key: string, start: string, options: WhyOptions, json: boolean, output: Output): Promise<void> => {
   checkStart(start, options.resolution)
-  const variables = { projection, key: await keyValues(client, projection, key), start, resolution: options.resolution.toUpperCase(), first: options.first }
+  const variables = { projection, key: await keyValues(client, projection, key), start, resolution: options.resolution.toUpperCase(), first: options.first, asOf: options.asOf ?? null }
   const { window } = await client.graphql<Why>(WHY, variables)
   if (window === null) throw new CliError(`${projection} has no ${options.resolution} window of ${key} at ${start}. \`tidemark query ${projection} …\` lists the windows that have data.`)
   const lineage = window.why
@@ -132,6 +142,7 @@ export const why = async (client: Client, projection: string, key: string, start
   else {
     const figures = window.measures.map((measure) => `${measure.name} ${figure(measure)}`).join(" · ")
     output.data(`${figures} = ${lineage.foundEvents} of ${lineage.expectedEvents} events · ${window.state.toLowerCase()} · gen ${window.generation} · fingerprint ${lineage.fingerprintMatches ? "matches" : "DIFFERS"}`)
+    if (options.asOf !== undefined) output.note(`as of ${positionText(window.position)}`)
     for (const { node } of lineage.events.edges) output.data(`  ${node.partition}/${node.offset}  ${node.time}  ${node.type}  ${node.id}  ${plain(JSON.stringify(node.data) ?? "")}`)
     if (lineage.events.pageInfo.hasNextPage) output.note(`  … more: raise --first (now ${options.first})`)
   }
