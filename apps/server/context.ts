@@ -45,6 +45,8 @@ export interface Telemetry {
   readonly ingestAnswered: (status: number, outcome: string) => void
   readonly queried: (operation: string, seconds: number) => void
   readonly sockets: (delta: 1 | -1) => void
+  /** Clock of ingest minus the log's, as far as an append proves it. */
+  readonly clockSkew: (seconds: number) => void
   readonly flushed: (durationMs: number) => void
   /** Records of the log that a projection reads again after a take-over. */
   readonly reread: (projection: string, records: number) => void

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { heartbeats } from "@tidemark/ingest/heartbeats"
+import { watchLogClock } from "@tidemark/ingest/logClock"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
 import { announceAppends } from "@tidemark/projector/appendSignal"
@@ -43,15 +44,18 @@ export const serve = (given: ServeOptions) =>
       if (settings.roles.has("projector")) yield* ensureGenerations(projections)
       const projectors: Projectors = settings.roles.has("projector") ? yield* startProjectors(options, model) : { appended: () => {}, parts: () => [] }
       const rebuilds = settings.roles.has("replay") ? yield* startRebuilds(options, model, vitals) : undefined
+      const announcing = announceAppends(log, projectors.appended)
+      const clock = settings.roles.has("ingest") ? watchLogClock(announcing, (skewMs) => options.telemetry.clockSkew(skewMs / 1_000)) : undefined
+      const parts = () => [...projectors.parts(), ...(clock === undefined ? [] : [clock.part()])]
       yield* Effect.gen(function* () {
         if (settings.roles.has("ingest")) yield* Effect.forkScoped(heartbeats)
-        const url = yield* listen(options, model, keys, projectors.parts, rebuilds)
+        const url = yield* listen(options, model, keys, parts, rebuilds)
         const shown = Object.fromEntries(Object.entries(keys.generated).filter(([, made]) => Object.keys(made).length > 0))
         if (Object.keys(shown).length > 0) announcer.keys(shown, join(settings.dataDir, "keys.json"))
         announcer.ready(url, settings.demo)
         if (settings.demo) yield* startDemo(options, keys, url)
         yield* Deferred.await(options.end)
         announcer.stopping()
-      }).pipe(Effect.provideService(EventLog, announceAppends(log, projectors.appended)))
+      }).pipe(Effect.provideService(EventLog, clock?.log ?? announcing))
     })
   )

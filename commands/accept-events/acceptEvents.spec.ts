@@ -179,15 +179,15 @@ describe("acceptEvents", () => {
     const many = (from: number, count: number) => request(Array.from({ length: count }, (_, index) => event(`e${from + index}`)))
     await run(Effect.gen(function* () {
       const accept = yield* make
-      expect(yield* accept(many(0, 640))).toMatchObject({ accepted: 640 })
-      expect(yield* Effect.flip(accept(many(640, 1)))).toMatchObject({ _tag: "DedupeFullError", bytesMax: 16_384 })
+      expect(yield* accept(many(0, 768))).toMatchObject({ accepted: 768 })
+      expect(yield* Effect.flip(accept(many(768, 1)))).toMatchObject({ _tag: "DedupeFullError", bytesMax: 16_384 })
       yield* TestClock.adjust(25 * HOUR)
-      expect(yield* Effect.flip(accept(many(640, 1)))).toMatchObject({ _tag: "DedupeFullError" })
-      expect(log.stored[0]).toHaveLength(640)
+      expect(yield* Effect.flip(accept(many(768, 1)))).toMatchObject({ _tag: "DedupeFullError" })
+      expect(log.stored[0]).toHaveLength(768)
       yield* log.shape.append([{ partition: 0, key: "", value: encodeHeartbeat(NOW + 25 * HOUR) }])
       yield* TestClock.adjust(11_000)
-      expect(yield* accept(many(639, 2))).toMatchObject({ accepted: 2 })
-      expect(yield* accept(many(640, 1))).toMatchObject({ duplicate: 1 })
+      expect(yield* accept(many(767, 2))).toMatchObject({ accepted: 2 })
+      expect(yield* accept(many(768, 1))).toMatchObject({ duplicate: 1 })
     }))
   })
 

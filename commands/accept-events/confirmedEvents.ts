@@ -19,7 +19,7 @@ const READ_BYTES_MAX = 4_194_304
 /** Observed records after which the state's segment is stored, so that a restart reads no more than these. */
 export const SEGMENT_RECORDS = 4_096n
 
-/** Memory of the 24-hour part of the dedupe index over all partitions, bytes: one entry takes 26 to 51. */
+/** Memory of the 24-hour part of the dedupe index over all partitions, bytes: one entry takes 22 to 50. */
 export const DEDUPE_BYTES_MAX = 1_073_741_824
 /** How often a full index looks for entries that have left the horizon, ms. */
 const EXPIRE_EVERY_MS = 10_000

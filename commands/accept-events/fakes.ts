@@ -13,7 +13,7 @@ export type AppendBehaviour = "store" | "reject" | "full" | "lost" | "kept"
 /** A log in memory. `gate` runs before each append is decided; `behaviours` is taken from the front. */
 export const makeFakeLog = (partitions: number) => {
   const stored: Uint8Array[][] = Array.from({ length: partitions }, () => [])
-  const control = { behaviours: [] as AppendBehaviour[], gate: Effect.void as Effect.Effect<void>, appends: 0, /** First offsets of every read. */ readsFrom: [] as bigint[] }
+  const control = { behaviours: [] as AppendBehaviour[], gate: Effect.void as Effect.Effect<void>, appends: 0, /** The log's clock; it says no time without one. */ nowMs: undefined as number | undefined, /** First offsets of every read. */ readsFrom: [] as bigint[] }
   const store = ({ partition, value }: LogRecord) => {
     const records = stored[partition] ?? []
     return { partition, offset: BigInt(records.push(value) - 1) }
@@ -25,7 +25,7 @@ export const makeFakeLog = (partitions: number) => {
     if (behaviour === "reject") return yield* new AppendRejectedError({ reason: "closed" })
     if (behaviour === "full") return yield* new AppendRejectedError({ reason: "disk full", storageFull: true })
     if (behaviour === "lost") return yield* new AppendUnknownError({ reason: "no answer" })
-    const at = batch.map(store)
+    const at = batch.map((record) => ({ ...store(record), appendedAtMs: control.nowMs }))
     return behaviour === "kept" ? yield* new AppendUnknownError({ reason: "no answer" }) : at
   })
   const shape: EventLogShape = {

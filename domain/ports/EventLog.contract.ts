@@ -9,6 +9,8 @@ import type { EventLogShape, LogBatch } from "./EventLog.ts"
 export interface EventLogHarness {
   /** The same stored log each time it is opened. */
   readonly open: (partitions: number) => Layer.Layer<EventLog, unknown>
+  /** The log's own clock, Unix ms. */
+  readonly nowMs: () => number
   readonly dispose: () => Promise<void>
 }
 
@@ -28,12 +30,12 @@ const readAll = (log: EventLogShape, partition: number, from: bigint, bytesMax =
 
 /** Declares the suite for one adapter. */
 export const eventLogContract = (name: string, makeHarness: () => EventLogHarness): void => {
-  const session = (body: (run: <A>(use: (log: EventLogShape) => Effect.Effect<A, unknown>, partitions?: number) => Promise<A>) => Promise<void>) => async () => {
+  const session = (body: (run: <A>(use: (log: EventLogShape) => Effect.Effect<A, unknown>, partitions?: number) => Promise<A>, harness: EventLogHarness) => Promise<void>) => async () => {
     const harness = makeHarness()
     const run = <A>(use: (log: EventLogShape) => Effect.Effect<A, unknown>, partitions = 2): Promise<A> =>
       Effect.runPromise(Effect.gen(function* () { return yield* use(yield* EventLog) }).pipe(Effect.provide(harness.open(partitions))))
     try {
-      await body(run)
+      await body(run, harness)
     } finally {
       await harness.dispose()
     }
@@ -52,10 +54,22 @@ export const eventLogContract = (name: string, makeHarness: () => EventLogHarnes
 
     it("answers dense offsets in order and reads back what it answered, after reopening too", session(async (run) => {
       const stored = await run((log) => log.append([record(0, "a"), record(1, "b"), record(0, "c")]))
-      expect(stored).toEqual([{ partition: 0, offset: 1n }, { partition: 1, offset: 1n }, { partition: 0, offset: 2n }])
+      expect(stored).toMatchObject([{ partition: 0, offset: 1n }, { partition: 1, offset: 1n }, { partition: 0, offset: 2n }])
       expect(await run((log) => readAll(log, 0, 1n))).toEqual([{ partition: 0, offset: 1n, value: "a" }, { partition: 0, offset: 2n, value: "c" }])
-      expect(await run((log) => log.append([record(0, "d")]))).toEqual([{ partition: 0, offset: 3n }])
+      expect(await run((log) => log.append([record(0, "d")]))).toMatchObject([{ partition: 0, offset: 3n }])
       expect(await run((log) => log.bounds(0))).toEqual({ start: 0n, end: 4n })
+    }))
+
+    it("says when it took each record, by its own clock", session(async (run, { nowMs }) => {
+      const fromMs = nowMs()
+      const stored = await run((log) => log.append([record(0, "a"), record(1, "b")]))
+      const toMs = nowMs()
+      expect(stored).toHaveLength(2)
+      for (const { appendedAtMs } of stored) {
+        // An engine on the same machine may have a coarser clock.
+        expect(appendedAtMs).toBeGreaterThanOrEqual(fromMs - 50)
+        expect(appendedAtMs).toBeLessThanOrEqual(toMs + 50)
+      }
     }))
 
     it("gives concurrent appends distinct dense offsets and keeps each batch in its order", session(async (run) => {

@@ -29,6 +29,12 @@ export interface StoredAt {
   readonly offset: bigint
 }
 
+/** A record that was appended. */
+export interface AppendedAt extends StoredAt {
+  /** When the log took it, by the log's own clock, Unix ms; undefined where the engine does not say. */
+  readonly appendedAtMs: number | undefined
+}
+
 export interface PartitionPosition {
   readonly partition: number
   /** Next offset to read. */
@@ -104,7 +110,7 @@ export type LogReadError = LogUnavailableError | OffsetOutOfRangeError | LogCorr
 export interface EventLogShape {
   readonly identity: LogIdentity
   /** All records or none; answers in the order given, only after the batch is durable. */
-  readonly append: (batch: readonly LogRecord[]) => Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError>
+  readonly append: (batch: readonly LogRecord[]) => Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>
   /**
    * Batches from the given positions, in offset order within a partition, whole stored blocks trimmed to the
    * position. Returns as soon as anything is there, or an empty list after `waitMaxMs`. About `bytesMax` bytes.

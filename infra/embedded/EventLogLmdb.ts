@@ -118,7 +118,7 @@ const makeLog = (stores: LogStores, options: EventLogOptions, identity: LogIdent
   }
   const stopWaking = options.onWake?.(wake)
   const writer = options.role === "reader" ? undefined : makeWriter(stores, options)
-  const appender = writer === undefined ? undefined : makeAppender({ commit: writer.commit, partitions: identity.partitions, onDurable: wake, onUnsynced: (reason) => options.onUnsynced?.(reason) })
+  const appender = writer === undefined ? undefined : makeAppender({ commit: writer.commit, partitions: identity.partitions, nowMs: options.nowMs, onDurable: wake, onUnsynced: (reason) => options.onUnsynced?.(reason) })
   /** The view is renewed first: the writer may be another thread or process. */
   const fresh = <A>(look: () => A): A => {
     blocks.resetReadTxn()

@@ -10,7 +10,7 @@ describe("the appender of a log whose disk fails", () => {
     const happened: string[] = []
     let commits = 0
     const commit: CommitGroup = (_, done) => done(++commits === 1 ? { kind: "stored", firsts: [7n] } : { kind: "unsynced", reason: "Input/output error" })
-    const { append } = makeAppender({ commit, partitions: 1, onDurable: () => void happened.push("durable"), onUnsynced: (reason) => void happened.push(`unsynced: ${reason}`) })
+    const { append } = makeAppender({ commit, partitions: 1, nowMs: () => 0, onDurable: () => void happened.push("durable"), onUnsynced: (reason) => void happened.push(`unsynced: ${reason}`) })
     const answer = () => Effect.runPromise(append([record]).pipe(Effect.match({ onSuccess: ([at]) => `stored at ${at?.offset}`, onFailure: ({ _tag, reason }) => `${_tag}: ${reason}` }), Effect.tap((told) => Effect.sync(() => happened.push(told)))))
     await answer()
     await Promise.all([answer(), answer()])

@@ -3,14 +3,14 @@
  * one, one block per partition. Nobody is answered before the group is durable.
  */
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
+import type { AppendedAt, EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
 import * as Effect from "effect/Effect"
 import { packBlock } from "./logBlock.ts"
 import type { Committed, PackedRecords } from "./logCommit.ts"
 
 interface Pending {
   readonly batch: readonly LogRecord[]
-  readonly done: (outcome: Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError>) => void
+  readonly done: (outcome: Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>) => void
 }
 
 /** Commits a group and tells what became of it, once, now or later. One group at a time. */
@@ -19,6 +19,8 @@ export type CommitGroup = (group: readonly PackedRecords[], done: (committed: Co
 export interface AppenderOptions {
   readonly commit: CommitGroup
   readonly partitions: number
+  /** The log's clock, Unix ms. */
+  readonly nowMs: () => number
   /** Called after every durable commit. */
   readonly onDurable: () => void
   /** Called once when the disk has failed, before anybody is answered: the process is to end. Nothing is committed any more. */
@@ -41,13 +43,13 @@ const pack = (group: readonly Pending[]): readonly PackedRecords[] => {
 }
 
 /** Answers every batch of a stored group: in each partition its records follow one another from the first offset on. */
-const answerStored = (group: readonly Pending[], partitions: readonly number[], firsts: readonly bigint[]): void => {
+const answerStored = (group: readonly Pending[], partitions: readonly number[], firsts: readonly bigint[], appendedAtMs: number): void => {
   const next = new Map(partitions.map((partition, i) => [partition, firsts[i] ?? 0n]))
   for (const { batch, done } of group) {
-    const stored = batch.map(({ partition }): StoredAt => {
+    const stored = batch.map(({ partition }): AppendedAt => {
       const offset = next.get(partition) ?? 0n
       next.set(partition, offset + 1n)
-      return { partition, offset }
+      return { partition, offset, appendedAtMs }
     })
     done(Effect.succeed(stored))
   }
@@ -59,7 +61,7 @@ const failureOf = (committed: Exclude<Committed, { readonly kind: "stored" }>): 
 const refusalOf = (reason: string) => new AppendRejectedError({ reason: `the disk failed before: ${reason}` })
 
 /** The writer's side of the log. `drain` waits until everything queued is answered. */
-export const makeAppender = ({ commit, partitions, onDurable, onUnsynced }: AppenderOptions): { readonly append: EventLogShape["append"]; readonly drain: () => Promise<void> } => {
+export const makeAppender = ({ commit, partitions, nowMs, onDurable, onUnsynced }: AppenderOptions): { readonly append: EventLogShape["append"]; readonly drain: () => Promise<void> } => {
   /** Why nothing may be committed any more. */
   let broken: string | undefined
   const queue: Pending[] = []
@@ -89,7 +91,7 @@ export const makeAppender = ({ commit, partitions, onDurable, onUnsynced }: Appe
     const touched = packed.map(({ partition }) => partition)
     commit(packed, (committed) => {
       if (committed.kind === "stored") {
-        answerStored(group, touched, committed.firsts)
+        answerStored(group, touched, committed.firsts, nowMs())
         onDurable()
       } else {
         if (committed.kind === "unsynced") {
@@ -107,7 +109,7 @@ export const makeAppender = ({ commit, partitions, onDurable, onUnsynced }: Appe
     const wrong = batch.find(({ partition }) => !Number.isInteger(partition) || partition < 0 || partition >= partitions)
     if (wrong !== undefined) return Effect.fail(new AppendRejectedError({ reason: `partition ${wrong.partition} is not one of ${partitions}` }))
     if (batch.length === 0) return Effect.succeed([])
-    return Effect.callback<readonly StoredAt[], AppendRejectedError | AppendUnknownError>((resume) => {
+    return Effect.callback<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>((resume) => {
       queue.push({ batch, done: resume })
       if (running) return
       running = true

@@ -9,6 +9,7 @@ eventLogContract("Kafka", () => {
   const topic = `contract-${randomUUID()}`
   return {
     open: (partitions) => eventLogKafka({ brokers, topic, role: "writer", partitions, lanes: 1, nowMs: () => 1_700_000_000_000, newLogId: () => "log-1" }),
+    nowMs: () => Date.now(),
     dispose: async () => {
       const admin = makeKafka(brokers, "contract").admin()
       await admin.connect()

@@ -7,15 +7,15 @@
  * records it never stored.
  */
 import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape, LogRecord, StoredAt } from "@tidemark/domain/ports/EventLog"
+import type { AppendedAt, EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
 import * as Effect from "effect/Effect"
 import type { CompressionTypes, Message, Producer } from "kafkajs"
 
-type Outcome = Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError>
+type Outcome = Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>
 
 interface Pending {
   readonly batch: readonly LogRecord[]
-  readonly stored: StoredAt[]
+  readonly stored: AppendedAt[]
   readonly done: (outcome: Outcome) => void
   open: number
   /** A part of it was handed to a broker. */
@@ -55,6 +55,9 @@ export const RECORD_HEADERS = { "content-type": "application/cloudevents+json" }
 const bytesOf = ({ key, value }: LogRecord): number => key.length * 3 + value.length + FRAME_BYTES
 
 const viewOf = (value: Uint8Array): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+
+/** The broker's clock at the append; −1 where the topic keeps the producer's time. */
+const appendTimeMs = (text: string | undefined): number | undefined => (text === undefined || text.startsWith("-") ? undefined : Number(text))
 
 const rejected = (reason: string, cause?: unknown) => new AppendRejectedError(cause === undefined ? { reason } : { reason, cause })
 
@@ -151,11 +154,12 @@ class Sender {
     try {
       const answer = await producer.send({ topic: this.options.topic, acks: -1, compression: this.options.compression, messages })
       const next = new Map(answer.flatMap(({ partition, baseOffset }) => (baseOffset === undefined ? [] : [[partition, BigInt(baseOffset)] as const])))
+      const takenMs = new Map(answer.map(({ partition, logAppendTime }) => [partition, appendTimeMs(logAppendTime)] as const))
       const missing = group.find(({ record }) => next.get(record.partition) === undefined)
       if (missing !== undefined) throw new Error(`the broker did not answer for partition ${missing.record.partition}`)
       for (const { pending, index, record: { partition } } of group) {
         const offset = next.get(partition) ?? 0n
-        pending.stored[index] = { partition, offset }
+        pending.stored[index] = { partition, offset, appendedAtMs: takenMs.get(partition) }
         next.set(partition, offset + 1n)
       }
     } catch (cause) {
@@ -199,7 +203,7 @@ export const makeAppender = (options: AppenderOptions): { readonly append: Event
 
   const append: EventLogShape["append"] = (batch) => {
     if (batch.length === 0) return Effect.succeed([])
-    return Effect.callback<readonly StoredAt[], AppendRejectedError | AppendUnknownError>((resume) => {
+    return Effect.callback<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>((resume) => {
       const bytes = batch.reduce((sum, record) => sum + bytesOf(record), 0)
       const reason = refusal(batch, bytes)
       if (reason !== undefined) {

@@ -5,6 +5,7 @@ export interface Metrics {
   readonly ingestEvents: Counter<"type" | "status">
   readonly ingestRequests: Counter<"status" | "outcome">
   readonly ingestAckSeconds: Histogram
+  readonly ingestClockSkew: Gauge
   readonly projectionLagEvents: Gauge<"projection" | "generation" | "partition">
   readonly projectionWatermarkGapSeconds: Gauge<"projection">
   readonly projectionLateEvents: Gauge<"projection">
@@ -36,6 +37,7 @@ export const makeMetrics = (): Metrics => {
   return {
     ingestEvents: counter("tidemark_ingest_events_total", "Events answered at ingest, by outcome", ["type", "status"]),
     ingestRequests: counter("tidemark_ingest_requests_total", "Requests answered at ingest, by HTTP status and by ok or the code of their problem", ["status", "outcome"]),
+    ingestClockSkew: gauge("tidemark_ingest_clock_skew_seconds", "Clock of ingest minus the log's, as far as an append proves it; beyond 2 s either way ingest is unready"),
     ingestAckSeconds: histogram("tidemark_ingest_ack_seconds", "Time from request to durable acknowledgement"),
     projectionLagEvents: gauge("tidemark_projection_lag_events", "Records of the log not yet folded", ["projection", "generation", "partition"]),
     projectionWatermarkGapSeconds: gauge("tidemark_projection_watermark_gap_seconds", "Now minus the lowest watermark", ["projection"]),

@@ -37,7 +37,7 @@ export interface Configuration {
   readonly rebuildThreads: Setting<number>
   /** Rebuilds that run at once; the others wait. */
   readonly rebuildsMax: Setting<number>
-  /** Memory of ingest in embedded mode to know the live events of 24 hours by, bytes; 26 to 51 an event. More events are answered 429. */
+  /** Memory of ingest in embedded mode to know the live events of 24 hours by, bytes; 22 to 50 an event. More events are answered 429. */
   readonly dedupeBytesMax: Setting<number>
   readonly writeKey: Setting<string | undefined>
   readonly readKey: Setting<string | undefined>

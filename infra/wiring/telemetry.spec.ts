@@ -7,12 +7,13 @@ describe("telemetry", () => {
     telemetry.ingested([{ type: "page.viewed", status: "accepted", count: 3 }], 0.002)
     telemetry.ingested([{ type: "other", status: "failed", count: 2 }], undefined)
     telemetry.ingestAnswered(503, "storage-full")
+    telemetry.clockSkew(-2.5)
     telemetry.reread("page-views", 40)
     telemetry.reread("page-views", 2)
     const { text } = await telemetry.expose()
     for (const line of [
       'tidemark_ingest_events_total{type="page.viewed",status="accepted"} 3', 'tidemark_ingest_events_total{type="other",status="failed"} 2',
-      'tidemark_ingest_requests_total{status="503",outcome="storage-full"} 1', "tidemark_ingest_ack_seconds_count 1", 'tidemark_projection_reprocessed_total{projection="page-views"} 42'
+      'tidemark_ingest_requests_total{status="503",outcome="storage-full"} 1', "tidemark_ingest_ack_seconds_count 1", "tidemark_ingest_clock_skew_seconds -2.5", 'tidemark_projection_reprocessed_total{projection="page-views"} 42'
     ]) expect(text.split("\n")).toContain(line)
   })
 })

@@ -37,6 +37,7 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
     ingestAnswered: (status: number, outcome: string): void => metrics.ingestRequests.inc({ status: String(status), outcome }),
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
     sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
+    clockSkew: (seconds: number): void => metrics.ingestClockSkew.set(seconds),
     reread: (projection: string, records: number): void => metrics.projectionReprocessed.inc({ projection }, records),
     flushed: (durationMs: number): void => metrics.projectionFlushSeconds.observe(durationMs / 1_000),
     audited: ({ windows, differing, skipped }: { readonly windows: number; readonly differing: number; readonly skipped: Readonly<Record<string, number>> }): void => {

@@ -1,7 +1,7 @@
 /** The event log in memory: dense offsets, whole appends, waiting readers. What is stored outlives the layer. */
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
 import { AppendRejectedError, AppendUnknownError, EventLog, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape, LogBatch, LogIdentity, LogReadError, LogRecord, PartitionPosition, StoredAt } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogBatch, LogIdentity, LogReadError, LogRecord, PartitionPosition, AppendedAt } from "@tidemark/domain/ports/EventLog"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -26,13 +26,15 @@ export interface MemoryLogDisk {
   readonly partitions: StoredPartition[]
   readonly listeners: Set<() => void>
   appendFault: (batch: readonly LogRecord[]) => AppendFault | undefined
-  onAppend: (stored: readonly StoredAt[]) => void
+  onAppend: (stored: readonly AppendedAt[]) => void
   isReadable: () => boolean
+  /** The log's own clock, Unix ms; undefined when nobody gives it one. */
+  nowMs: () => number | undefined
 }
 
 /** An empty disk without faults. */
 export const createMemoryLogDisk = (): MemoryLogDisk => ({
-  identity: undefined, partitions: [], listeners: new Set(), appendFault: () => undefined, onAppend: () => {}, isReadable: () => true
+  identity: undefined, partitions: [], listeners: new Set(), appendFault: () => undefined, onAppend: () => {}, isReadable: () => true, nowMs: () => undefined
 })
 
 const create = (disk: MemoryLogDisk, identity: LogIdentity): LogIdentity => {
@@ -85,18 +87,19 @@ const wakeAll = (listeners: ReadonlySet<() => void>): void => {
   for (const wake of Array.from(listeners)) wake()
 }
 
-const store = (disk: MemoryLogDisk, batch: readonly LogRecord[]): readonly StoredAt[] => {
+const store = (disk: MemoryLogDisk, batch: readonly LogRecord[]): readonly AppendedAt[] => {
+  const appendedAtMs = disk.nowMs()
   const stored = batch.map(({ partition, value }) => {
     const target = disk.partitions[partition] ?? { start: 0n, records: [] }
     target.records.push(value.slice())
-    return { partition, offset: endOf(target) - 1n }
+    return { partition, offset: endOf(target) - 1n, appendedAtMs }
   })
   disk.onAppend(stored)
   wakeAll(disk.listeners)
   return stored
 }
 
-const append = (disk: MemoryLogDisk, batch: readonly LogRecord[]): Effect.Effect<readonly StoredAt[], AppendRejectedError | AppendUnknownError> => {
+const append = (disk: MemoryLogDisk, batch: readonly LogRecord[]): Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError> => {
   const stranger = batch.find(({ partition }) => disk.partitions[partition] === undefined)
   if (stranger !== undefined) return Effect.fail(new AppendRejectedError({ reason: `no partition ${stranger.partition}` }))
   const fault = disk.appendFault(batch)

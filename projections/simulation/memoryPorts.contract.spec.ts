@@ -15,7 +15,9 @@ const dispose = async () => {}
 
 eventLogContract("memory", () => {
   const disk = createMemoryLogDisk()
-  return { open: (partitions) => memoryEventLog(disk, { logId: "log-1", partitions, lanes: 1, createdAtMs: 1_700_000_000_000 }), dispose }
+  const nowMs = () => 1_800_000_000_000
+  disk.nowMs = nowMs
+  return { open: (partitions) => memoryEventLog(disk, { logId: "log-1", partitions, lanes: 1, createdAtMs: 1_700_000_000_000 }), nowMs, dispose }
 })
 
 readModelStoreContract("memory", () => {

@@ -121,7 +121,7 @@ const earlyAck: PlantedBug = {
     ...log,
     append: (batch) => Effect.sleep(50).pipe(
       Effect.andThen(log.append(batch)), Effect.ignore, Effect.forkDetach, Effect.andThen(Effect.sync(() => tookEffect("an append"))),
-      Effect.as(batch.map(({ partition }) => ({ partition, offset: -1n })))
+      Effect.as(batch.map(({ partition }) => ({ partition, offset: -1n, appendedAtMs: undefined })))
     )
   })
 }

@@ -184,6 +184,7 @@ export class World {
     const { random, weather, logDisk, modelDisk } = this
     logDisk.appendFault = () => (random.chance(weather.appendFault) ? random.pick(["rejected", "unknown, stored", "unknown, not stored"]) : undefined)
     logDisk.isReadable = () => !weather.isLogDown
+    logDisk.nowMs = () => this.time.nowMs
     logDisk.onAppend = (stored) => {
       for (const { partition, offset } of stored) {
         const disk = logDisk.partitions[partition]
