@@ -3,6 +3,9 @@ import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import { rateLimiterContract } from "@tidemark/domain/ports/RateLimiter.contract"
 import { ResultCache } from "@tidemark/domain/ports/ResultCache"
 import { resultCacheContract } from "@tidemark/domain/ports/ResultCache.contract"
+import { once } from "node:events"
+import { connect, createServer } from "node:net"
+import type { AddressInfo } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Redis } from "ioredis"
@@ -33,6 +36,29 @@ const untilKept = Effect.gen(function* () {
 })
 
 describe("a Redis that fails", () => {
+  it("is waited for when the first connection breaks at the start, and named at once when nobody listens", async () => {
+    let connections = 0
+    const gate = createServer((socket) => {
+      connections += 1
+      socket.on("error", () => {})
+      if (connections === 1) return void socket.destroy()
+      const through = connect(Number(new URL(server.url).port), "127.0.0.1")
+      through.on("error", () => socket.destroy())
+      socket.pipe(through).pipe(socket)
+    }).listen(0, "127.0.0.1")
+    await once(gate, "listening")
+    const { port } = gate.address() as AddressInfo
+    const shared = { ...settings(), url: `redis://127.0.0.1:${port}` }
+    const took = Effect.gen(function* () { return yield* (yield* RateLimiter).take(limit, "a", 1) })
+    expect(await Effect.runPromise(took.pipe(Effect.provide(rateLimiterRedis(shared))))).toMatchObject({ retryAfterSeconds: undefined })
+    expect(connections).toBeGreaterThan(1)
+    gate.close()
+    await once(gate, "close")
+    const beganMs = performance.now()
+    await expect(Effect.runPromise(took.pipe(Effect.provide(rateLimiterRedis(shared))))).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } })
+    expect(performance.now() - beganMs).toBeLessThan(3_000)
+  })
+
   it("is a miss and a local limit while it is away or frozen, at once, and serves again when it is back", async () => {
     const shared = settings()
     await Effect.runPromise(Effect.gen(function* () {

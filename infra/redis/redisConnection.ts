@@ -59,15 +59,34 @@ const watch = (client: Redis): (() => void) => {
   return () => clearInterval(timer)
 }
 
+/** Nobody is at the address, as the system says it: no use in trying again at once. */
+const NOBODY_THERE: readonly unknown[] = ["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "EACCES"]
+
+const isRefused = (error: unknown): boolean => NOBODY_THERE.includes((error as { readonly code?: unknown } | undefined)?.code)
+
+/**
+ * Waits until the server serves. A connection that breaks before, or a check that comes back late because either side is
+ * busy, is tried again until the time is over; an address where nobody listens is not.
+ */
 const open = async (client: Redis, connectMaxMs: number): Promise<void> => {
+  let failure: Error | undefined
+  const onError = (error: Error) => (failure = error)
+  client.on("error", onError)
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no connection within ${connectMaxMs} ms`)), connectMaxMs)
+    timer = setTimeout(() => reject(failure ?? new Error(`no connection within ${connectMaxMs} ms`)), connectMaxMs)
+  })
+  const ready = new Promise<void>((resolve) => client.once("ready", () => resolve()))
+  const first = client.connect().catch((error: unknown) => {
+    if (isRefused(failure)) throw failure
+    if (isRefused(error)) throw error
+    return ready
   })
   try {
-    await Promise.race([client.connect(), expired])
+    await Promise.race([first, expired])
   } finally {
     clearTimeout(timer)
+    client.off("error", onError)
   }
 }
 

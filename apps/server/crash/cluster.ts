@@ -24,16 +24,31 @@ interface Member {
   server: ServerProcess | undefined
   url: string | undefined
   readonly said: string[]
+  /** Lanes it said last that it owns. */
+  lanes: readonly string[]
 }
 
 const SAID_MAX = 30
-/** Time for one that woke up to find out whose its lanes are, before the next fault hides it. */
-const WAKE_MS = 3_000
+/** For the other projector to take the lanes of one that stands still, and for that one, awake again, to be refused. */
+const ZOMBIE_MS_MAX = 60_000
+/** From being told of a lane to having taken it over, on a busy machine. */
+const TAKE_OVER_MS = 10_000
 /** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
 const LANES = 2
 
 /** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
 const FENCED = "another process owns a lane"
+/** What a projector logs of the lanes it has been given. */
+const OWNS = /"lanes":\[([\d,]*)\],"msg":"lanes of this process"/
+
+/** Waits until something is so. Throws when it is not in time. */
+const until = async (what: string, isSo: () => boolean): Promise<void> => {
+  const endMs = performance.now() + ZOMBIE_MS_MAX
+  while (!isSo()) {
+    if (performance.now() > endMs) throw new Error(`${what}: not within ${ZOMBIE_MS_MAX / 1_000} s`)
+    await sleep(50)
+  }
+}
 
 export class Cluster {
   kills = 0
@@ -44,7 +59,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.options = options
-    const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined, said: [] })
+    const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined, said: [], lanes: [] })
     this.members = [member("ingest", "ingest"), member("projector-1", "projector,replay"), member("projector-2", "projector,replay"), member("api", "api,dashboard")]
   }
 
@@ -83,19 +98,26 @@ export class Cluster {
   }
 
   /**
-   * Starts a member anew that stops itself before a commit of its, is left for `ms`, and goes on as the owner it no
-   * longer is.
+   * Starts a projector anew that stops itself before a commit of its, leaves it until the other one has taken its lanes,
+   * and lets it go on as the owner it no longer is: that commit must be refused. Then it starts anew once more, since
+   * its next thread would stop itself again.
    */
-  async zombie(name: string, ms: number): Promise<void> {
+  async zombie(name: string): Promise<void> {
     const member = this.member(name)
+    const others = this.members.filter((one) => one !== member && one.roles.includes("projector"))
     await this.end(member)
     await this.launch(member, { TIDEMARK_FAILPOINT: "commit-before:40:stop" })
     const pid = member.server?.pid ?? -1
-    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) await sleep(50)
-    await sleep(ms)
+    await until(`${name} stops before a commit`, () => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8")))
+    await until(`the lanes of ${name} go to another`, () => others.some((other) => other.lanes.length === LANES))
+    // It has been told of the lanes; only once it has taken them over in the store is the sleeper's commit too late.
+    await sleep(TAKE_OVER_MS)
+    const before = this.fenced
     process.kill(pid, "SIGCONT")
-    await sleep(WAKE_MS)
+    await until(`the commit of ${name} is refused`, () => this.fenced > before)
     this.zombies += 1
+    await this.end(member)
+    await this.launch(member)
   }
 
   /** Ends an engine's process with a signal and starts the engine again on its data. */
@@ -118,6 +140,7 @@ export class Cluster {
 
   private async end(member: Member): Promise<void> {
     member.url = undefined
+    member.lanes = []
     member.server?.kill("SIGKILL")
     await member.server?.exit
   }
@@ -130,6 +153,8 @@ export class Cluster {
       environment: { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_LANES: String(LANES), TIDEMARK_ROLES: member.roles, ...environment },
       onLine: (line) => {
         if (line.includes(FENCED)) this.fenced += 1
+        const [, owned] = OWNS.exec(line) ?? []
+        if (owned !== undefined) member.lanes = owned.split(",").filter((lane) => lane !== "")
         member.said.push(line)
         if (member.said.length > SAID_MAX) member.said.shift()
       }
