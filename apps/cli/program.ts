@@ -13,6 +13,8 @@ import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
 import { find, rejectedLs, send } from "./verbs/events.ts"
 import { showEvent } from "./verbs/journey.ts"
+import type { ApplyFlags, LateFlags } from "./verbs/late.ts"
+import { lateApply, lateLs } from "./verbs/late.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
 import { logCopy, logExport, MODES } from "./verbs/logs.ts"
 import type { QueryOptions, WhyOptions } from "./verbs/models.ts"
@@ -103,6 +105,15 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     .action((name: string, flags: ProjectionFlags) => run((client, json) => projectionResume(client, name, flags, json, output)))
 }
 
+const addLate = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
+  const late = program.command("late").description("events that came after their window had closed")
+  late.command("ls <projection>").description("why they were late, what they changed or would have").option("--held", "only those that do not count").option("--first <n>", "at most this many", count, 50)
+    .action((projection: string, flags: LateFlags) => run((client, json) => lateLs(client, projection, flags, json, output)))
+  late.command("apply <projection> [places...]").description("count held events, PARTITION/OFFSET as `late ls` shows them, in every projection that holds them")
+    .option("--all", "every held event of the projection").option("--reason <text>", "why; needed, and stored with each").option("--yes", "do it; without it, it says what would change")
+    .action((projection: string, places: readonly string[], flags: ApplyFlags) => run((client, json) => lateApply(client, projection, places, flags, json, output)))
+}
+
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   const rebuild = program.command("rebuild").description("generations of a projection: build beside the served one, prove, switch, go back")
   const add = (name: string, description: string, options: readonly (readonly [flag: string, meaning: string, read?: (text: string) => number])[], verb: (call: RebuildCall, flags: RebuildFlags) => Promise<void>): void => {
@@ -190,7 +201,7 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
   }
-  for (const add of [addEvents, addImport, addModels, addRebuilds, addOperations]) add(program, run, input)
+  for (const add of [addEvents, addImport, addModels, addLate, addRebuilds, addOperations]) add(program, run, input)
   inheritExitOverride(program)
   try {
     await program.parseAsync([...argv], { from: "user" })

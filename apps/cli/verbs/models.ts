@@ -6,7 +6,7 @@ import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
 import { plain, table } from "../output.ts"
 import { pairsOf } from "../pairs.ts"
-import { checkRange } from "../timeText.ts"
+import { checkRange, durationText } from "../timeText.ts"
 
 interface Measure {
   readonly name: string
@@ -66,7 +66,18 @@ export const query = async (client: Client, projection: string, options: QueryOp
 const WHY = `query ($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int, $asOf: AsOf) {
   window(projection: $projection, key: $key, start: $start, resolution: $resolution, asOf: $asOf) {
     position { partition offset } state generation fingerprint events measures { name value text exact errorBound }
-    why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { id type time partition offset data backfill } } pageInfo { hasNextPage } } } } }`
+    why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { id type time partition offset data backfill } late { byMs releasedAt } } pageInfo { hasNextPage } } } } }`
+
+interface WhyEdge {
+  readonly node: { readonly id: string; readonly type: string; readonly time: string; readonly partition: number; readonly offset: string; readonly data: unknown }
+  readonly late: { readonly byMs: number; readonly releasedAt: string | null } | null
+}
+
+/** One event behind a window: where and when it came, and how late. */
+const whyLine = ({ node, late }: WhyEdge): string => {
+  const mark = late === null ? "" : `  late by ${durationText(late.byMs)}${late.releasedAt === null ? "" : `, counted by hand at ${node.partition}/${late.releasedAt}`}`
+  return `  ${node.partition}/${node.offset}  ${node.time}  ${node.type}  ${node.id}  ${plain(JSON.stringify(node.data) ?? "")}${mark}`
+}
 
 interface Why {
   readonly window: {
@@ -79,7 +90,7 @@ interface Why {
       readonly expectedEvents: string
       readonly foundEvents: string
       readonly fingerprintMatches: boolean
-      readonly events: { readonly edges: readonly { node: { id: string; type: string; time: string; partition: number; offset: string; data: unknown } }[]; readonly pageInfo: { hasNextPage: boolean } }
+      readonly events: { readonly edges: readonly WhyEdge[]; readonly pageInfo: { hasNextPage: boolean } }
     } | null
   } | null
 }
@@ -143,7 +154,7 @@ export const why = async (client: Client, projection: string, key: string, start
     const figures = window.measures.map((measure) => `${measure.name} ${figure(measure)}`).join(" · ")
     output.data(`${figures} = ${lineage.foundEvents} of ${lineage.expectedEvents} events · ${window.state.toLowerCase()} · gen ${window.generation} · fingerprint ${lineage.fingerprintMatches ? "matches" : "DIFFERS"}`)
     if (options.asOf !== undefined) output.note(`as of ${positionText(window.position)}`)
-    for (const { node } of lineage.events.edges) output.data(`  ${node.partition}/${node.offset}  ${node.time}  ${node.type}  ${node.id}  ${plain(JSON.stringify(node.data) ?? "")}`)
+    for (const edge of lineage.events.edges) output.data(whyLine(edge))
     if (lineage.events.pageInfo.hasNextPage) output.note(`  … more: raise --first (now ${options.first})`)
   }
   if (!proved) throw new CliError("The events found do not prove this window: run `tidemark verify`.")
