@@ -12,7 +12,7 @@ const SHARED = constantsOf(read("../cli/verbs/events.ts"))
 /** Query texts of a source, with the plain constants they embed filled in. */
 const queriesOf = (source: string): readonly string[] => {
   const constants = new Map([...SHARED, ...constantsOf(source)])
-  const texts = [...source.matchAll(/[`"]((?:query|mutation|subscription)\b[^`"]*\{[^`"]*|\{ \w+ \{[^`"]*)[`"]/g)].map(([, text = ""]) => text)
+  const texts = [...source.matchAll(/[`"]((?:(?:query|subscription)\b|mutation \()[^`"]*\{[^`"]*|\{ \w+ \{[^`"]*)[`"]/g)].map(([, text = ""]) => text)
   return texts.map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => constants.get(name) ?? `unknown constant ${name}`))
 }
 
