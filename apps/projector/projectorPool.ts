@@ -2,7 +2,7 @@
  * The projector threads of one process: each folds its share of the lanes that the process owns into the read models.
  *
  * A thread that dies starts again from the checkpoint of its lanes; the third death within a minute is given up and
- * reported: the process must end then. Rules: docs/architecture.md §6.
+ * reported: the process must end then.
  */
 import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
 import type { FlushReport, RereadReport } from "@tidemark/projections/runtime/observer"

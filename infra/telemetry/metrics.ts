@@ -1,4 +1,4 @@
-/** Prometheus metrics, names of docs/reference. One count per batch; no tenant, user or key in a label. */
+/** Prometheus metrics. One count per batch; no tenant, user or key in a label. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client"
 
 export interface Metrics {

@@ -3,7 +3,7 @@
  *
  * The file is `tidemark.json` in the working directory, keys as the variables are named. In distributed mode the
  * addresses of engines that are named nowhere else come from `.tidemark/engines.json`, which `npm run engines -- up`
- * writes. Names and defaults: docs/reference (surfaces).
+ * writes. `tidemark config explain` shows every name, value and source.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
