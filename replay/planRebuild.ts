@@ -1,8 +1,4 @@
-/**
- * What a rebuild would read, before anything is written, and which projections have a shipped definition that is not the
- * served one: such a rebuild is offered, never started by itself. Rules: docs/semantics.md §8.
- */
-import { definitionHash } from "@tidemark/domain/definitions/definition"
+/** What a rebuild would read, before anything is written. Rules: docs/semantics.md §8. */
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -17,8 +13,6 @@ export interface RebuildEstimate {
   /** The number the new generation would get, and the served one. */
   readonly generation: number
   readonly fromGeneration: number
-  /** False: the definition is the served one, so parity must be exact. */
-  readonly isChanged: boolean
   /** Records the log holds now. */
   readonly events: bigint
   /** Of these records, from a sample. */
@@ -65,18 +59,8 @@ export const planRebuild = Effect.fn("planRebuild")(function* (definition: Proje
     bytes += BigInt(Math.round(Number(end - start) * (yield* meanBytes(partition, start, end))))
   }
   const estimate: RebuildEstimate = {
-    projection: definition.name, generation: next, fromGeneration: record.generation, isChanged: record.definitionHash !== definitionHash(definition), events, bytes,
+    projection: definition.name, generation: next, fromGeneration: record.generation, events, bytes,
     seconds: recordsPerSecond === undefined ? null : Number(events) / recordsPerSecond
   }
   return estimate
-})
-
-/** Of the definitions, those that are not what their projection serves. */
-export const offeredRebuilds = Effect.fn("offeredRebuilds")(function* (definitions: readonly ProjectionDefinition[]) {
-  const offered: ProjectionDefinition[] = []
-  for (const definition of definitions) {
-    const { record } = yield* activeOf(definition.name)
-    if (record !== undefined && record.definitionHash !== definitionHash(definition)) offered.push(definition)
-  }
-  return offered
 })

@@ -92,6 +92,8 @@ describe("rebuilds over GraphQL", () => {
     const planned = await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", dryRun: true) { status generation fromGeneration plan { events seconds } } }`)
     // 300 orders, 28 of them sent twice, and the first record of each of the four partitions.
     expect(planned).toMatchObject({ data: { startRebuild: { status: "PLANNED", generation: 2, fromGeneration: 1, plan: { events: "332", seconds: 3.32 } } } })
+    // Generation 1 counts the tests, the shipped definition does not: offered, and nothing was started by itself.
+    expect(await post("reader", "{ projections { name generation rebuildOffered } rebuilds { id } }")).toEqual({ data: { projections: [{ name: "orders", generation: 1, rebuildOffered: true }], rebuilds: [] } })
     expect(actors()).toEqual([])
     for (const change of [START, 'abortRebuild(id: "r")', 'pauseRebuild(id: "r")', 'resumeRebuild(id: "r")', 'cutOver(id: "r")', 'rollBack(projection: "orders")']) expect(codeOf(await post("reader", `mutation { ${change} { id } }`)), change).toBe("FORBIDDEN")
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "nothing", reason: "x") { id } }`))).toBe("UNKNOWN_PROJECTION")
@@ -133,6 +135,7 @@ describe("rebuilds over GraphQL", () => {
     expect(codeOf(await post("reader", `{ rebuild(id: "${id}") { differences(after: "3") { edges { cursor } } } }`))).toBe("BAD_CURSOR")
     expect((await post("admin", `mutation { cutOver(id: "${id}") { id } }`)).errors?.[0]?.extensions).toMatchObject({ code: "PARITY_DIFFERS", isAcceptable: true })
     expect(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { status parity { accepted } } }`)).toMatchObject({ data: { cutOver: { status: "ACTIVE", parity: { accepted: "tests" } } } })
+    expect(await post("reader", "{ projections { generation rebuildOffered } }")).toEqual({ data: { projections: [{ generation: 2, rebuildOffered: false }] } })
     expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })
   }))
 

@@ -19,6 +19,7 @@ interface ProjectionState {
   readonly status: string
   readonly position: readonly { readonly partition: number; readonly offset: string }[]
   readonly lagEvents: string
+  readonly rebuildOffered: boolean
   readonly watermark: string | null
   readonly lateEvents: string
   readonly deadLetters: string
@@ -36,7 +37,7 @@ interface ProjectionDetail extends ProjectionState {
   readonly definitionHash: string
 }
 
-const STATE = "name generation status position { partition offset } lagEvents watermark lateEvents deadLetters halts { code detail lane at }"
+const STATE = "name generation status position { partition offset } lagEvents watermark lateEvents deadLetters halts { code detail lane at } rebuildOffered"
 const PAGE = 20
 
 /** The display form of a position: the sum of its next offsets. */
@@ -55,6 +56,7 @@ export const projectionsLs = async (client: Client, json: boolean, output: Outpu
   const rows = projections.map((item) => [item.name, String(item.generation), item.status.toLowerCase(), placeOf(item), item.lagEvents, item.watermark ?? "–", item.lateEvents, item.deadLetters])
   output.data(table(["NAME", "GEN", "STATUS", "POSITION", "LAG", "COMPLETE TO (UTC)", "LATE", "DEAD"], rows))
   for (const item of projections) for (const halt of item.halts) output.data(haltLine(item.name, halt))
+  for (const { name, rebuildOffered } of projections) if (rebuildOffered) output.note(`${name}: its shipped definition is another one than the served. What a rebuild would read: tidemark rebuild plan ${name}`)
 }
 
 interface Ledgers {

@@ -12,6 +12,8 @@ export interface Projection {
   readonly pointerVersion: number
   readonly status: "LIVE" | "PAUSED" | "HALTED"
   readonly definitionHash: string
+  /** The shipped definition is another one. */
+  readonly rebuildOffered: boolean
   readonly lagEvents: string
   readonly lateEvents: string
   readonly deadLetters: string
@@ -32,7 +34,7 @@ export const projectionsOptions = (api: Api) =>
   queryOptions({
     queryKey: ["projections", api.tenant] as const,
     queryFn: async ({ signal }): Promise<readonly Projection[]> =>
-      (await ask<{ projections: readonly Projection[] }>(api, "{ projections { name version generation pointerVersion status definitionHash lagEvents lateEvents deadLetters watermark position { partition offset } halts { code detail } } }", {}, signal)).projections,
+      (await ask<{ projections: readonly Projection[] }>(api, "{ projections { name version generation pointerVersion status definitionHash rebuildOffered lagEvents lateEvents deadLetters watermark position { partition offset } halts { code detail } } }", {}, signal)).projections,
     refetchInterval: REFRESH_MS
   })
 

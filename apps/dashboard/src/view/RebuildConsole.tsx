@@ -53,6 +53,7 @@ const Blue = ({ projection, nowMs }: Pick<ConsoleProps, "projection" | "nowMs">)
       <dt>Position</dt><dd>{formatDecimal(String(projection.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))}<small>{formatDecimal(projection.lagEvents)} events behind</small></dd>
       <dt>Watermark</dt><dd>{projection.watermark === null ? "none yet" : `${formatMoment(Date.parse(projection.watermark), nowMs)} UTC`}<small>{projection.watermark === null ? "a partition has seen no event" : `gap ${formatDuration(nowMs - Date.parse(projection.watermark))}`}</small></dd>
     </dl>
+    {projection.rebuildOffered ? <p className="note">The shipped definition is another one: a rebuild builds it beside this generation and shows what changes.</p> : null}
     {projection.halts.map((halt) => <p key={halt.code} className="failure" role="alert">Halted, {halt.code}: {halt.detail}</p>)}
   </div>
 )
