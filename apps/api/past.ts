@@ -34,7 +34,7 @@ const past = Effect.fn("pastModel")(function* (model: OpenModel, asOf: AsOf) {
 })
 
 /** Asks a model as of each of these times or positions; undefined: as it is. All of them are of one snapshot. */
-const readAll = <A, E>(projection: string, tenantId: string, wanted: readonly (AsOf | undefined)[], question: (models: readonly ReadableModel<PastError>[]) => Effect.Effect<A, E>) => {
+export const readModels = <A, E>(projection: string, tenantId: string, wanted: readonly (AsOf | undefined)[], question: (models: readonly ReadableModel<PastError>[]) => Effect.Effect<A, E>) => {
   const whole = Effect.scoped(Effect.gen(function* () {
     const model = yield* openModel(projection, tenantId)
     const models: ReadableModel<PastError>[] = []
@@ -46,4 +46,4 @@ const readAll = <A, E>(projection: string, tenantId: string, wanted: readonly (A
 
 /** Asks a model as of `asOf`; undefined: as it is. */
 export const readModel = <A, E>(projection: string, tenantId: string, asOf: AsOf | undefined, question: (model: ReadableModel<PastError>) => Effect.Effect<A, E>) =>
-  readAll(projection, tenantId, [asOf], ([model]) => (model === undefined ? Effect.die(new Error("no model")) : question(model)))
+  readModels(projection, tenantId, [asOf], ([model]) => (model === undefined ? Effect.die(new Error("no model")) : question(model)))

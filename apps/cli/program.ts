@@ -17,6 +17,8 @@ import type { ApplyFlags, LateFlags } from "./verbs/late.ts"
 import { lateApply, lateLs } from "./verbs/late.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
 import { logCopy, logExport, MODES } from "./verbs/logs.ts"
+import type { ChangesOptions } from "./verbs/changes.ts"
+import { changes } from "./verbs/changes.ts"
 import type { QueryOptions, WhyOptions } from "./verbs/models.ts"
 import { query, why } from "./verbs/models.ts"
 import { doctor } from "./verbs/doctor.ts"
@@ -94,6 +96,12 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     .option(...AS_OF)
     .action((projection: string, key: string, start: string, flags: WhyOptions) =>
       run((client, json) => why(client, projection, key, timeText(start), flags, json, output)))
+  program.command("changes <projection>").description("the windows that two moments do not agree on, with what they were and what they became")
+    .requiredOption("--since <moment>", "the earlier moment: a time, or a position such as 0:120,1:88", asOfOf).option("--until <moment>", "the later one; default: now", asOfOf)
+    .requiredOption("--measure <name>", "repeat for several, or separate by commas", measureList).requiredOption("--from <time>", "first window", timeText).requiredOption("--to <time>", "first instant after the last one", timeText)
+    .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("hour"))
+    .option("--where <name=value>", "only this value of a dimension; repeat for several", list).option("--first <n>", "windows shown", count, 50)
+    .action((projection: string, flags: ChangesOptions) => run((client, json) => changes(client, projection, flags, json, output)))
   const projections = program.command("projections").description("read models")
   projections.command("ls").description("state of every projection").action(() => run((client, json) => projectionsLs(client, json, output)))
   projections.command("show <projection>").description("one projection: state, definition, newest late events and dead letters").action((name: string) =>

@@ -43,8 +43,24 @@ interface Answer {
   readonly position: readonly { readonly partition: number; readonly offset: string }[]
 }
 
+interface Point {
+  readonly start: string
+  readonly events: string
+  readonly measures: unknown
+}
+
+interface Key {
+  readonly name: string
+  readonly value: string
+}
+
 interface Series extends Answer {
-  readonly groups: readonly { readonly key: readonly { readonly name: string; readonly value: string }[]; readonly points: readonly { readonly start: string }[] }[]
+  readonly groups: readonly { readonly key: readonly Key[]; readonly points: readonly Point[] }[]
+}
+
+interface Changes extends Answer {
+  readonly changed: number
+  readonly changes: readonly { readonly key: readonly Key[]; readonly start: string; readonly before: Omit<Point, "start"> | null; readonly after: Omit<Point, "start"> | null }[]
 }
 
 /** Projections with what is asked of them. One has a small cap of keys, one holds everything late; none has retention. */
@@ -90,6 +106,36 @@ const windowOf = (random: SeededRandom, { tenantId, of }: Asked, { groups }: Ser
 /** The text of an answer without what depends on flushes. */
 const textOf = (answer: Answer | null): string => JSON.stringify(answer, (name, value: unknown) => (name === "revision" ? undefined : value))
 
+const placeOf = ({ position }: Answer): string => `{ position: [${position.map(({ partition, offset }) => `{ partition: ${partition}, offset: "${offset}" }`).join(", ")}] }`
+
+const pointText = (point: Omit<Point, "start"> | null | undefined): string => (point === null || point === undefined ? "none" : `${point.events} ${JSON.stringify(point.measures)}`)
+
+const pointsOf = ({ groups }: Series): ReadonlyMap<string, Point> =>
+  new Map(groups.flatMap(({ key, points }) => points.map((point) => [`${point.start} ${key[0]?.value ?? ""}`, point] as const)))
+
+type Ask = (asked: Asked, asOf?: string) => Promise<Answer | null>
+
+const CHANGES_MAX = 1_000
+
+/** Which windows changed between two recorded moments, against the two series as of them. Undefined: they agree. */
+const compareChanges = async (ask: Ask, random: SeededRandom, recorded: readonly Recorded[]): Promise<PastDifference | undefined> => {
+  const { name, measures, by } = random.pick(MODELS.filter((model) => model.name !== "sim-types"))
+  const moments = recorded.filter(({ of }) => of.includes(`projection: "${name}"`)).map(({ answer }) => answer)
+  const [before, after] = [random.pick(moments), random.pick(moments)].map(placeOf)
+  const tenantId = random.pick(TENANTS)
+  const of = `projection: "${name}", measures: ${JSON.stringify(measures)}, from: ${time(START_MS - 30 * DAY_MS)}, to: ${time(START_MS + 90 * DAY_MS)}, resolution: ${random.pick(["HOUR", "DAY"])}`
+  const series = { tenantId, field: "series", of: `${of}, breakdownBy: "${by}", first: 1000`, selection: `position { partition offset } groups { key { name value } points { start events measures { name value text exact errorBound } } }` }
+  const [then, now] = [pointsOf((await ask(series, `, asOf: ${before}`)) as Series), pointsOf((await ask(series, `, asOf: ${after}`)) as Series)]
+  const figures = "{ events measures { name value text exact errorBound } }"
+  const asked = { tenantId, field: "windowChanges", of: `${of}, before: ${before}, after: ${after}, first: ${CHANGES_MAX}`, selection: `changed changes { key { name value } start before ${figures} after ${figures} }` }
+  const { changed, changes } = (await ask(asked)) as Changes
+  const found = changes.map(({ key, start, before: old, after: made }) => `${start} ${key[0]?.value ?? ""}: ${pointText(old)} → ${pointText(made)}`).sort()
+  const wanted = [...new Set([...then.keys(), ...now.keys()])].filter((place) => then.get(place)?.events !== now.get(place)?.events)
+    .map((place) => `${place}: ${pointText(then.get(place))} → ${pointText(now.get(place))}`).sort()
+  const isSame = changed === wanted.length && (changed > CHANGES_MAX || found.join("\n") === wanted.join("\n"))
+  return isSame ? undefined : { asked: `${tenantId}: windowChanges(${asked.of})`, then: wanted.join("\n"), now: found.join("\n") }
+}
+
 const listen = Effect.fn("listen")(function* () {
   const api = makeApiHandlers({ services: yield* Effect.context<ApiPorts>(), resolveKey: (tenantId) => ({ tenantId, kind: "read" }) })
   const server = createServer((request, response) => void api.handleGraphql(request, response))
@@ -108,6 +154,16 @@ const listen = Effect.fn("listen")(function* () {
   }
 })
 
+/** A question that is answered otherwise than it has to be. */
+export interface PastDifference {
+  readonly asked: string
+  readonly then: string
+  readonly now: string
+}
+
+/** Pairs of moments that are compared. */
+const PAIRS = 25
+
 /** Events that became what, over all partitions of the projection that has the smallest caps. */
 const outcomes = Effect.fn("outcomes")(function* () {
   const snapshot = yield* (yield* ReadModelStore).snapshot
@@ -124,7 +180,7 @@ export interface PastFound {
   /** Of a question to the past. */
   readonly millisecondsEach: number
   /** Questions whose answer as of the position is another one. */
-  readonly differing: readonly { readonly asked: string; readonly then: string; readonly now: string }[]
+  readonly differing: readonly PastDifference[]
 }
 
 const POLL = Schedule.spaced(5)
@@ -169,15 +225,19 @@ export const compareWithPast = Effect.fn("compareWithPast")(function* (seed: num
   })
   yield* step.pipe(Effect.repeat({ schedule: POLL, until: () => halts.length > 0 || positions.size >= wanted }))
   const askedMs = performance.now()
-  const differing: { asked: string; then: string; now: string }[] = []
+  const differing: PastDifference[] = []
   for (const { answer, ...asked } of recorded) {
-    const place = answer.position.map(({ partition, offset }) => `{ partition: ${partition}, offset: "${offset}" }`).join(", ")
-    const past = yield* Effect.promise(() => ask(asked, `, asOf: { position: [${place}] }`))
-    if (textOf(past) !== textOf(answer)) differing.push({ asked: `${asked.tenantId}: ${asked.field}(${asked.of}) at ${place}`, then: textOf(answer), now: textOf(past) })
+    const past = yield* Effect.promise(() => ask(asked, `, asOf: ${placeOf(answer)}`))
+    if (textOf(past) !== textOf(answer)) differing.push({ asked: `${asked.tenantId}: ${asked.field}(${asked.of}) at ${placeOf(answer)}`, then: textOf(answer), now: textOf(past) })
+  }
+  const millisecondsEach = (performance.now() - askedMs) / recorded.length
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const difference = yield* Effect.promise(() => compareChanges(ask, random, recorded))
+    if (difference !== undefined) differing.push(difference)
   }
   yield* Deferred.succeed(stop, undefined)
   yield* Fiber.join(fiber)
   if (halts.length > 0) return yield* Effect.die(new Error(halts.join("; ")))
-  const found: PastFound = { answers: recorded.length, positions: positions.size, records: stored.reduce((sum, { length }) => sum + length, 0), millisecondsEach: (performance.now() - askedMs) / recorded.length, outcomes: yield* outcomes(), differing }
+  const found: PastFound = { answers: recorded.length, positions: positions.size, records: stored.reduce((sum, { length }) => sum + length, 0), millisecondsEach, outcomes: yield* outcomes(), differing }
   return found
 }, Effect.scoped)

@@ -47,6 +47,10 @@ describe("tidemark why", () => {
     expect([past.code, /1 of 1 events/.test(past.out), /fingerprint matches/.test(past.out), past.out.includes("late")]).toEqual([0, true, true, false])
     const views = await runCli(origin, KEYS.read, "--json", "query", "page-views", "--measure", "views", "--from", start, "--to", new Date(pastMs + MINUTE_MS).toISOString(), "--resolution", "minute", "--as-of", before)
     expect(JSON.parse(views.out)).toMatchObject({ groups: [{ points: [{ events: "1" }] }] })
+    const range = ["--from", start, "--to", new Date(pastMs + MINUTE_MS).toISOString(), "--resolution", "minute"]
+    const changed = await runCli(origin, KEYS.read, "changes", "page-views", "--since", before, "--measure", "views", ...range)
+    expect(changed.code).toBe(0)
+    expect(changed.out.split("\n").map((line) => line.trim().split(/\s{2,}/).slice(1))).toEqual(expect.arrayContaining([["/coats", "– → 1", "– → 1"], ["/shoes", "1 → 2", "1 → 2"]]))
 
     const answer = await ask(ready["graphql"] ?? "", KEYS.read, `{ lateEvents(projection: "page-views") { edges { node { eventId outcome windowStart lateByMs contribution { name text } } } } projection(name: "page-views") { deadLetters }
       hour: window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${new Date(Math.floor(pastMs / 3_600_000) * 3_600_000).toISOString()}", resolution: HOUR) { events why { expectedEvents foundEvents fingerprintMatches } }

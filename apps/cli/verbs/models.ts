@@ -8,7 +8,7 @@ import { plain, table } from "../output.ts"
 import { pairsOf } from "../pairs.ts"
 import { checkRange, durationText } from "../timeText.ts"
 
-interface Measure {
+export interface Measure {
   readonly name: string
   readonly value: number | null
   readonly text: string | null
@@ -16,7 +16,7 @@ interface Measure {
 }
 
 /** Estimates are shown with as many digits as mean something: they are within 1 % and worse. */
-const figure = ({ exact, text, value }: Measure): string => {
+export const figure = ({ exact, text, value }: Measure): string => {
   if (exact) return text ?? (value === null ? "–" : String(value))
   return value === null ? "–" : `≈${Number.isInteger(value) ? value : Number(value.toPrecision(5))}`
 }
@@ -38,7 +38,7 @@ const SERIES = `query ($projection: String!, $measures: [String!]!, $from: DateT
     groups { key { name value } points { start end state revision corrections events measures { name value text exact errorBound } } } } }`
 
 /** Several values of one dimension are alternatives; different dimensions narrow each other. */
-const dimensionFilters = (where: readonly string[]) => {
+export const dimensionFilters = (where: readonly string[]) => {
   const values = new Map<string, string[]>()
   for (const [name, value] of pairsOf(where)) values.set(name, [...(values.get(name) ?? []), value])
   return [...values].map(([name, wanted]) => ({ name, in: wanted }))
