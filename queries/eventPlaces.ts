@@ -28,16 +28,16 @@ export interface EventPlace {
 export interface EventRow {
   /** Dimension texts of the row that counts the event, or would. */
   readonly key: readonly string[]
-  /** Minute, hour, day. */
+  /** Minute, or whatever the definition's shortest window is, hour, day. */
   readonly places: readonly EventPlace[]
   /** Offset ranges of the minute, all lanes. */
   readonly ranges: readonly OffsetRange[]
 }
 
 const readRow = Effect.fn("readEventRow")(function* (model: OpenModel, timeMs: number, key: readonly string[]) {
-  const { projection, generation, tenantId, snapshot, watermarkMs, retainedFromMs } = model
+  const { projection, generation, tenantId, snapshot, watermarkMs, retainedFromMs, definition } = model
   const keyId = keyIdOf(tenantId, key)
-  const windows = RESOLUTIONS.map(({ code, name, sizeMs }) => ({ code, resolution: name, ...windowOf(timeMs, sizeMs) }))
+  const windows = RESOLUTIONS.map(({ code, name, sizeMs }) => ({ code, resolution: name, ...windowOf(timeMs, code === 0 ? definition.window.sizeMs : sizeMs) }))
   const found = yield* snapshot.partials(projection, generation, windows.map(({ code, startMs }) => ({ tenantId, resolution: code, windowStartMs: startMs, keyId })))
   const places = windows.map(({ resolution, startMs, endMs }, at): EventPlace => {
     const merged = new MergedPartials([])

@@ -15,7 +15,7 @@ import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { MergedMinutes } from "./mergedMinutes.ts"
 import { logFault } from "./storedRecords.ts"
-import { minutesOf, proveWindow } from "./windowProof.ts"
+import { basePartials, proveWindow } from "./windowProof.ts"
 import type { LineageTooLargeError, ProofBounds, ProofError, VisitEvent } from "./windowProof.ts"
 
 /** One window and key as it was answered. */
@@ -57,11 +57,12 @@ const readRows = Effect.fn("readRows")(function* (snapshot: ReadSnapshot, { proj
 
 /** What an hour or a day and the merge of its minutes disagree on, or undefined; and one of the minutes, each as likely. */
 const compareMinutes = Effect.fn("compareMinutes")(function* (snapshot: ReadSnapshot, compiled: CompiledProjection, window: AuditedWindow, rows: readonly StoredRow[], random: () => number) {
-  const { resolution, startMs, keyId } = window
+  const { resolution, startMs } = window
+  const bases = { ...window, endMs: startMs + RESOLUTIONS[resolution].sizeMs, sizeMs: compiled.definition.window.sizeMs }
   const merged = new MergedMinutes(compiled.definition.measures)
   let seen = 0
   let chosenMs = startMs
-  for (const row of (yield* minutesOf(snapshot, window, keyId, startMs, startMs + RESOLUTIONS[resolution].sizeMs)).flat()) {
+  for (const row of yield* basePartials(snapshot, bases)) {
     merged.add(row)
     if (random() * ++seen < 1) chosenMs = row.windowStartMs
   }

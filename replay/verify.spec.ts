@@ -3,20 +3,14 @@ import { EventLog, LogCorruptError, LogGapError, LogIdentityError, OffsetOutOfRa
 import type { LogReadError, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import type { StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { projections } from "@tidemark/projections/registry"
-import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
-import { runLanes } from "@tidemark/projections/runtime/runLanes"
-import { createMemoryLogDisk, memoryEventLog } from "@tidemark/projections/simulation/memoryEventLog"
-import { createMemoryIndexDisk, memoryPartitionIndex } from "@tidemark/projections/simulation/memoryPartitionIndex"
+import { memoryEventLog } from "@tidemark/projections/simulation/memoryEventLog"
 import { createMemoryModelDisk, memoryReadModelStore } from "@tidemark/projections/simulation/memoryReadModelStore"
 import type { ModelState } from "@tidemark/projections/simulation/memoryModelState"
 import { simulatedProjections } from "@tidemark/projections/simulation/oracleProjections"
-import { SeededRandom } from "@tidemark/projections/simulation/random"
-import { Workload } from "@tidemark/projections/simulation/workload"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { beforeAll, describe, expect, it } from "vitest"
+import { makeFoldedLog, randomRecords } from "./foldedLog.ts"
 import { verify } from "./verify.ts"
 import type { VerifyOptions } from "./verify.ts"
 import type { VerifyReport } from "./verifyReport.ts"
@@ -29,27 +23,9 @@ const definitions = [...simulatedProjections.map(({ definition }) => definition)
 
 /** Folds a random log with the real runtime; answers the disks it left. */
 const fold = async (seed: number, lanes = LANES) => {
-  const logDisk = createMemoryLogDisk()
-  const modelDisk = createMemoryModelDisk()
-  const identity = { logId: "log-1", partitions: PARTITIONS, lanes, createdAtMs: START_MS }
-  const layer = Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk), memoryPartitionIndex(createMemoryIndexDisk()))
-  const workload = new Workload(new SeededRandom(seed), PARTITIONS, START_MS)
-  await Effect.runPromise(Effect.gen(function* () {
-    const log = yield* EventLog
-    yield* ensureGenerations(definitions)
-    for (let made = 0; made < RECORDS;) {
-      const records = workload.next((partition) => logDisk.partitions[partition]?.records ?? [])
-      yield* log.append(records.map(({ partition, value }) => ({ partition, key: "k", value })))
-      made += records.length
-    }
-    const stop = yield* Deferred.make<void>()
-    const fiber = yield* Effect.forkChild(runLanes({ lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Deferred.await(stop), observer: { committed: () => {}, halted: () => {}, retrying: () => {} } }))
-    const isBehind = () => [...modelDisk.state.checkpoints.values()].some(({ partitions }) => partitions.some(({ partition, nextOffset }) => nextOffset < BigInt(logDisk.partitions[partition]?.records.length ?? 0)))
-    while (isBehind()) yield* Effect.sleep(20)
-    yield* Deferred.succeed(stop, undefined)
-    yield* Fiber.join(fiber)
-  }).pipe(Effect.provide(layer)))
-  return { logDisk, modelDisk, identity }
+  const world = makeFoldedLog(definitions, START_MS, { partitions: PARTITIONS, lanes })
+  await world.fold(randomRecords(seed, { records: RECORDS, partitions: PARTITIONS, startMs: START_MS }))
+  return world
 }
 
 type Folded = Awaited<ReturnType<typeof fold>>

@@ -30,7 +30,7 @@ export class LineageUnavailableError extends Schema.TaggedError<LineageUnavailab
 /** A bound of the work was reached and nothing is proved, neither way. Ask for a shorter window, or verify. */
 export class LineageTooLargeError extends Schema.TaggedError<LineageTooLargeError>()("LineageTooLargeError", {
   bound: Schema.Literals(["records", "time", "keys"]),
-  /** Records, ms, or minute rows of other keys. */
+  /** Records, ms, or base rows of other keys. */
   max: Schema.BigInt,
   /** Records that the window's offset ranges span, and how many of them were read. */
   records: Schema.BigInt,
@@ -86,12 +86,13 @@ export interface WindowProof {
 export type VisitEvent = (event: LineageEvent) => void
 
 const READ_BYTES_MAX = 4 << 20
-/** Minute rows of other keys that are remembered to tell what `__other__` counted; about 100 MB. */
+/** Base rows of other keys that are remembered to tell what `__other__` counted; about 100 MB. */
 const NAMED_MAX = 500_000
 /** Ledger entries of released events are asked for together while they lie this close. */
 const RUN_OFFSETS_MAX = 10_000n
 const MASK = (1n << 64n) - 1n
-const MINUTE = RESOLUTIONS[0]
+/** Windows of the definition's own size, the shortest that are stored. */
+const BASE: ResolutionCode = 0
 
 interface Range {
   readonly min: bigint
@@ -155,20 +156,38 @@ const inTime = Effect.fn("inTime")(function* (work: Work) {
   yield* Effect.yieldNow
 })
 
-/** The partials of one key in every minute from `startMs` to `endMs`: by key, for a scan would pass those of all other keys. */
-export const minutesOf = (snapshot: ReadSnapshot, { projection, generation, tenantId }: Pick<ProvedWindow, "projection" | "generation" | "tenantId">, keyId: string, startMs: number, endMs: number) => {
-  const keys: RowKey[] = []
-  for (let windowStartMs = startMs; windowStartMs < endMs; windowStartMs += MINUTE.sizeMs) keys.push({ tenantId, resolution: MINUTE.code, windowStartMs, keyId })
-  return snapshot.partials(projection, generation, keys)
+/** Base windows asked for by key at once; shorter ones than usual are scanned instead. */
+const BASE_WINDOWS_MAX = 10_000
+
+/** One key's base windows, `sizeMs` long, from `startMs` to `endMs`. */
+export interface BaseWindows extends Pick<ProvedWindow, "projection" | "generation" | "tenantId" | "startMs"> {
+  readonly keyId: string
+  readonly endMs: number
+  readonly sizeMs: number
 }
 
-/** Keys were admitted by the minute: a key counts under its own name in a partition ⇔ its minute row has a range there. */
-const readAdmitted = Effect.fn("readAdmitted")(function* (snapshot: ReadSnapshot, window: ProvedWindow, keyId: string, endMs: number, work: Work) {
-  const { projection, generation, tenantId, startMs } = window
+/** Their partials: by key, for a scan would pass those of all other keys. */
+export const basePartials = Effect.fn("basePartials")(function* (snapshot: ReadSnapshot, { projection, generation, tenantId, startMs, keyId, endMs, sizeMs }: BaseWindows) {
+  const found: StoredRow[] = []
+  if ((endMs - startMs) / sizeMs > BASE_WINDOWS_MAX) {
+    yield* snapshot.scan({ projection, generation, tenantId, resolution: BASE, fromMs: startMs, toMs: endMs, keyId }, (rows) => {
+      for (const row of rows) found.push(row)
+    })
+    return found
+  }
+  const keys: RowKey[] = []
+  for (let windowStartMs = startMs; windowStartMs < endMs; windowStartMs += sizeMs) keys.push({ tenantId, resolution: BASE, windowStartMs, keyId })
+  for (const rows of yield* snapshot.partials(projection, generation, keys)) found.push(...rows)
+  return found
+})
+
+/** Keys were admitted by the base window: a key counts under its own name in a partition ⇔ its base row has a range there. */
+const readAdmitted = Effect.fn("readAdmitted")(function* (snapshot: ReadSnapshot, window: ProvedWindow, bases: BaseWindows, work: Work) {
+  const { projection, generation, tenantId, keyId } = bases
   const isOther = window.key.length > 0 && window.key.every((text) => text === OTHER)
   const own = new Set<string>()
   const overflowing = new Set<number>()
-  for (const { windowStartMs, offsets } of (yield* minutesOf(snapshot, window, keyId, startMs, endMs)).flat()) {
+  for (const { windowStartMs, offsets } of yield* basePartials(snapshot, bases)) {
     overflowing.add(windowStartMs)
     for (const { partition } of offsets) own.add(place(windowStartMs, keyId, partition))
   }
@@ -176,7 +195,7 @@ const readAdmitted = Effect.fn("readAdmitted")(function* (snapshot: ReadSnapshot
   const named = new Set<string>()
   for (const fromMs of overflowing) {
     yield* inTime(work)
-    yield* snapshot.scan({ projection, generation, tenantId, resolution: MINUTE.code, fromMs, toMs: fromMs + 1 }, (rows) => {
+    yield* snapshot.scan({ projection, generation, tenantId, resolution: BASE, fromMs, toMs: fromMs + 1 }, (rows) => {
       for (const row of rows) if (named.size <= NAMED_MAX && row.keyId !== keyId) for (const { partition } of row.offsets) named.add(place(fromMs, row.keyId, partition))
     })
     if (named.size > NAMED_MAX) return yield* Effect.fail(work.tooLarge("keys", 0n))
@@ -214,11 +233,11 @@ const belongs = (question: Question, event: EventEnvelope, partition: number): b
   const { window, compiled, endMs, keyId, admitted, out } = question
   if (event.tenantId !== window.tenantId || event.timeMs < window.startMs || event.timeMs >= endMs) return false
   if (compiled.extract(event, out) !== "ok") return false
-  const minuteMs = windowStart(event.timeMs, MINUTE.sizeMs)
+  const baseMs = windowStart(event.timeMs, compiled.definition.window.sizeMs)
   const of = keyIdOf(event.tenantId, out.key)
   const named = window.key.every((text, index) => text === out.key[index])
   const other = !named && keyId !== of && window.key.every((text) => text === OTHER)
-  return (named || other) && admitted(minuteMs, of, partition)
+  return (named || other) && admitted(baseMs, of, partition)
 }
 
 /** Held when it arrived, whatever became of it: M had passed the revise horizon. */
@@ -332,9 +351,10 @@ export const proveWindow = Effect.fn("proveWindow")(function* (snapshot: ReadSna
   const maxima = { records: bounds.recordsMax, time: BigInt(bounds.workMsMax), keys: BigInt(NAMED_MAX) }
   const tooLarge: Work["tooLarge"] = (bound, walked) => new LineageTooLargeError({ bound, max: maxima[bound], records, walked, resolution })
   if (records > bounds.recordsMax) return yield* Effect.fail(tooLarge("records", 0n))
-  const endMs = window.startMs + sizeMs
+  const baseMs = compiled.definition.window.sizeMs
+  const endMs = window.startMs + (window.resolution === BASE ? baseMs : sizeMs)
   const work: Work = { walked: 0n, untilMs: startedMs + bounds.workMsMax, tooLarge }
-  const admitted = yield* readAdmitted(snapshot, window, keyId, endMs, work)
+  const admitted = yield* readAdmitted(snapshot, window, { ...window, keyId, endMs, sizeMs: baseMs }, work)
   const question: Question = { window, compiled, endMs, keyId, admitted, out: createExtraction() }
   const { tally, take } = makeTally(seed, visit)
   for (const [partition, range] of [...target.ranges].sort(([a], [b]) => a - b)) yield* searchPartition(snapshot, question, partition, range, work, take)
