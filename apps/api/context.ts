@@ -26,6 +26,8 @@ export interface KeyHolder {
 /** Counts and times; no tenant or key among them. */
 export interface ApiMetrics {
   readonly queryAnswered?: (operation: string, seconds: number) => void
+  /** A question to the result cache: was the answer there? */
+  readonly cacheAsked?: (operation: string, hit: boolean) => void
   readonly subscriptionClients?: (delta: 1 | -1) => void
   /** A failure that clients see without its cause. */
   readonly failed?: (operation: string, error: unknown) => void
@@ -38,8 +40,10 @@ export interface ApiBase {
   readonly late: LateDesk
   /** Absent: rebuilds are neither shown nor changed here. */
   readonly rebuilds?: RebuildDesk
-  /** Notes a wrong key from this address; answers the seconds to wait when there were too many. */
-  readonly wrongKey: (address: string) => number | undefined
+  /** Notes a wrong key from this address; answers the seconds to wait when there were too many, in all processes that share their limits. */
+  readonly wrongKey: (address: string) => Promise<number | undefined>
+  /** Answers that took less than this to make, ms, are not kept in the result cache. */
+  readonly keepAnswersFromMs: number
 }
 
 /** What one request's resolvers get. */

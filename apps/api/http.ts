@@ -67,7 +67,7 @@ const answer = async (req: IncomingMessage, res: ServerResponse, yoga: Yoga, res
   if (wrong !== undefined) return refuse(res, wrong)
   const admission = await admit(req.headers.authorization, resolveKey)
   if (!admission.admitted) {
-    const waitSeconds = admission.status === 401 ? api.wrongKey(req.socket.remoteAddress ?? "") : undefined
+    const waitSeconds = admission.status === 401 ? await api.wrongKey(req.socket.remoteAddress ?? "") : undefined
     if (waitSeconds !== undefined) return refuse(res, tooManyWrongKeys(waitSeconds))
     const headers = admission.status === 401 ? { "www-authenticate": 'Bearer realm="tidemark"' } : {}
     return refuse(res, { status: admission.status, code: admission.code, message: admission.detail, headers })

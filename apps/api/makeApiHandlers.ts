@@ -9,8 +9,11 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import type * as Context from "effect/Context"
-import { TokenBuckets } from "@tidemark/domain/ports/tokenBuckets"
+import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
+import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { buildApiSchema } from "./buildApiSchema.ts"
 import type { ApiMetrics, ApiPorts } from "./context.ts"
 import { makeYoga } from "./guard.ts"
@@ -21,9 +24,13 @@ import type { RebuildDesk } from "./rebuildDesk.ts"
 import { serveSockets } from "./webSocket.ts"
 
 const WRONG_KEYS_PER_MINUTE = 10
+const KEEP_ANSWERS_FROM_MS = 5
 
 export interface ApiDependencies {
-  /** The ports that questions read: ReadModelStore, EventLog, SearchIndex, RejectedLog, PubSub. More may be in it. */
+  /**
+   * The ports that questions read: ReadModelStore, EventLog, SearchIndex, RejectedLog, PubSub. More may be in it; a
+   * ResultCache keeps the answers of long questions, a RateLimiter shares the count of wrong keys.
+   */
   readonly services: Context.Context<ApiPorts>
   /**
    * Whose key this text is: `{ tenantId, kind }`, undefined when it is unknown, expired or revoked. May be async. Asked
@@ -33,6 +40,8 @@ export interface ApiDependencies {
   readonly metrics?: ApiMetrics
   /** Of `makeRebuildDesk`; absent: rebuilds are answered with UNAVAILABLE. */
   readonly rebuilds?: RebuildDesk
+  /** Answers that took less than this to make, ms, are not kept in the result cache; 5 when absent. */
+  readonly keepAnswersFromMs?: number
   /** Wrong keys taken from one address within a minute before it is answered 429; 10 when absent. */
   readonly wrongKeysPerMinute?: number
 }
@@ -52,10 +61,19 @@ export interface ApiHandlers {
 /** True for `/graphql`, with or without a query string. */
 export const isApiPath = (url: string | undefined): boolean => (url ?? "").split("?")[0] === "/graphql"
 
-export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE }: ApiDependencies): ApiHandlers => {
+/** Counts wrong keys with the other processes where a `RateLimiter` is among the services, else here. */
+const wrongKeysOf = (services: Context.Context<ApiPorts>, perMinute: number): ((address: string) => Promise<number | undefined>) => {
+  const limit = { name: "graphql-wrong-keys", capacity: perMinute, perSecond: perMinute / 60 }
+  const shared = Context.getOption(services, RateLimiter)
+  if (Option.isSome(shared)) return async (address) => (await Effect.runPromise(shared.value.take(limit, address, 1))).retryAfterSeconds
+  const takeHere = makeLocalLimiter()
+  return async (address) => takeHere(limit, address, 1, performance.now()).retryAfterSeconds
+}
+
+export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE, keepAnswersFromMs = KEEP_ANSWERS_FROM_MS }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
-  const buckets = new TokenBuckets(wrongKeysPerMinute, wrongKeysPerMinute / 60)
-  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey: (address: string) => buckets.take(address, 1, performance.now()).retryAfterSeconds }
+  const wrongKey = wrongKeysOf(services, wrongKeysPerMinute)
+  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey, keepAnswersFromMs }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

@@ -8,6 +8,8 @@ import type { PastError } from "@tidemark/replay/pastReading"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { GraphQLError } from "graphql"
+import { answerOnce } from "./answerCache.ts"
+import type { ApiContext } from "./context.ts"
 import { readPosition } from "./resolvers/shapes.ts"
 import type { AsOfInput } from "./schema/common.ts"
 
@@ -47,3 +49,10 @@ export const readModels = <A, E>(projection: string, tenantId: string, wanted: r
 /** Asks a model as of `asOf`; undefined: as it is. */
 export const readModel = <A, E>(projection: string, tenantId: string, asOf: AsOf | undefined, question: (model: ReadableModel<PastError>) => Effect.Effect<A, E>) =>
   readModels(projection, tenantId, [asOf], ([model]) => (model === undefined ? Effect.die(new Error("no model")) : question(model)))
+
+/** As `readModel`, from the result cache if it holds the answer. `input`: every argument of the question but `asOf`. */
+export const readModelOnce = <A, E>(context: ApiContext, operation: string, input: { readonly projection: string }, asOf: AsOf | undefined, question: (model: ReadableModel<PastError>) => Effect.Effect<A, E>) => {
+  const keeping = { keepFromMs: context.keepAnswersFromMs, ...(context.metrics.cacheAsked === undefined ? {} : { asked: context.metrics.cacheAsked }) }
+  const about = { operation, input, isPast: asOf !== undefined }
+  return readModel(input.projection, context.tenantId, asOf, (model) => answerOnce(model, about, keeping, question(model)))
+}

@@ -133,7 +133,7 @@ class Sessions {
       socket.close(code, reason)
       return false
     }
-    if (!admission.admitted && admission.status === 401 && this.api.wrongKey(address) !== undefined) return close(CLOSE.tooMany, "too many wrong keys")
+    if (!admission.admitted && admission.status === 401 && (await this.api.wrongKey(address)) !== undefined) return close(CLOSE.tooMany, "too many wrong keys")
     if (!admission.admitted) return close(admission.status === 401 ? CLOSE.unauthorized : CLOSE.forbidden, admission.code)
     const held = this.perKey.get(admission.keyText) ?? 0
     if (held >= SOCKET_LIMITS.socketsPerKey) return close(CLOSE.tooMany, "too many sockets")

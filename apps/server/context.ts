@@ -44,6 +44,8 @@ export interface Telemetry {
   /** One answered request of ingest: HTTP status, and "ok" or the code of its problem. */
   readonly ingestAnswered: (status: number, outcome: string) => void
   readonly queried: (operation: string, seconds: number) => void
+  /** A question to the result cache. */
+  readonly cacheAsked: (operation: string, hit: boolean) => void
   readonly sockets: (delta: 1 | -1) => void
   /** Clock of ingest minus the log's, as far as an append proves it. */
   readonly clockSkew: (seconds: number) => void

@@ -52,7 +52,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
       services,
       resolveKey,
       rebuilds: makeRebuildDesk({ services, definitions: projections, rate, throttle }),
-      metrics: { queryAnswered: telemetry.queried, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
+      metrics: { queryAnswered: telemetry.queried, cacheAsked: telemetry.cacheAsked, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)
   )

@@ -17,6 +17,7 @@ export interface Metrics {
   readonly auditRowsDiffering: Gauge
   readonly auditSkipped: Gauge<"reason">
   readonly querySeconds: Histogram<"operation">
+  readonly resultCache: Counter<"operation" | "outcome">
   readonly subscriptionClients: Gauge
   readonly outboxAgeSeconds: Gauge
   /** Text exposition of everything above and of the process. */
@@ -50,6 +51,7 @@ export const makeMetrics = (): Metrics => {
     auditRowsDiffering: gauge("tidemark_audit_rows_differing", "Of these, windows that differ from what is stored; must be 0"),
     auditSkipped: gauge("tidemark_audit_windows_skipped", "Windows the background audit has picked and not recomputed since the start, by reason", ["reason"]),
     querySeconds: histogram("tidemark_query_seconds", "Duration of a GraphQL operation", ["operation"]),
+    resultCache: counter("tidemark_query_cache_total", "Questions asked of the result cache, by outcome: hit or miss", ["operation", "outcome"]),
     subscriptionClients: gauge("tidemark_subscription_clients", "Open WebSocket connections"),
     outboxAgeSeconds: gauge("tidemark_outbox_age_seconds", "How long the oldest commit has waited for its hints to be published"),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() })

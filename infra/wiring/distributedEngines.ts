@@ -18,6 +18,7 @@ import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStoreP
 import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
 import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
+import { resultCacheRedis } from "@tidemark/infra-redis/ResultCacheRedis"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ConfigurationError, EngineUnreachableError } from "./configuration.ts"
@@ -102,7 +103,8 @@ export const distributedEngines = (configuration: Configuration) => {
     named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
     named(configuration, "redisUrl", pubSubRedis(redis)),
-    named(configuration, "redisUrl", rateLimiterRedis(redis))
+    named(configuration, "redisUrl", rateLimiterRedis(redis)),
+    named(configuration, "redisUrl", resultCacheRedis(redis))
   ).pipe(Layer.provideMerge(kafkaLog(configuration, "writer")))
 }
 

@@ -12,6 +12,7 @@ import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
+import type { ResultCache } from "@tidemark/domain/ports/ResultCache"
 import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
 import { eventLogLmdb } from "@tidemark/infra-embedded/EventLogLmdb"
 import { eventStoreLmdb } from "@tidemark/infra-embedded/EventStoreLmdb"
@@ -20,6 +21,7 @@ import { partitionIndexLmdb } from "@tidemark/infra-embedded/PartitionIndexLmdb"
 import { pubSubInProcess } from "@tidemark/infra-embedded/PubSubInProcess"
 import { readModelStoreLmdb } from "@tidemark/infra-embedded/ReadModelStoreLmdb"
 import { rejectedLogLmdb } from "@tidemark/infra-embedded/RejectedLogLmdb"
+import { resultCacheInProcess } from "@tidemark/infra-embedded/ResultCacheInProcess"
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -28,7 +30,7 @@ import { withFailpoints } from "./failpoints.ts"
 import { endUnsynced } from "./unsyncedLog.ts"
 
 /** Every port of the product. */
-export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex | LaneAssignment
+export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex | LaneAssignment | ResultCache
 
 /** What folds, verifies or audits. */
 export type ReaderEngines = EventLog | PartitionIndex | ReadModelStore
@@ -71,6 +73,7 @@ const embeddedEngines = (configuration: Configuration, commitThread: URL | undef
     eventStoreLmdb({ directory: directory("settings"), nowMs }),
     rejectedLogLmdb({ directory: directory("rejected") }),
     pubSubInProcess,
+    resultCacheInProcess(),
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))
   ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread, onUnsynced: endUnsynced(directory("log")) })))
 }

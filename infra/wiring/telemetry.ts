@@ -36,6 +36,7 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
     },
     ingestAnswered: (status: number, outcome: string): void => metrics.ingestRequests.inc({ status: String(status), outcome }),
     queried: (operation: string, seconds: number): void => metrics.querySeconds.observe({ operation }, seconds),
+    cacheAsked: (operation: string, hit: boolean): void => metrics.resultCache.inc({ operation, outcome: hit ? "hit" : "miss" }),
     sockets: (delta: 1 | -1): void => metrics.subscriptionClients.inc(delta),
     clockSkew: (seconds: number): void => metrics.ingestClockSkew.set(seconds),
     reread: (projection: string, records: number): void => metrics.projectionReprocessed.inc({ projection }, records),

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
-import { readAsOf, readModel } from "../past.ts"
+import { readAsOf, readModel, readModelOnce } from "../past.ts"
 import { AsOfInput, DimensionFilter, DimensionValue } from "../schema/common.ts"
 import type { PartitionOffset } from "../schema/common.ts"
 import { WindowLineage } from "../schema/log.ts"
@@ -67,7 +67,7 @@ export class ModelResolver {
     @Arg("asOf", () => AsOfInput, { nullable: true }) asOf?: AsOfInput | null
   ): Promise<Series> {
     const input = seriesInput(projection, measures, { from, to }, resolution, { where, breakdownBy, first, fill })
-    const answer = await ask(context, "series", readModel(projection, context.tenantId, readAsOf(asOf), (model) => seriesOf(model, input)))
+    const answer = await ask(context, "series", readModelOnce(context, "series", input, readAsOf(asOf), (model) => seriesOf(model, input)))
     return { ...provenance(answer), groups: seriesGroups(answer.groups), truncated: answer.truncated }
   }
 
@@ -85,7 +85,7 @@ export class ModelResolver {
   ): Promise<Top> {
     const more = { ...(where ? { where } : {}), ...(typeof first === "number" ? { first } : {}) }
     const input = { projection, measure, by, fromMs: from, toMs: to, ...more }
-    const answer = await ask(context, "top", readModel(projection, context.tenantId, readAsOf(asOf), (model) => topOf(model, input)))
+    const answer = await ask(context, "top", readModelOnce(context, "top", input, readAsOf(asOf), (model) => topOf(model, input)))
     return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })), truncated: answer.truncated }
   }
 

@@ -30,7 +30,7 @@ interface Member {
 
 const SAID_MAX = 30
 /** For the other projector to take the lanes of one that stands still, and for that one, awake again, to be refused. */
-const ZOMBIE_MS_MAX = 60_000
+const ZOMBIE_MS_MAX = 180_000
 /** From being told of a lane to having taken it over, on a busy machine. */
 const TAKE_OVER_MS = 10_000
 /** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
