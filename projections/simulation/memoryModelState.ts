@@ -70,8 +70,32 @@ const byWindow = (a: RowKey, b: RowKey): number => a.windowStartMs - b.windowSta
 /** Name of a stored row in `ModelState.rows`. */
 export const rowId = (lane: LaneId, { tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${laneKey(lane)}/${resolution}/${windowStartMs}/${keyId}/${tenantId}`
 
-const lanesOf = (state: ModelState, projection: string, generation: number): readonly LaneId[] =>
-  [...state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).map(({ lane }) => lane).sort((a, b) => a.lane - b.lane)
+const windowName = ({ tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${resolution}/${windowStartMs}/${keyId}/${tenantId}`
+
+/** Partials of every window of a generation, by `windowName`, sorted by lane. */
+const indexPartials = (state: ModelState, projection: string, generation: number): ReadonlyMap<string, readonly StoredRow[]> => {
+  const found = new Map<string, StoredRow[]>()
+  for (const { lane, row } of state.rows.values()) {
+    if (lane.projection !== projection || lane.generation !== generation) continue
+    const name = windowName(row)
+    const others = found.get(name)
+    if (others === undefined) found.set(name, [row])
+    else others.push(row)
+  }
+  for (const rows of found.values()) rows.sort((a, b) => a.lane - b.lane)
+  return found
+}
+
+/** Looks partials up in indexes that are made when they are first asked for; nobody changes `state` meanwhile. */
+const partialsIn = (state: ModelState) => {
+  const indexes = new Map<string, ReadonlyMap<string, readonly StoredRow[]>>()
+  return (projection: string, generation: number, keys: readonly RowKey[]): readonly (readonly StoredRow[])[] => {
+    const name = `${projection}/${generation}`
+    const index = indexes.get(name) ?? indexPartials(state, projection, generation)
+    indexes.set(name, index)
+    return keys.map((key) => index.get(windowName(key)) ?? [])
+  }
+}
 
 const windowsOf = (state: ModelState, { projection, generation, tenantId, resolution, after, limit }: WindowPage): RowKey[] => {
   const found = new Map<string, RowKey>()
@@ -100,8 +124,7 @@ const countsOf = (state: ModelState, scan: KeyCountScan): KeyCount[] => {
   return found.sort((a, b) => a.windowStartMs - b.windowStartMs || a.partition - b.partition)
 }
 
-/** Answers from `state`, which nobody changes any more. */
-export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
+const snapshotOf = (state: ModelState, partials: ReadSnapshot["partials"]): ReadSnapshot => ({
   pointer: (projection) => Effect.succeed(state.pointers.get(projection)),
   pointers: Effect.succeed([...state.pointers.values()].sort((a, b) => (a.projection < b.projection ? -1 : 1))),
   generation: (projection, generation) => Effect.succeed(state.generations.get(`${projection}/${generation}`)),
@@ -119,10 +142,7 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
     }
     if (found.length > 0) visit(found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)))
   }),
-  partials: (projection, generation, keys) => Effect.sync(() => {
-    const lanes = lanesOf(state, projection, generation)
-    return keys.map((key) => lanes.flatMap((lane) => state.rows.get(rowId(lane, key))?.row ?? []))
-  }),
+  partials,
   windows: (page) => Effect.sync(() => windowsOf(state, page)),
   late: (page) => Effect.succeed(pageOf(state.late, page)),
   deadLetters: (page) => Effect.succeed(pageOf(state.deadLetters, page)),
@@ -135,3 +155,9 @@ export const makeSnapshot = (state: ModelState): ReadSnapshot => ({
   }),
   halts: Effect.succeed([...state.halts.values()])
 })
+
+/** Answers from `state`, which nobody changes any more. */
+export const makeSnapshot = (state: ModelState): ReadSnapshot => {
+  const look = partialsIn(state)
+  return snapshotOf(state, (projection, generation, keys) => Effect.sync(() => look(projection, generation, keys)))
+}
