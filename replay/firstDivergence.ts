@@ -8,6 +8,7 @@ import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import type { EventLog, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import type { ReadSnapshot, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { DivergingEvent, NoEvent, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
+import { retainedFromMs } from "@tidemark/projections/runtime/retention"
 import * as Effect from "effect/Effect"
 import { WindowFold, refold, rowsOf, spanOf } from "./windowFold.ts"
 import type { FoldedSide, WindowPlace } from "./windowFold.ts"
@@ -124,6 +125,14 @@ const collect = Effect.fn("collect")(function* ({ snapshot, old, new: now }: Sid
   return { steps: inLogOrder(steps.values()) }
 })
 
+/** Has the side's retention taken the window out, or may it have? Then no ledger says what became of its events. */
+const isExpired = Effect.fn("isExpired")(function* (snapshot: ReadSnapshot, { projection, generation, compiled }: FoldedSide, { startMs }: WindowPlace) {
+  const { retentionDays } = compiled.definition
+  if (retentionDays === undefined) return false
+  const received = (yield* snapshot.checkpoints(projection, generation)).flatMap(({ partitions }) => partitions.map(({ receivedMaxMs }) => receivedMaxMs ?? -Infinity))
+  return startMs < retainedFromMs(retentionDays, Math.max(...received))
+})
+
 /**
  * An event that one side counts and the other does not, although the other's definition counts it in this window and no
  * ledger says why not; undefined when there is none.
@@ -133,6 +142,7 @@ const leftOut = Effect.fn("leftOut")(function* ({ snapshot, old, new: now }: Sid
   if (dimensions(old) !== dimensions(now)) return undefined
   for (const [holder, other, side] of [["old", "new", now], ["new", "old", old]] as const) {
     const { projection, generation, compiled, seed } = side
+    if (yield* isExpired(snapshot, side, window)) continue
     // Beyond the cap a key counts under another name, which only the order of all keys tells.
     if (window.key.length > 0 && (yield* rowsOf(snapshot, projection, generation, { ...window, key: window.key.map(() => OTHER) })).length > 0) continue
     const { out } = new WindowFold(compiled, seed)

@@ -36,10 +36,10 @@ const slowed = (recordsPerSecondMax: number) => {
 const byTwo = (folding: Folding) => Effect.all(folding.lanes.map((lane) => foldHere({ ...folding, lanes: [lane] })), { concurrency: "unbounded", discard: true })
 
 /** Generation 1 served and up to date, generation 2 built by `how` while events come, joined and level. */
-const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Effect.Services<ReturnType<typeof build>>> = build()) =>
+const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Effect.Services<ReturnType<typeof build>>> = build(), served = orders()) =>
   Effect.gen(function* () {
     yield* appendOrders(0, EVENTS)
-    yield* ensureGenerations([orders()])
+    yield* ensureGenerations([served])
     yield* whileServed(Effect.gen(function* () {
       yield* folded(1)
       yield* createShadow(definition, 2)
@@ -216,6 +216,17 @@ describe("a rebuild of another definition", () => {
     }
     expect(differencesOf(found).every(({ cause }) => cause === "LOGIC")).toBe(true)
     expect(found.measures).toEqual([{ measure: "amount", windows: found.differ }])
+  })
+})
+
+describe("a rebuild with a longer retention", () => {
+  it("has windows again that the old one has dropped, and is at fault in none of them", async () => {
+    const { run } = makeMemory()
+    const [short, long] = [1, 9].map((retentionDays) => orders({ version: retentionDays, retentionDays }))
+    await run(rebuilt(long, Effect.andThen(appendOrders(400_000, 60), build()), short))
+    const found = await run(compare())
+    expect(found).toMatchObject({ onlyOld: 0, differ: 0, faults: [] })
+    expect(found.onlyNew).toBeGreaterThan(100)
   })
 })
 
