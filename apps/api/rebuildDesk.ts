@@ -96,7 +96,7 @@ const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: Rebuild
   if (running !== undefined) return yield* new RebuildRunningError({ projection, rebuildId: running.rebuildId })
   const refused = decidePlan(undefined, command, nowMs)
   if (refused instanceof Error) return yield* Effect.fail(refused)
-  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, startedAtMs: nowMs, finishedAtMs: null }
+  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, pointerVersion: null, startedAtMs: nowMs, finishedAtMs: null }
   return planned
 })
 

@@ -61,13 +61,14 @@ export const rollBack = Effect.fn("rollBack")(function* (projection: string, act
 /** Has the event stream say what the pointer says, and tells the bus, after a process ended between the two. */
 export const followPointer = Effect.fn("followPointer")(function* (projection: string, act: Act) {
   const pointer = yield* pointerOf(projection)
-  const rebuild = (yield* loadRebuilds(projection)).at(-1)
-  if (pointer === undefined || rebuild === undefined) return
-  const { rebuildId, status, generation, fromGeneration } = rebuild
-  const isAhead = pointer.generation === generation && (status === "ready" || status === "standby")
-  const isBack = pointer.generation === fromGeneration && status === "active"
-  if (!isAhead && !isBack) return
-  yield* announce(pointer)
-  const decide = isAhead ? decideMoved : decideMovedBack
-  yield* changeRebuilds(projection, act, (state, nowMs) => decide(state, rebuildId, pointer.pointerVersion, nowMs))
+  if (pointer === undefined) return
+  for (const { rebuildId, status, generation, fromGeneration, pointerVersion } of yield* loadRebuilds(projection)) {
+    if ((pointerVersion ?? 0) >= pointer.pointerVersion) continue
+    const isAhead = pointer.generation === generation && ["ready", "standby", "aborted"].includes(status)
+    const isBack = pointer.generation === fromGeneration && status === "active"
+    if (!isAhead && !isBack) continue
+    yield* announce(pointer)
+    const decide = isAhead ? decideMoved : decideMovedBack
+    yield* changeRebuilds(projection, act, (state, nowMs) => decide(state, rebuildId, pointer.pointerVersion, nowMs))
+  }
 })

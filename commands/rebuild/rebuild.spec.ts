@@ -189,4 +189,36 @@ describe("cut-over and rollback", () => {
     await run(followPointer("page-views", act))
     expect(await status()).toBe("standby")
   })
+
+  it("are not taken back in the event stream by a look at the pointer that is older than the last move", async () => {
+    const { run, control, bus, status } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    const told = bus.told.length
+    control.pointer = { projection: "page-views", generation: 1, pointerVersion: 1 }
+    await run(followPointer("page-views", act))
+    expect(await status()).toBe("active")
+    expect(bus.told).toHaveLength(told)
+  })
+
+  it("are put right of an earlier rebuild as well, while a later one goes on", async () => {
+    const { run, control } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    await run(startRebuild({ ...command, rebuildId: "r2", generation: 3, fromGeneration: 2 }, act))
+    control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 }
+    await run(followPointer("page-views", act))
+    expect(await run(loadRebuilds("page-views"))).toMatchObject([{ status: "standby", pointerVersion: 3 }, { status: "planned" }])
+  })
+
+  it("stand although the rebuild was aborted while the pointer moved, for what is served is not dropped", async () => {
+    const { run, events, control, status } = open()
+    await run(ready(0))
+    // The first append of the cut-over tells that the pointer has moved.
+    events.control.beforeAppend = Effect.provideService(Effect.orDie(abortRebuild(place, act)), EventStore, events.shape).pipe(Effect.asVoid)
+    await run(cutOver(place, undefined, act))
+    expect(await status()).toBe("active")
+    await run(rollBack("page-views", act))
+    expect(control.pointer).toEqual({ projection: "page-views", generation: 1, pointerVersion: 3 })
+  })
 })

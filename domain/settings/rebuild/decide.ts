@@ -129,13 +129,19 @@ export const decideCutOver = (state: Rebuilds | undefined, rebuildId: string, ac
     return textFault("/acceptDifferences", acceptNote) ?? [{ type: "rebuild.accepted", data: { rebuildId, note: acceptNote, atMs: nowMs } }]
   })
 
-/** The pointer has moved to the rebuilt generation, by whoever's hand: the read models say so. */
+/** A look at the pointer that is older than what the stream tells of it says nothing. */
+const isNews = ({ pointerVersion: told }: Rebuild, pointerVersion: number): boolean => told === null || pointerVersion > told
+
+/**
+ * The pointer has moved to the rebuilt generation, by whoever's hand: the read models say so. Also when the rebuild was
+ * aborted while the pointer moved: what is served is not dropped.
+ */
 export const decideMoved = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
-  within(state, rebuildId, ["ready", "standby"], ["active"], () => [{ type: "rebuild.cut_over", data: { rebuildId, pointerVersion, atMs: nowMs } }])
+  within(state, rebuildId, ["ready", "standby", "aborted"], ["active"], (rebuild) => !isNews(rebuild, pointerVersion) ? [] : [{ type: "rebuild.cut_over", data: { rebuildId, pointerVersion, atMs: nowMs } }])
 
 /** The pointer has moved back. */
 export const decideMovedBack = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
-  within(state, rebuildId, ["active"], ["standby"], () => [{ type: "rebuild.rolled_back", data: { rebuildId, pointerVersion, atMs: nowMs } }])
+  within(state, rebuildId, ["active"], ["standby"], (rebuild) => !isNews(rebuild, pointerVersion) ? [] : [{ type: "rebuild.rolled_back", data: { rebuildId, pointerVersion, atMs: nowMs } }])
 
 /** The generation that is not served any more is dropped. */
 export const decideRetire = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>

@@ -26,6 +26,8 @@ export interface Rebuild {
   readonly eventsPerSecondMax: number | null
   /** Who of several executors works on it, and until when nobody else may; null before the first. */
   readonly claim: { readonly executor: string; readonly untilMs: number } | null
+  /** Version of the pointer after its last move from or to this generation that was told here; null before the first. */
+  readonly pointerVersion: number | null
   readonly startedAtMs: number
   /** When it was cut over, aborted or retired last. */
   readonly finishedAtMs: number | null
@@ -63,9 +65,9 @@ const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: 
     case "rebuild.accepted":
       return { ...rebuild, accepted: event.data.note }
     case "rebuild.cut_over":
-      return { ...rebuild, status: "active", finishedAtMs: event.data.atMs }
+      return { ...rebuild, status: "active", pointerVersion: event.data.pointerVersion, finishedAtMs: event.data.atMs }
     case "rebuild.rolled_back":
-      return { ...rebuild, status: "standby", finishedAtMs: event.data.atMs }
+      return { ...rebuild, status: "standby", pointerVersion: event.data.pointerVersion, finishedAtMs: event.data.atMs }
     case "rebuild.retired":
       return { ...rebuild, status: "retired", finishedAtMs: event.data.atMs }
   }
@@ -76,7 +78,7 @@ export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent)
   const rebuilds = state?.rebuilds ?? []
   if (event.type === "rebuild.planned") {
     const { atMs, ...planned } = event.data
-    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, startedAtMs: atMs, finishedAtMs: null }
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, startedAtMs: atMs, finishedAtMs: null }
     return { rebuilds: [...rebuilds, rebuild] }
   }
   return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? change(rebuild, event) : rebuild)) }

@@ -37,7 +37,8 @@ const verified = (over: Partial<ParitySummary> = {}) => (state: Rebuilds | undef
 const built = [plan, move("preparing"), move("building"), move("catching_up"), move("verifying")]
 const ready = (over: Partial<ParitySummary> = {}) => [...built, verified(over)]
 const cutOver = (note?: string) => (state: Rebuilds | undefined) => decideCutOver(state, ID, note, NOW)
-const moved = (state: Rebuilds | undefined) => decideMoved(state, ID, 2, NOW)
+const movedTo = (pointerVersion: number) => (state: Rebuilds | undefined) => decideMoved(state, ID, pointerVersion, NOW)
+const moved = movedTo(2)
 const only = (state: Rebuilds | undefined) => state?.rebuilds[0]
 
 describe("a claim", () => {
@@ -69,7 +70,9 @@ describe("a rebuild", () => {
     expect(only(after(...ready()))).toMatchObject({ status: "ready", parity: equal })
     expect(only(after(...ready(), cutOver(), moved))).toMatchObject({ status: "active" })
     expect(only(after(...ready(), cutOver(), moved, back))).toMatchObject({ status: "standby" })
-    expect(only(after(...ready(), cutOver(), moved, back, cutOver(), moved))).toMatchObject({ status: "active" })
+    expect(only(after(...ready(), cutOver(), moved, back, cutOver(), movedTo(4)))).toMatchObject({ status: "active", pointerVersion: 4 })
+    // Who saw the pointer before the rollback changes nothing.
+    expect(only(after(...ready(), cutOver(), moved, back, moved))).toMatchObject({ status: "standby", pointerVersion: 3 })
     expect(only(after(...ready(), cutOver(), moved, (state) => decideRetire(state, ID, NOW)))).toMatchObject({ status: "retired" })
   })
 
