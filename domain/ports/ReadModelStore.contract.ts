@@ -107,6 +107,20 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await places(key("e"))).toEqual([])
     }))
 
+    it("scans one key's windows as it scans those of all keys, however many there are in a window", session(async (run) => {
+      const id = (number: number) => number.toString(16).padStart(2, "0").repeat(16)
+      // Window n has the keys that n mod 5 + 1 divides, a third of them in lane 1 too; every seventh window is empty.
+      const rows = Array.from({ length: 40 }, (_, window) => Array.from({ length: 60 }, (__, number) => row({ windowStartMs: (window - 20) * 60_000, keyId: id(number), key: [`/${number}`] }))
+        .filter((__, number) => window % 7 !== 3 && number % (window % 5 + 1) === 0)).flat()
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows }), commitOf(1, 1n, 0n, 3n, { rows: rows.filter((_, at) => at % 3 === 0) })]))
+      const placesOf = (found: readonly StoredRow[]) => found.map(({ windowStartMs, keyId, lane: owner }) => [windowStartMs, keyId, owner])
+      for (const [fromMs, toMs] of [[-1e9, 1e9], [-600_000, 600_000]] as const) {
+        const all = placesOf(await run((store) => scan(store, "t", fromMs, toMs)))
+        for (const number of [0, 1, 12, 30, 58, 59]) expect(placesOf(await run((store) => scan(store, "t", fromMs, toMs, id(number)))), `key ${number}`).toEqual(all.filter(([, keyId]) => keyId === id(number)))
+      }
+      expect(await run((store) => scan(store, "t", -1e9, 1e9, id(60)))).toEqual([])
+    }))
+
     it("visits and drops a lane's rows below an instant, of all tenants and resolutions, with their key counts and nothing else", session(async (run) => {
       const key = (digit: string) => digit.repeat(32)
       const below = [row({ windowStartMs: -60_000 }), row({ tenantId: "tt", resolution: 1, windowStartMs: -3_600_000 }), row({ tenantId: "", resolution: 2, windowStartMs: -86_400_000 }), row({ keyId: key("f"), windowStartMs: -1 })]

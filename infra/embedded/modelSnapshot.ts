@@ -11,9 +11,11 @@ import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"
 import { OFFSET_END, keyCountRange, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
-import { decodeStoredRow, decodeWindow, keyIdTest, partialRange, rowRange, windowRange } from "./rowCodec.ts"
+import { decodeStoredRow, decodeWindow, keyIdOrder, partialRange, rowRange, windowRange } from "./rowCodec.ts"
 
 const CHUNK_ROWS = 1_000
+/** Rows of other keys passed over before a scan for one key sets its cursor anew, which costs about as much as passing ten of them. */
+const PASSED_MAX = 16
 
 const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> => Effect.try({ try: action, catch: (cause) => new StoreUnavailableError({ store: "lmdb", cause }) })
 
@@ -21,18 +23,65 @@ const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> =>
 const below = <T>(store: Database<string, Key>, transaction: Transaction, prefix: Key): T[] =>
   [...store.getRange({ start: prefix, end: [...prefix, OFFSET_END], transaction })].map(({ value }) => fromText<T>(value))
 
-const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan, visit: (rows: readonly StoredRow[]) => void): void => {
-  const { start, end } = rowRange(query, query.fromMs, query.toMs)
-  const isWanted = query.keyId === undefined ? undefined : keyIdTest(query.keyId)
-  let chunk: StoredRow[] = []
-  for (const { key, value } of stores.rows.getRange({ start, end, transaction })) {
-    if (isWanted !== undefined && !isWanted(key)) continue
-    chunk.push(decodeStoredRow(query.tenantId, query.resolution, key, value))
-    if (chunk.length < CHUNK_ROWS) continue
-    visit(chunk)
-    chunk = []
+/** Calls with chunks of what was added. */
+class Chunks {
+  private rows: StoredRow[] = []
+  private readonly visit: (rows: readonly StoredRow[]) => void
+
+  constructor(visit: (rows: readonly StoredRow[]) => void) {
+    this.visit = visit
   }
-  if (chunk.length > 0) visit(chunk)
+
+  add(row: StoredRow): void {
+    this.rows.push(row)
+    if (this.rows.length === CHUNK_ROWS) this.end()
+  }
+
+  end(): void {
+    if (this.rows.length > 0) this.visit(this.rows)
+    this.rows = []
+  }
+}
+
+const scanAll = (stores: ModelStores, transaction: Transaction, query: RowScan, chunks: Chunks): void => {
+  const { start, end } = rowRange(query, query.fromMs, query.toMs)
+  for (const { key, value } of stores.rows.getRange({ start, end, transaction })) chunks.add(decodeStoredRow(query.tenantId, query.resolution, key, value))
+}
+
+/**
+ * The rows of one key, which lie apart: between them are those of the other keys of each window. A few are passed over
+ * one by one; where there are more, the cursor is set anew, to this key's place in the window or to the next window,
+ * so that what is read does not depend on how many keys a window has.
+ */
+const scanKey = (stores: ModelStores, transaction: Transaction, query: RowScan, keyId: string, chunks: Chunks): void => {
+  const { tenantId, resolution, toMs } = query
+  const compare = keyIdOrder(keyId)
+  const { start, end } = rowRange(query, query.fromMs, toMs)
+  let patience = PASSED_MAX
+  for (let from: Buffer | undefined = start; from !== undefined;) {
+    let passed = 0
+    let next: Buffer | undefined
+    for (const { key, value } of stores.rows.getRange({ start: from, end, transaction })) {
+      const order = compare(key)
+      if (order === 0) {
+        passed = 0
+        chunks.add(decodeStoredRow(tenantId, resolution, key, value))
+      } else if (++passed >= patience) {
+        patience = 1
+        const { windowStartMs } = decodeWindow(key)
+        next = order < 0 ? partialRange(query, { tenantId, resolution, windowStartMs, keyId }).start : rowRange(query, windowStartMs + 1, toMs).start
+        break
+      }
+    }
+    from = next
+  }
+}
+
+const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan, visit: (rows: readonly StoredRow[]) => void): void => {
+  const chunks = new Chunks(visit)
+  if (query.keyId === undefined) scanAll(stores, transaction, query, chunks)
+  else scanKey(stores, transaction, query, query.keyId, chunks)
+  chunks.end()
 }
 
 const partialsOf = (stores: ModelStores, transaction: Transaction, projection: string, generation: number, keys: readonly RowKey[]): StoredRow[][] =>

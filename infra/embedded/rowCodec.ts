@@ -196,10 +196,10 @@ export const decodeWindow = (key: Buffer): { readonly windowStartMs: number; rea
   return { windowStartMs, keyId: key.toString("hex", idAt, idAt + KEY_ID_BYTES) }
 }
 
-/** A test of stored keys for one key id, without decoding anything. */
-export const keyIdTest = (keyId: string): ((key: Buffer) => boolean) => {
+/** Compares the key id of stored keys with one, without decoding anything: below 0 where the stored one comes first, 0 where it is the same. */
+export const keyIdOrder = (keyId: string): ((key: Buffer) => number) => {
   const wanted = Buffer.from(keyId, "hex")
-  return (key) => wanted.compare(key, key.length - 2 - KEY_ID_BYTES, key.length - 2) === 0
+  return (key) => -wanted.compare(key, key.length - 2 - KEY_ID_BYTES, key.length - 2)
 }
 
 /** A row found by a scan of `tenantId` and `resolution`: the rest of its identity is at the end of its key. */
