@@ -76,7 +76,7 @@ describe("the dashboard in a browser", () => {
     return { ...one, dashboard, ingest }
   }
 
-  const open = async (url: string, options: BrowserContextOptions = {}): Promise<Watched> => {
+  const open = async (url: string, options: BrowserContextOptions = {}, ready = ".pill.live, .pill.waiting"): Promise<Watched> => {
     const page = await (await browser.newContext({ viewport: { width: 1366, height: 900 }, ...options })).newPage()
     const faults: string[] = []
     const { host } = new URL(url)
@@ -85,7 +85,7 @@ describe("the dashboard in a browser", () => {
     page.on("request", (request) => new URL(request.url()).host !== host && faults.push(`request: ${request.url()}`))
     page.on("websocket", (socket) => new URL(socket.url()).host !== host && faults.push(`socket: ${socket.url()}`))
     await page.goto(url)
-    await page.locator(".pill.live, .pill.waiting").first().waitFor()
+    await page.locator(ready).first().waitFor()
     return { page, faults }
   }
 
@@ -169,6 +169,48 @@ describe("the dashboard in a browser", () => {
         await page.context().close()
       }
     }
+  })
+
+  it("shows what was known at an earlier moment, says so, and comes back to now, by keyboard; both themes, narrow and wide", async () => {
+    const { dashboard, ingest } = await start()
+    await sendMany(ingest, 3)
+    const { page, faults } = await open(dashboard)
+    await expect.poll(() => number(page), POLL).toBe("3")
+    const moment = new Date(await page.evaluate("Date.now()") as number).toISOString()
+    await send(ingest, KEYS.write, [viewed(50), viewed(51)])
+    await expect.poll(() => number(page), POLL).toBe("5")
+    await page.getByRole("button", { name: "As of", exact: true }).press("Enter")
+    const typed = page.getByLabel("Show what was known at")
+    await typed.fill("tomorrow")
+    await typed.press("Enter")
+    await page.getByText("That is no moment in the past.").waitFor()
+    await typed.fill(moment)
+    await typed.press("Enter")
+    await page.getByText("You are looking at the past.").waitFor()
+    await expect.poll(() => number(page), POLL).toBe("3")
+    expect(await page.locator(".pill").textContent()).toMatch(/^As of #\d+/)
+    expect(await page.getByRole("heading", { name: "Live events" }).count()).toBe(0)
+    await send(ingest, KEYS.write, [viewed(52)])
+    await page.locator(PAGE_VIEWS).click()
+    await page.getByRole("dialog").getByText("3 of 3 events found, fingerprint matches").waitFor()
+    await page.keyboard.press("Escape")
+    await page.getByRole("dialog").waitFor({ state: "detached" })
+    const address = page.url()
+    expect(await number(page)).toBe("3")
+    await page.keyboard.press("Escape")
+    await page.getByText("You are looking at the past.").waitFor({ state: "detached" })
+    await expect.poll(() => number(page), POLL).toBe("6")
+    for (const colorScheme of ["light", "dark"] as const) {
+      for (const width of [360, 768, 1366]) {
+        const other = await open(address, { colorScheme, viewport: { width, height: 800 } }, ".pill.past")
+        await expect.poll(() => number(other.page), POLL).toBe("3")
+        expect([colorScheme, width, await other.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"), other.faults]).toEqual([colorScheme, width, 0, []])
+        const directory = process.env["TIDEMARK_SCREENSHOTS"]
+        if (directory !== undefined) await other.page.screenshot({ path: join(directory, `past-${colorScheme}-${width}.png`), fullPage: true })
+        await other.page.context().close()
+      }
+    }
+    expect(faults).toEqual([])
   })
 
   it("keeps its numbers and says so while the server is gone, and follows again after its restart", async () => {

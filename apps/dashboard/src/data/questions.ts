@@ -9,6 +9,8 @@ import type { Dimension, EventPage, LoggedEvent, Resolution, Series, Top, Window
 import type { RangeName, Span } from "../model/range.ts"
 import type { Api } from "./graphql.ts"
 
+const iso = (atMs: number): string => new Date(atMs).toISOString()
+
 export interface SeriesQuestion {
   readonly projection: string
   readonly measures: readonly string[]
@@ -17,17 +19,24 @@ export interface SeriesQuestion {
   readonly wide: boolean
   readonly breakdownBy?: string
   readonly where?: readonly Dimension[]
+  /** The answer known then, Unix ms; the newest when absent. */
+  readonly asOfMs?: number
 }
+
+/** The `asOf` argument for the past, null for the present. */
+const asOfOf = (asOfMs: number | undefined): { readonly time: string } | null => (asOfMs === undefined ? null : { time: iso(asOfMs) })
+
+/** The past does not change: what was answered once is kept. */
+const stableOf = (asOfMs: number | undefined) => (asOfMs === undefined ? {} : { staleTime: Infinity })
 
 const STAMP = "projection generation pointerVersion watermark position { partition offset }"
 const GROUPS = "groups { key { name value } points { start end state revision corrections events measures { name value text exact errorBound } } }"
 const EVENT = "id type time receivedAt partition offset userId anonymousId backfill data"
 /** Groups of a breakdown; the same in query and subscription, so that both speak of the same ones. */
 const GROUPS_MAX = 20
-const iso = (atMs: number): string => new Date(atMs).toISOString()
 
-const SERIES = `query Series($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $first: Int) {
-  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, first: $first) { ${STAMP} ${GROUPS} }
+const SERIES = `query Series($projection: String!, $measures: [String!]!, $from: DateTime!, $to: DateTime!, $resolution: Resolution!, $where: [DimensionFilter!], $breakdownBy: String, $first: Int, $asOf: AsOf) {
+  series(projection: $projection, measures: $measures, from: $from, to: $to, resolution: $resolution, where: $where, breakdownBy: $breakdownBy, first: $first, asOf: $asOf) { ${STAMP} ${GROUPS} }
 }`
 
 /** Subscription document of the same question; `since` is the position of the answer it continues. */
@@ -68,25 +77,28 @@ export const seriesVariables = (question: SeriesQuestion, nowMs: number, aheadWi
 export const seriesOptions = (api: Api, question: SeriesQuestion) =>
   queryOptions({
     queryKey: ["series", api.tenant, question] as const,
+    ...stableOf(question.asOfMs),
     queryFn: async ({ client, queryKey, signal }): Promise<Series> => {
-      const { series } = await ask<{ series: Series }>(api, SERIES, seriesVariables(question, Date.now()), signal)
-      return newest(client.getQueryData<Series>(queryKey), series, oldestStartOf(question, Date.now()))
+      const variables = { ...seriesVariables(question, question.asOfMs ?? Date.now()), asOf: asOfOf(question.asOfMs) }
+      const { series } = await ask<{ series: Series }>(api, SERIES, variables, signal)
+      return question.asOfMs !== undefined ? series : newest(client.getQueryData<Series>(queryKey), series, oldestStartOf(question, Date.now()))
     }
   })
 
-const TOP = `query Top($projection: String!, $measure: String!, $by: String!, $from: DateTime!, $to: DateTime!, $first: Int) {
-  top(projection: $projection, measure: $measure, by: $by, from: $from, to: $to, first: $first) { ${STAMP} rows { value events measure { name value text exact errorBound } } }
+const TOP = `query Top($projection: String!, $measure: String!, $by: String!, $from: DateTime!, $to: DateTime!, $first: Int, $asOf: AsOf) {
+  top(projection: $projection, measure: $measure, by: $by, from: $from, to: $to, first: $first, asOf: $asOf) { ${STAMP} rows { value events measure { name value text exact errorBound } } }
 }`
 
 export const TOP_PAGES = ["top", "page-views"] as const
 
-/** The most viewed pages of the range. */
-export const topPagesOptions = (api: Api, range: RangeName) =>
+/** The most viewed pages of the range, now or as of then. */
+export const topPagesOptions = (api: Api, range: RangeName, asOfMs: number | undefined) =>
   queryOptions({
-    queryKey: [...TOP_PAGES, api.tenant, range] as const,
+    queryKey: [...TOP_PAGES, api.tenant, range, asOfMs] as const,
+    ...stableOf(asOfMs),
     queryFn: async ({ signal }): Promise<Top> => {
-      const { fromMs, toMs } = spanAt(RANGES[range], Date.now())
-      const variables = { projection: "page-views", measure: "views", by: "page", from: iso(fromMs), to: iso(toMs), first: 9 }
+      const { fromMs, toMs } = spanAt(RANGES[range], asOfMs ?? Date.now())
+      const variables = { projection: "page-views", measure: "views", by: "page", from: iso(fromMs), to: iso(toMs), first: 9, asOf: asOfOf(asOfMs) }
       return (await ask<{ top: Top }>(api, TOP, variables, signal)).top
     }
   })
@@ -105,11 +117,11 @@ export const latestEventsOptions = (api: Api) =>
   })
 
 /** The largest keys of one window, by the projection's first dimension. */
-export const windowKeysOptions = (api: Api, projection: string, measure: string, by: string, startMs: number, endMs: number) =>
+export const windowKeysOptions = (api: Api, projection: string, measure: string, by: string, startMs: number, endMs: number, asOfMs: number | undefined) =>
   queryOptions({
-    queryKey: ["window-keys", api.tenant, projection, measure, by, startMs, endMs] as const,
+    queryKey: ["window-keys", api.tenant, projection, measure, by, startMs, endMs, asOfMs] as const,
     queryFn: async ({ signal }): Promise<Top> =>
-      (await ask<{ top: Top }>(api, TOP, { projection, measure, by, from: iso(startMs), to: iso(endMs), first: 50 }, signal)).top,
+      (await ask<{ top: Top }>(api, TOP, { projection, measure, by, from: iso(startMs), to: iso(endMs), first: 50, asOf: asOfOf(asOfMs) }, signal)).top,
     gcTime: 30_000
   })
 
@@ -118,21 +130,23 @@ export interface WindowQuestion {
   readonly key: readonly Dimension[]
   readonly start: string
   readonly resolution: Resolution
+  /** As of then, Unix ms. */
+  readonly asOfMs?: number
 }
 
-const WHY = `query Why($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int) {
-  window(projection: $projection, key: $key, start: $start, resolution: $resolution) {
+const WHY = `query Why($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int, $asOf: AsOf) {
+  window(projection: $projection, key: $key, start: $start, resolution: $resolution, asOf: $asOf) {
     state revision corrections events fingerprint generation pointerVersion watermark position { partition offset }
     why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }
   }
 }`
 
 /** The proof behind one window: its events, counted and fingerprinted again. Null when there is no such window. */
-export const whyOptions = (api: Api, question: WindowQuestion) =>
+export const whyOptions = (api: Api, { asOfMs, ...question }: WindowQuestion) =>
   queryOptions({
-    queryKey: ["why", api.tenant, question] as const,
+    queryKey: ["why", api.tenant, question, asOfMs] as const,
     queryFn: async ({ signal }): Promise<WindowProof | null> =>
-      (await ask<{ window: WindowProof | null }>(api, WHY, { ...question, first: 50 }, signal)).window,
+      (await ask<{ window: WindowProof | null }>(api, WHY, { ...question, first: 50, asOf: asOfOf(asOfMs) }, signal)).window,
     retry: false,
     gcTime: 30_000
   })

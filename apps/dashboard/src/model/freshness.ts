@@ -19,7 +19,7 @@ export interface FreshnessInput {
   readonly behind: number | undefined
 }
 
-export type FreshnessKind = "live" | "lagging" | "stalled" | "reconnecting" | "paused" | "waiting"
+export type FreshnessKind = "live" | "lagging" | "stalled" | "reconnecting" | "paused" | "waiting" | "past"
 
 export interface Freshness {
   readonly kind: FreshnessKind

@@ -67,6 +67,8 @@ export interface PageState {
   readonly page: PageName
   /** The projection whose generations are shown. */
   readonly projection: string | undefined
+  /** The numbers are those known then, Unix ms; undefined: now. */
+  readonly asOfMs: number | undefined
 }
 
 const isRange = (value: string | null): value is RangeName => value !== null && Object.hasOwn(RANGES, value)
@@ -76,7 +78,8 @@ export const parsePageState = (search: string): PageState => {
   const params = new URLSearchParams(search)
   const range = params.get("range")
   const page = PAGES.find((name) => name === params.get("page")) ?? "home"
-  return { tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined }
+  const asOfMs = Date.parse(params.get("asof") ?? "")
+  return { asOfMs: Number.isFinite(asOfMs) ? asOfMs : undefined, tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined }
 }
 
 /** The query string for a page state, with the version of its grammar first. */
@@ -84,6 +87,7 @@ export const formatPageState = (state: PageState): string => {
   const params = new URLSearchParams({ v: "1" })
   if (state.tenant !== undefined) params.set("tenant", state.tenant)
   params.set("range", state.range)
+  if (state.asOfMs !== undefined) params.set("asof", new Date(state.asOfMs).toISOString())
   if (state.page !== "home") params.set("page", state.page)
   if (state.page === "projections" && state.projection !== undefined) params.set("projection", state.projection)
   return `?${params.toString()}`

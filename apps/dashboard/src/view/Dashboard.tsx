@@ -1,8 +1,11 @@
 /** The pages: what happens now, how it is made, and the proof behind every number. */
 import { useMemo, useState } from "react"
+import { formatClockSeconds, formatDecimal } from "../model/format.ts"
 import { freshnessOf } from "../model/freshness.ts"
+import { positionTotal } from "../model/order.ts"
 import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
 import { waitingCount } from "../model/tail.ts"
+import { AsOf } from "./AsOf.tsx"
 import { useNow } from "./clock.ts"
 import { EventTail } from "./EventTail.tsx"
 import { EventTypes } from "./EventTypes.tsx"
@@ -22,6 +25,7 @@ import type { ReactNode } from "react"
 import type { Api } from "../data/graphql.ts"
 import type { SeriesQuestion } from "../data/questions.ts"
 import type { Session, Tenant } from "../data/session.ts"
+import type { PartitionOffset } from "../model/answer.ts"
 import type { Freshness } from "../model/freshness.ts"
 import type { PageState, RangeName } from "../model/range.ts"
 import type { Live } from "./live.ts"
@@ -45,17 +49,20 @@ interface Questions {
   readonly events: SeriesQuestion
 }
 
-const questionsOf = (range: RangeName): Questions => ({
-  views: { projection: "page-views", measures: ["views", "visitors"], range, wide: false },
-  visitors: { projection: "page-views", measures: ["visitors"], range, wide: true },
-  revenue: { projection: "revenue", measures: ["orders", "amount"], range, wide: false, breakdownBy: "currency" },
-  events: { projection: "event-counts", measures: ["events"], range, wide: false, breakdownBy: "type" }
-})
+const questionsOf = (range: RangeName, asOfMs: number | undefined): Questions => {
+  const at = asOfMs === undefined ? {} : { asOfMs }
+  return {
+    views: { projection: "page-views", measures: ["views", "visitors"], range, wide: false, ...at },
+    visitors: { projection: "page-views", measures: ["visitors"], range, wide: true, ...at },
+    revenue: { projection: "revenue", measures: ["orders", "amount"], range, wide: false, breakdownBy: "currency", ...at },
+    events: { projection: "event-counts", measures: ["events"], range, wide: false, breakdownBy: "type", ...at }
+  }
+}
 
 type Answers = ReturnType<typeof useAnswers>
 
-const useAnswers = (api: Api, live: Live, range: RangeName) => {
-  const questions = useMemo(() => questionsOf(range), [range])
+const useAnswers = (api: Api, live: Live, range: RangeName, asOfMs: number | undefined) => {
+  const questions = useMemo(() => questionsOf(range, asOfMs), [range, asOfMs])
   const views = useLiveSeries(api, live.feed, questions.views)
   const visitors = useLiveSeries(api, live.feed, questions.visitors)
   const revenue = useLiveSeries(api, live.feed, questions.revenue)
@@ -76,6 +83,11 @@ const freshnessNow = (live: Live, watermark: string | null, nowMs: number): Fres
   })
 }
 
+/** What the pill says of the past. */
+const pastFreshness = (asOfMs: number, position: readonly PartitionOffset[] | undefined): Freshness => ({
+  kind: "past", label: `As of ${position === undefined ? formatClockSeconds(asOfMs) : `#${formatDecimal(String(positionTotal(position)))}`}`, detail: "The numbers are those of an earlier moment. Press Esc to come back to now."
+})
+
 const pressFocusedNumber = (): void => {
   const focused = document.activeElement
   const target = focused instanceof HTMLElement && focused.dataset["why"] !== undefined ? focused : document.querySelector<HTMLElement>("[data-why]")
@@ -91,12 +103,14 @@ interface NumbersProps {
   readonly answers: Answers
   readonly range: RangeName
   readonly viewMs: number
+  /** The numbers are those known then; undefined: now. */
+  readonly asOfMs: number | undefined
   /** What a tenant without events is shown first. */
   readonly firstEvent: ReactNode
 }
 
-/** What happens now. */
-const Numbers = ({ api, live, answers, range, viewMs, firstEvent }: NumbersProps) => {
+/** What happens now, or was known then: the tail of events is of now only. */
+const Numbers = ({ api, live, answers, range, viewMs, asOfMs, firstEvent }: NumbersProps) => {
   const { questions, views, visitors, revenue, events } = answers
   const spec = RANGES[range]
   const span = spanAt(spec, viewMs)
@@ -106,36 +120,44 @@ const Numbers = ({ api, live, answers, range, viewMs, firstEvent }: NumbersProps
       <Tiles views={{ query: views, question: questions.views }} visitors={{ query: visitors, question: questions.visitors }} revenue={{ query: revenue, question: questions.revenue }} events={{ query: events, question: questions.events }} range={spec} span={span} wideSpan={wideSpanAt(spec, viewMs)} />
       <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} />
       <div className="columns-2">
-        <TopPages api={api} range={spec} />
+        <TopPages api={api} range={spec} asOfMs={asOfMs} />
         <EventTypes query={events} question={questions.events} range={spec} span={span} />
       </div>
-      <EventTail live={live} />
+      {asOfMs === undefined ? <EventTail live={live} /> : null}
     </>
   )
 }
 
 export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps) => {
   const { range } = page
+  const asOfMs = page.page === "home" ? page.asOfMs : undefined
   const api = useMemo<Api>(() => ({ tenant: tenant.name, readKey: tenant.readKey }), [tenant])
   const admin = useMemo<Api | undefined>(() => (session.adminKey === undefined ? undefined : { tenant: "default", readKey: session.adminKey }), [session])
   const live = useLive(api)
-  const answers = useAnswers(api, live, range)
+  const answers = useAnswers(api, live, range, asOfMs)
   const { viewMs, wallMs } = useClocks(live.paused)
   const [statusShown, setStatusShown] = useState(false)
+  const [isAsOfOpen, setIsAsOfOpen] = useState(false)
   const [subject, setSubject] = useState<{ readonly subject: Subject; readonly openedAtMs: number }>()
   const watermark = answers.views.data?.watermark ?? null
   const lost = live.status.connection === "reconnecting" && wallMs - (live.status.lostAtMs ?? wallMs) > BANNER_AFTER_MS
-  const firstEvent = live.tailKnown && live.tail.rows.length === 0 && live.tail.waiting.length === 0
+  const position = answers.views.data?.position
+  const goTo = (atMs: number | undefined): void => {
+    setIsAsOfOpen(false)
+    go({ ...page, asOfMs: atMs })
+  }
+  const firstEvent = asOfMs === undefined && live.tailKnown && live.tail.rows.length === 0 && live.tail.waiting.length === 0
   const writeKey = tenant.writeKey ?? session.writeKey
-  const explain = useMemo(() => (next: Subject): void => setSubject({ subject: next, openedAtMs: Date.now() }), [])
-  useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber })
+  const explain = useMemo(() => (next: Subject): void => setSubject({ subject: next, openedAtMs: next.question.asOfMs ?? Date.now() }), [])
+  useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber, ...(asOfMs === undefined ? {} : { Escape: () => goTo(undefined) }) })
   return (
     <ProvenanceContext value={explain}>
       <a className="skip" href="#content">Skip to the numbers</a>
-      <TopBar tenants={session.tenants} tenant={tenant.name} page={page} freshness={freshnessNow(live, watermark, wallMs)} watermark={watermark} nowMs={wallMs} paused={live.paused} go={go} togglePause={live.togglePause} signOut={signOut} />
-      <main id="content" className={lost ? "page lost" : "page"}>
+      <TopBar tenants={session.tenants} tenant={tenant.name} page={page} freshness={asOfMs === undefined ? freshnessNow(live, watermark, wallMs) : pastFreshness(asOfMs, position)} watermark={watermark} nowMs={asOfMs ?? wallMs} paused={live.paused} go={go} togglePause={live.togglePause} toggleAsOf={() => (asOfMs === undefined ? setIsAsOfOpen(!isAsOfOpen) : goTo(undefined))} isAsOfShown={asOfMs !== undefined || isAsOfOpen} signOut={signOut} />
+      <main id="content" className={`page${lost ? " lost" : ""}${asOfMs === undefined ? "" : " in-past"}`}>
         {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
-        {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={viewMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
+        {page.page === "home" && (isAsOfOpen || asOfMs !== undefined) ? <AsOf asOfMs={asOfMs} position={position} go={goTo} close={() => setIsAsOfOpen(false)} /> : null}
+        {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={asOfMs ?? viewMs} asOfMs={asOfMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
           : <Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} />}
       </main>
       <footer className="foot">

@@ -62,7 +62,7 @@ export const EventTypes = ({ query, question, range, span }: EventTypesProps) =>
     ...(type === OTHER && index === 6 ? {} : {
       onWhy: () => {
         const key = [{ name: "type", value: type }]
-        explain({ title: `Events ${type}`, shown: formatNumber(total), measure: "events", key, question: { projection: "event-counts", measures: ["events"], range: range.name, wide: false, where: key } })
+        explain({ title: `Events ${type}`, shown: formatNumber(total), measure: "events", key, question: { projection: "event-counts", measures: ["events"], range: range.name, wide: false, where: key, ...(question.asOfMs === undefined ? {} : { asOfMs: question.asOfMs }) } })
       }
     })
   }))

@@ -40,7 +40,7 @@ export const PageViews = ({ query, question, range, span, nowMs }: PageViewsProp
       <PanelBody query={query} hasData={points.length > 0} className="body-chart" empty={<p>No page views in this range. Choose a longer range, or send a <code>page.viewed</code> event: it shows here within a second.</p>}>
         {table
           ? <WindowTable points={points} watermark={watermark} measure="Views" onWhy={why} />
-          : <TimeChart title="Page views" range={range} span={span} points={points} watermark={watermark} generation={query.data?.generation ?? 0} nowMs={nowMs} onWhy={why} />}
+          : <TimeChart title="Page views" range={range} span={span} points={points} watermark={watermark} generation={query.data?.generation ?? 0} nowMs={nowMs} nowLabel={question.asOfMs === undefined ? "now" : "then"} onWhy={why} />}
       </PanelBody>
     </Panel>
   )

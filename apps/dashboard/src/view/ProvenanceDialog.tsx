@@ -88,7 +88,7 @@ const Body = ({ api, subject, openedAtMs }: Omit<DialogProps, "close">) => {
     <>
       <Facts series={series} points={about} />
       {subject.startMs === undefined && points.length > 1 ? <Windows points={points} measure={measure} watermark={series.watermark} chosenMs={chosenMs} choose={setPicked} /> : null}
-      {chosen === undefined ? <p className="note">No window has data yet.</p> : <Proof api={api} question={{ projection: question.projection, key, start: chosen.point.start, resolution }} measure={measure} point={chosen} />}
+      {chosen === undefined ? <p className="note">No window has data yet.</p> : <Proof api={api} question={{ projection: question.projection, key, start: chosen.point.start, resolution, ...(question.asOfMs === undefined ? {} : { asOfMs: question.asOfMs }) }} measure={measure} point={chosen} />}
     </>
   )
 }

@@ -27,6 +27,7 @@ export interface TimeChartProps {
   readonly watermark: string | null
   readonly generation: number
   readonly nowMs: number
+  readonly nowLabel: string
   readonly onWhy: (point: ChartPoint) => void
 }
 
@@ -68,7 +69,7 @@ interface PlotProps extends TimeChartProps {
 }
 
 const Plot = (props: PlotProps) => {
-  const { points, span, range, width, height, watermark, nowMs, active, setActive, onWhy } = props
+  const { points, span, range, width, height, watermark, nowMs, nowLabel, active, setActive, onWhy } = props
   const hatchId = useId()
   const widthPx = Math.max(10, width - MARGIN.left - MARGIN.right)
   const heightPx = Math.max(10, height - MARGIN.top - MARGIN.bottom)
@@ -84,7 +85,7 @@ const Plot = (props: PlotProps) => {
         <Hatch id={hatchId} className="hatch" />
         <Group left={MARGIN.left} top={MARGIN.top}>
           <GridRows scale={scales.y} width={widthPx} numTicks={4} className="grid" stroke="currentColor" />
-          <WatermarkBand watermarkMs={watermark === null ? undefined : Date.parse(watermark)} nowMs={nowMs} scales={scales} />
+          <WatermarkBand watermarkMs={watermark === null ? undefined : Date.parse(watermark)} nowMs={nowMs} nowLabel={nowLabel} scales={scales} />
           <g className="series-1"><Runs points={points} scales={scales} hatchId={hatchId} /><RevisedMarks points={points} scales={scales} /></g>
           <FillingLabel points={points} scales={scales} />
           <AxisLeft scale={scales.y} numTicks={4} hideAxisLine hideTicks tickFormat={(value) => formatCompact(Number(value))} tickLabelProps={{ className: "tick", textAnchor: "end", dx: -4, dy: 4 }} />

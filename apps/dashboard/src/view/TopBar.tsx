@@ -17,6 +17,9 @@ export interface TopBarProps {
   readonly paused: boolean
   readonly go: (state: PageState) => void
   readonly togglePause: () => void
+  /** Opens the way to the past, or leaves it. */
+  readonly toggleAsOf: () => void
+  readonly isAsOfShown: boolean
   readonly signOut: (() => void) | undefined
 }
 
@@ -49,7 +52,7 @@ const FreshnessPill = ({ freshness, watermark, nowMs }: Pick<TopBarProps, "fresh
   </div>
 )
 
-export const TopBar = ({ tenants, tenant, page, freshness, watermark, nowMs, paused, go, togglePause, signOut }: TopBarProps) => {
+export const TopBar = ({ tenants, tenant, page, freshness, watermark, nowMs, paused, go, togglePause, toggleAsOf, isAsOfShown, signOut }: TopBarProps) => {
   const id = useId()
   return (
     <header className="top-bar">
@@ -72,7 +75,8 @@ export const TopBar = ({ tenants, tenant, page, freshness, watermark, nowMs, pau
             ))}
           </div>
         )}
-        {page.page !== "home" ? null : <button type="button" className="small" aria-pressed={paused} onClick={togglePause}>{paused ? "Resume" : "Pause"}</button>}
+        {page.page !== "home" ? null : <button type="button" className="small" aria-pressed={isAsOfShown} onClick={toggleAsOf}>As of</button>}
+        {page.page !== "home" || page.asOfMs !== undefined ? null : <button type="button" className="small" aria-pressed={paused} onClick={togglePause}>{paused ? "Resume" : "Pause"}</button>}
         <button type="button" className="small icon" onClick={toggleTheme} aria-label="Switch between light and dark" title="Light or dark (d)">◐</button>
         {signOut === undefined ? null : <button type="button" className="small" onClick={signOut}>Sign out</button>}
       </div>

@@ -8,8 +8,8 @@ import { useProvenance } from "./provenance.ts"
 import type { Api } from "../data/graphql.ts"
 import type { RangeSpec } from "../model/range.ts"
 
-export const TopPages = ({ api, range }: { readonly api: Api; readonly range: RangeSpec }) => {
-  const query = useQuery(topPagesOptions(api, range.name))
+export const TopPages = ({ api, range, asOfMs }: { readonly api: Api; readonly range: RangeSpec; readonly asOfMs: number | undefined }) => {
+  const query = useQuery(topPagesOptions(api, range.name, asOfMs))
   const explain = useProvenance()
   const rows = query.data?.rows ?? []
   const bars = rows.map((row) => ({
@@ -18,7 +18,7 @@ export const TopPages = ({ api, range }: { readonly api: Api; readonly range: Ra
     colour: "var(--series-1)",
     onWhy: () => {
       const key = [{ name: "page", value: row.value }]
-      explain({ title: `Views of ${row.value}`, shown: formatNumber(row.measure.value ?? 0), measure: "views", key, question: { projection: "page-views", measures: ["views"], range: range.name, wide: false, where: key } })
+      explain({ title: `Views of ${row.value}`, shown: formatNumber(row.measure.value ?? 0), measure: "views", key, question: { projection: "page-views", measures: ["views"], range: range.name, wide: false, where: key, ...(asOfMs === undefined ? {} : { asOfMs }) } })
     }
   }))
   return (

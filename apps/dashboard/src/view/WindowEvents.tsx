@@ -46,7 +46,7 @@ interface MergedProps {
 /** A window over all keys: its parts first, then the events of the chosen part. */
 export const MergedWindow = ({ api, question, measure, point }: MergedProps) => {
   const by = DIMENSION[question.projection] ?? "key"
-  const query = useQuery(windowKeysOptions(api, question.projection, measure, by, point.startMs, point.endMs))
+  const query = useQuery(windowKeysOptions(api, question.projection, measure, by, point.startMs, point.endMs, question.asOfMs))
   const [picked, setPicked] = useState<string>()
   const rows = query.data?.rows ?? []
   const value = rows.find((row) => row.value === picked)?.value ?? rows[0]?.value

@@ -75,14 +75,14 @@ export const useLive = (api: Api): Live => {
   return { feed, status, tail, tailKnown: seed !== undefined, tailError: latest.error, paused, togglePause, holdTail }
 }
 
-/** The answer to a question, kept current by the feed. `question` has to be stable between renders. */
+/** The answer to a question, kept current by the feed unless it is one of the past. `question` has to be stable between renders. */
 export const useLiveSeries = (api: Api, feed: LiveFeed | undefined, question: SeriesQuestion): UseQueryResult<Series> => {
   const queryClient = useQueryClient()
   const result = useQuery(seriesOptions(api, question))
   const answered = result.data !== undefined
   const [renewals, setRenewals] = useState(0)
   useEffect(() => {
-    if (!answered || feed === undefined) return undefined
+    if (!answered || feed === undefined || question.asOfMs !== undefined) return undefined
     const position = queryClient.getQueryData(seriesOptions(api, question).queryKey)?.position ?? []
     const stop = feed.follow(question, position)
     const timer = setTimeout(() => setRenewals((count) => count + 1), (AHEAD_WINDOWS / 2) * RANGES[question.range].stepMs)

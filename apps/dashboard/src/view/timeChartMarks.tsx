@@ -66,11 +66,13 @@ export const RevisedMarks = ({ points, scales }: Pick<RunsProps, "points" | "sca
 export interface WatermarkProps {
   readonly watermarkMs: number | undefined
   readonly nowMs: number
+  /** "now", or what the moment is called when it is an earlier one. */
+  readonly nowLabel: string
   readonly scales: PlotScales
 }
 
 /** Two vertical lines, and a band between them: what happened there may still change. */
-export const WatermarkBand = ({ watermarkMs, nowMs, scales }: WatermarkProps) => {
+export const WatermarkBand = ({ watermarkMs, nowMs, nowLabel, scales }: WatermarkProps) => {
   const nowX = Math.min(scales.widthPx, scales.x(nowMs))
   const markX = watermarkMs === undefined ? undefined : Math.max(0, Math.min(nowX, scales.x(watermarkMs)))
   return (
@@ -83,7 +85,7 @@ export const WatermarkBand = ({ watermarkMs, nowMs, scales }: WatermarkProps) =>
         </>
       )}
       <line className="now" x1={nowX} x2={nowX} y1={-4} y2={scales.heightPx} />
-      <text className="mark-label" x={nowX + 4} y={-9}>now</text>
+      <text className="mark-label" x={nowX + 4} y={-9}>{nowLabel}</text>
     </g>
   )
 }

@@ -1,0 +1,49 @@
+/** Looking at the past: the banner that says so, and the way there and back. */
+import { useId, useState } from "react"
+import { formatDecimal, formatMoment } from "../model/format.ts"
+import { parseMoment } from "../model/moment.ts"
+import { positionTotal } from "../model/order.ts"
+import type { PartitionOffset } from "../model/answer.ts"
+
+export interface AsOfProps {
+  /** Unix ms; undefined: the page shows the present. */
+  readonly asOfMs: number | undefined
+  /** Where the main numbers of the page are. */
+  readonly position: readonly PartitionOffset[] | undefined
+  readonly go: (asOfMs: number | undefined) => void
+  readonly close: () => void
+}
+
+/** `24 Nov 12:03:20 UTC · #1,204`. */
+const pastText = (asOfMs: number, position: readonly PartitionOffset[] | undefined): string =>
+  `${formatMoment(asOfMs, Date.now())} UTC${position === undefined ? "" : ` · #${formatDecimal(String(positionTotal(position)))}`}`
+
+export const AsOf = ({ asOfMs, position, go, close }: AsOfProps) => {
+  const id = useId()
+  const [text, setText] = useState("")
+  const [isWrong, setIsWrong] = useState(false)
+  const submit = (): void => {
+    const atMs = parseMoment(text, Date.now())
+    setIsWrong(atMs === undefined)
+    if (atMs === undefined) return
+    setText("")
+    go(atMs)
+  }
+  return (
+    <section className={asOfMs === undefined ? "as-of" : "as-of past"} aria-label="Time machine">
+      {asOfMs === undefined ? null : (
+        <p className="as-of-told" role="status"><strong>You are looking at the past.</strong> The numbers are those known at {pastText(asOfMs, position)}; later events, late ones too, are not in them.</p>
+      )}
+      <form onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}>
+        <label htmlFor={id}>{asOfMs === undefined ? "Show what was known at" : "Another moment"}</label>
+        <input id={id} value={text} onChange={(event) => setText(event.target.value)} placeholder="12:03 or 5 min ago" autoComplete="off" aria-invalid={isWrong} aria-describedby={`${id}-help`} />
+        <button type="submit" className="small">Show</button>
+        {asOfMs === undefined ? <button type="button" className="small" onClick={close}>Close</button> : <button type="button" className="small" onClick={() => go(undefined)}>Back to now <kbd>Esc</kbd></button>}
+      </form>
+      <p id={`${id}-help`} className={isWrong ? "as-of-wrong" : "note"} role={isWrong ? "alert" : undefined}>{isWrong ? "That is no moment in the past. " : ""}A time in UTC (12:03, 2026-11-24 12:03), or how long ago (5 min, 2 h).</p>
+    </section>
+  )
+}
