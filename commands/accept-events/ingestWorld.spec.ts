@@ -15,7 +15,7 @@ import { makeFakeRejectedLog } from "./fakes.ts"
 import { makeSchemaRegistry } from "./schemas.ts"
 import { splitBody } from "./splitBody.ts"
 
-const SEEDS = 40
+const SEEDS = 24
 
 const ingestOf = (duplicates: "whole" | "own"): MakeIngest => Effect.gen(function* () {
   const log = yield* EventLog

@@ -15,6 +15,8 @@ import type { SeededRandom } from "./random.ts"
 export interface SimulatedNode {
   readonly name: string
   readonly skewMs: number
+  /** Its fibers run at most this many operations before the scheduler draws again, at least 3; 512 when absent. */
+  readonly operationsMax?: number
   state: "running" | "paused" | "dead"
 }
 
@@ -38,7 +40,7 @@ const failureOf = (cause: Cause.Cause<unknown>): ProcessFailure => {
   return { tag: isTagged ? String(error._tag) : "defect", text: Cause.pretty(cause) }
 }
 
-/** A fiber runs at most this many operations before the scheduler draws again. */
+/** Of a node that says nothing else. */
 const OPERATIONS_MAX = 512
 
 export class VirtualTime {
@@ -115,9 +117,10 @@ export class VirtualTime {
   }
 
   private schedulerOf(node: SimulatedNode): Scheduler.Scheduler {
+    const { operationsMax = OPERATIONS_MAX } = node
     return {
       executionMode: "async",
-      shouldYield: (fiber) => fiber.currentOpCount >= OPERATIONS_MAX,
+      shouldYield: (fiber) => fiber.currentOpCount >= operationsMax,
       makeDispatcher: () => ({
         scheduleTask: (run) => {
           if (node.state !== "dead") this.tasks.push({ node, run })

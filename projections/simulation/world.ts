@@ -223,7 +223,10 @@ export class World {
   }
 
   private start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>, ended: (failure: ProcessFailure | undefined) => void): Process {
-    const node: SimulatedNode = { name: `${kind}.${++this.nodes}`, skewMs: this.random.between(-5_000, 5_000), state: "running" }
+    const skewMs = this.random.between(-5_000, 5_000)
+    // Requests share a process: whatever its fibers do between two effects, others may come in between.
+    const giveWay = this.requests !== undefined && kind.startsWith("ingest") ? { operationsMax: this.random.chance(0.5) ? 512 : this.random.between(4, 16) } : {}
+    const node: SimulatedNode = { name: `${kind}.${++this.nodes}`, skewMs, state: "running", ...giveWay }
     const process: Process = { node, stop: Deferred.makeUnsafe<void>(), hasEnded: false }
     const engines = processEngines(this.engines, this.random, this.weather, {
       tookOver: (lane, epoch) => {

@@ -6,6 +6,7 @@ import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { readOracleRecord } from "./oracleRecord.ts"
 import type { SeededRandom } from "./random.ts"
 import type { StoredRecords } from "./workload.ts"
 
@@ -42,9 +43,12 @@ interface Request extends IngestRequest {
 
 const ATTEMPTS_MAX = 6
 const EVENTS_MAX = 5
+/** How often a request is sent at once. */
+const TOGETHER = [1, 1, 2, 3]
 const TENANTS = ["acme", "birch"]
 const USERS = ["u1", "u2", "u3"]
 const MINUTE_MS = 60_000
+const HORIZON_MS = 86_400_000
 
 /** Name of what was stored: tenant and id. Ids of refused events are told by their first letters. */
 const nameOf = (tenantId: string, id: string): string => `${tenantId} ${id}`
@@ -55,12 +59,14 @@ export class RequestClients {
   private readonly stored: StoredRecords
   private readonly open: Request[] = []
   private readonly sent = new Set<string>()
-  private readonly places = new Map<string, string>()
+  /** What was accepted, by whom, by its place. */
+  private readonly places = new Map<string, { readonly name: string; readonly process: number }>()
   /** Known to be stored, by what was answered. */
   private readonly acknowledged = new Set<string>()
   private readonly found: string[] = []
   private made = 0
   private left: number
+  private processes = 0
 
   /** `events`: how many to make in all, repeated ones aside. */
   constructor(random: SeededRandom, stored: StoredRecords, events: number) {
@@ -73,16 +79,19 @@ export class RequestClients {
     return this.left <= 0 && this.open.length === 0
   }
 
-  /** Sends to this process until everything is answered. */
+  /** Sends to this process until everything is answered; impatient ones send the same request several times at once. */
   send(ingest: Ingest): Effect.Effect<void> {
+    const process = ++this.processes
     return Effect.gen({ self: this }, function* () {
       while (!this.isDone) {
         yield* Effect.sleep(this.random.between(20, 700))
         const request = this.next(yield* Clock.currentTimeMillis)
         if (request === undefined) continue
         request.attempts += 1
-        const answer = yield* Effect.orElseSucceed(ingest(request), () => undefined)
-        if (this.take(request, answer) || request.attempts >= ATTEMPTS_MAX) this.close(request)
+        const attempt = Effect.orElseSucceed(ingest(request), () => undefined)
+        const answers = yield* Effect.all(Array.from({ length: this.random.pick(TOGETHER) }, () => attempt), { concurrency: "unbounded" })
+        const isAnswered = answers.map((answer) => this.take(request, answer, process)).includes(true)
+        if (isAnswered || request.attempts >= ATTEMPTS_MAX) this.close(request)
       }
     })
   }
@@ -104,8 +113,28 @@ export class RequestClients {
         if (time > receivedat) found.push(`${name} happened after it was received`)
       }
     }
+    found.push(...this.acceptedTwice())
     for (const name of this.acknowledged) if (!stored.has(name)) found.push(`acknowledged and not in the log: ${name}`)
-    for (const [place, name] of this.places) if (!stored.has(`${name} at ${place}`)) found.push(`${name} was said to be at ${place}, where something else is`)
+    for (const [place, { name }] of this.places) if (!stored.has(`${name} at ${place}`)) found.push(`${name} was said to be at ${place}, where something else is`)
+    return found
+  }
+
+  /** A process knows what it has accepted itself for as long as readers know duplicates. */
+  private acceptedTwice(): readonly string[] {
+    const found: string[] = []
+    for (let partition = 0, records = this.stored(0); records.length > 0; records = this.stored(++partition)) {
+      const before = new Map<string, number>()
+      let receivedMs = -Infinity
+      for (const [offset, value] of records.entries()) {
+        const record = readOracleRecord(value)
+        if (record.kind !== "unreadable") receivedMs = Math.max(receivedMs, record.kind === "event" ? record.receivedMs : record.timeMs)
+        const accepted = this.places.get(`${partition}:${offset}`)
+        if (accepted === undefined) continue
+        const key = `${accepted.process} ${accepted.name}`
+        if (receivedMs - (before.get(key) ?? -Infinity) <= HORIZON_MS) found.push(`${accepted.name} was accepted twice by one process, the second time at ${partition}:${offset}`)
+        before.set(key, receivedMs)
+      }
+    }
     return found
   }
 
@@ -145,7 +174,7 @@ export class RequestClients {
   }
 
   /** True when nothing of the request is open any more. */
-  private take({ tenantId, ids }: Request, answer: IngestAnswer | undefined): boolean {
+  private take({ tenantId, ids }: Request, answer: IngestAnswer | undefined, process: number): boolean {
     if (answer === undefined) return false
     const { received, accepted, duplicate, rejected, failed, results } = answer
     if (received !== ids.length || results.length !== ids.length || received !== accepted + duplicate + rejected + failed) this.found.push(`ingest lost count: ${received} of ${ids.length} received`)
@@ -154,7 +183,7 @@ export class RequestClients {
       const name = nameOf(tenantId, sentId)
       if (id !== sentId) this.found.push(`${name} was answered as ${id}`)
       if ((status === "rejected") !== isRefusedId(sentId)) this.found.push(`${name} was ${status}`)
-      if (status === "accepted") this.places.set(`${partition}:${offset}`, name)
+      if (status === "accepted") this.places.set(`${partition}:${offset}`, { name, process })
       if (status === "accepted" || status === "duplicate") this.acknowledged.add(name)
     }
     return failed === 0
