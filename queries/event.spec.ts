@@ -71,10 +71,10 @@ describe("the journey of an event", () => {
     const [original, release] = world.hold(0, { ...view, id: "released" }, true)
     world.fold(0, { ...view, id: "behind" })
     const late = { lateByMs: 604_800_001, contribution: expect.arrayContaining([{ name: "views", text: "1" }, { name: "duration.max", text: "40" }]) as unknown }
-    expect(await journey(world, "held")).toMatchObject({ ...late, outcome: "HELD", wasHeld: false, releasedAt: null })
+    expect(await journey(world, "held")).toMatchObject({ ...late, outcome: "HELD", wasHeld: false, release: null })
     expect([original, release]).toEqual([2n, 3n])
-    expect(await journey(world, "released")).toMatchObject({ ...late, outcome: "APPLIED", wasHeld: true, releasedAt: 3n, places: [{ events: 3n }, {}, {}] })
-    expect(await journey(world, "behind")).toMatchObject({ outcome: "FOLDED", lateByMs: null, wasHeld: false, releasedAt: null })
+    expect(await journey(world, "released")).toMatchObject({ ...late, outcome: "APPLIED", wasHeld: true, release: { offset: 3n, atMs: START + 5, actor: "tm_admin", reason: "came back" }, places: [{ events: 3n }, {}, {}] })
+    expect(await journey(world, "behind")).toMatchObject({ outcome: "FOLDED", lateByMs: null, wasHeld: false, release: null })
   })
 
   it("tells what lies before the generation's first record, and what is not reached yet", async () => {

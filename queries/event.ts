@@ -13,7 +13,7 @@ import type { Dimension } from "./dimensions.ts"
 import { ModelUnreadableError, SearchBoundError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { countingRow, findRelease } from "./eventPlaces.ts"
-import type { EventPlace } from "./eventPlaces.ts"
+import type { EventPlace, EventRelease } from "./eventPlaces.ts"
 import { loggedEvent } from "./loggedEvent.ts"
 import type { LoggedEvent } from "./loggedEvent.ts"
 import { allParts } from "./mergePartials.ts"
@@ -44,8 +44,8 @@ export interface EventWindow {
   readonly lateByMs: number | null
   /** APPLIED by hand after it had been held. */
   readonly wasHeld: boolean
-  /** Offset of the record that released it; null when it is not known. */
-  readonly releasedAt: bigint | null
+  /** The record that released it; null when it is not known. */
+  readonly release: EventRelease | null
   /** Of a dead letter. */
   readonly code: string | null
   readonly pointer: string | null
@@ -126,7 +126,7 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
     places: row?.places ?? [],
     contribution: placed ? contributionOf(compiled, out) : [],
     wasHeld,
-    releasedAt: wasHeld && row !== undefined ? yield* findRelease(logged, row) : null
+    release: wasHeld && row !== undefined ? yield* findRelease(logged, row) : null
   }
   return answer
 })

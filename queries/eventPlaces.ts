@@ -57,11 +57,20 @@ export const countingRow = Effect.fn("countingRow")(function* (model: OpenModel,
   return countedIn === undefined || own.ranges.some(({ partition }) => partition === countedIn) ? own : yield* readRow(model, timeMs, key.map(() => OTHER))
 })
 
+/** The record that released a held event. */
+export interface EventRelease {
+  readonly offset: bigint
+  readonly atMs: number
+  /** Who did it and why; null when the record does not say. */
+  readonly actor: string | null
+  readonly reason: string | null
+}
+
 /** Records looked at for a release, up to the last one that its row counts. */
 const RELEASE_RECORDS_MAX = 100_000n
 const READ_BYTES_MAX = 1 << 20
 
-/** Offset of the record that released a held event; null when it is not among the last records its row counts. */
+/** The record that released a held event; null when it is not among the last records its row counts. */
 export const findRelease = Effect.fn("findRelease")(function* ({ partition, offset }: LoggedEvent, { ranges }: EventRow) {
   const log = yield* EventLog
   let last = offset
@@ -73,7 +82,9 @@ export const findRelease = Effect.fn("findRelease")(function* ({ partition, offs
     for (const { bytes, ends, firstOffset } of batches) {
       for (let at = 0; at < ends.length; at++) {
         const decoded = decodeRecord(bytes.subarray(ends[at - 1] ?? 0, ends[at]))
-        if (decoded.kind === "system" && decoded.record.system === "late-applied" && decoded.record.offset === offset && decoded.record.partition === partition) return firstOffset + BigInt(at)
+        if (decoded.kind !== "system" || decoded.record.system !== "late-applied" || decoded.record.offset !== offset || decoded.record.partition !== partition) continue
+        const { timeMs: atMs, actor, reason } = decoded.record
+        return { offset: firstOffset + BigInt(at), atMs, actor: actor ?? null, reason: reason ?? null } satisfies EventRelease
       }
       next = firstOffset + BigInt(ends.length)
     }

@@ -158,7 +158,7 @@ export class World {
     }
     this.late.push(entry)
     if (!released) return [original, null]
-    const release = this.append(partition, encodeLateApplied(event.receivedAtMs, partition, original, recordOf(event)))
+    const release = this.append(partition, encodeLateApplied(event.receivedAtMs, partition, original, recordOf(event), { actor: "tm_admin", reason: "came back" }))
     this.count(partition, event, release, true)
     this.reach(partition, {})
     return [original, release]

@@ -5,6 +5,8 @@ import { deadLetters } from "./deadLetters.ts"
 import { events } from "./events.ts"
 import { portsOf } from "./fakePorts.ts"
 import { definition, World } from "./fakes.ts"
+import { rejectedEvents } from "./rejectedEvents.ts"
+import type { RejectedInput } from "./rejectedEvents.ts"
 
 const START = Date.parse("2026-03-01T00:00:00Z")
 const dead = (partition: number, offset: bigint, tenantId = "acme") => ({ partition, offset, tenantId, code: "EXPRESSION", pointer: "/data" })
@@ -30,6 +32,31 @@ describe("a ledger", () => {
     world.generations.add(2)
     world.pointers = [{ projection: definition.name, generation: 2, pointerVersion: 2 }]
     await expect(deadPage(world, endCursor)).rejects.toMatchObject({ _tag: "CursorError" })
+  })
+})
+
+describe("rejected events", () => {
+  const refusal = (at: number, eventId: string | null, tenantId = "acme") => ({
+    tenantId, entryId: String(at).padStart(6, "0"), receivedAtMs: at, eventId, eventType: "page.viewed", code: "schema", pointer: "", detail: "", origin: null, body: "{}"
+  })
+  const ask = (world: World, input: RejectedInput) => Effect.runPromise(Effect.provide(rejectedEvents(input, "acme"), portsOf(world)))
+
+  it("are found by the id they were sent with, page by page, however many others were refused since", async () => {
+    const world = new World()
+    world.rejected.push(refusal(1, "e"), refusal(2, "e", "other"), refusal(3, null), refusal(4, "e"), ...Array.from({ length: 700 }, (_, at) => refusal(10 + at, `later ${at}`)))
+    const first = await ask(world, { eventId: "e", first: 1 })
+    expect([first.edges.map(({ node }) => node.entryId), first.hasNextPage]).toEqual([["000004"], true])
+    const second = await ask(world, { eventId: "e", first: 1, after: first.endCursor ?? "" })
+    expect([second.edges.map(({ node }) => node.entryId), second.hasNextPage]).toEqual([["000001"], false])
+    expect(await ask(world, { eventId: "never" })).toEqual({ edges: [], hasNextPage: false, endCursor: null })
+  })
+
+  it("are looked for among 10,000 at once, and the page says where to go on", async () => {
+    const world = new World()
+    world.rejected.push(refusal(1, "old"), ...Array.from({ length: 10_050 }, (_, at) => refusal(10 + at, null)))
+    const first = await ask(world, { eventId: "old" })
+    expect([first.edges, first.hasNextPage]).toEqual([[], true])
+    expect((await ask(world, { eventId: "old", after: first.endCursor ?? "" })).edges).toHaveLength(1)
   })
 })
 

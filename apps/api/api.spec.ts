@@ -120,11 +120,11 @@ describe("answers", () => {
 
   it("tell the whole journey of an event, also from its place, and refuse a place that is none", async () => {
     const journey = (at: string) => post(`{ event(id: "two"${at}) { received { at originalTime timeFlag source backfill } validated { checked schemaVersion } appended { partition offset partitionKey }
-      windows { outcome places { resolution start end state events revision } contribution { name text } lateByMs wasHeld releasedAt } repetitions { id } } }`)
+      windows { outcome places { resolution start end state events revision } contribution { name text } lateByMs wasHeld release { offset } } repetitions { id } } }`)
     const expected = {
       received: { at: "2026-03-01T00:00:02.005Z", originalTime: null, timeFlag: null, source: "urn:specification", backfill: null }, validated: { checked: false, schemaVersion: 0 },
       appended: { partition: 1, offset: "0", partitionKey: "bob" }, repetitions: [],
-      windows: [{ outcome: "FOLDED", lateByMs: null, wasHeld: false, releasedAt: null, contribution: expect.arrayContaining([{ name: "views", text: "1" }]) as unknown, places: [{ resolution: "MINUTE", start: "2026-03-01T00:00:00.000Z", state: "PROVISIONAL", events: "2", revision: "2" }, { resolution: "HOUR" }, { resolution: "DAY", end: "2026-03-02T00:00:00.000Z" }] }]
+      windows: [{ outcome: "FOLDED", lateByMs: null, wasHeld: false, release: null, contribution: expect.arrayContaining([{ name: "views", text: "1" }]) as unknown, places: [{ resolution: "MINUTE", start: "2026-03-01T00:00:00.000Z", state: "PROVISIONAL", events: "2", revision: "2" }, { resolution: "HOUR" }, { resolution: "DAY", end: "2026-03-02T00:00:00.000Z" }] }]
     }
     for (const at of ["", ', at: { partition: 1, offset: "0" }']) expect((await journey(at)).answer.data).toMatchObject({ event: expected })
     expect((await journey(', at: { partition: 0, offset: "0" }')).answer.data).toEqual({ event: null })

@@ -88,9 +88,11 @@ export class LogResolver {
   async rejectedEvents(
     @Ctx() context: ApiContext,
     @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("after", () => String, { nullable: true }) after?: string | null
+    @Arg("after", () => String, { nullable: true }) after?: string | null,
+    @Arg("eventId", () => ID, { nullable: true, description: "Only those that were sent with this id; a page may then be short of first and still have a next one." }) eventId?: string | null
   ): Promise<RejectedEventConnection> {
-    const page = await ask(context, "rejectedEvents", rejectedEvents(paging(first, after), context.tenantId))
+    const input = { ...paging(first, after), ...(typeof eventId === "string" ? { eventId } : {}) }
+    const page = await ask(context, "rejectedEvents", rejectedEvents(input, context.tenantId))
     return connection(page, ({ entryId, receivedAtMs, eventId, eventType, code, pointer, detail, origin, body }) => ({
       id: entryId, receivedAt: receivedAtMs, eventId, type: eventType, code, pointer, detail, origin, body
     }))

@@ -12,7 +12,7 @@ const placeShape = ({ resolution, startMs, endMs, state, events, revision }: Pla
   resolution: RESOLUTIONS[resolution], start: startMs, end: endMs, state: state === null ? null : stateOf(state), events: events.toString(), revision: revision.toString()
 })
 
-const windowShape = ({ startMs, endMs, outcome, state, key, places, contribution, releasedAt, ...rest }: Made): EventWindow => ({
+const windowShape = ({ startMs, endMs, outcome, state, key, places, contribution, release, ...rest }: Made): EventWindow => ({
   ...rest,
   outcome: EventOutcome[outcome],
   start: startMs,
@@ -21,7 +21,7 @@ const windowShape = ({ startMs, endMs, outcome, state, key, places, contribution
   key: [...key],
   places: places.map(placeShape),
   contribution: [...contribution],
-  releasedAt: releasedAt?.toString() ?? null
+  release: release === null ? null : { offset: release.offset.toString(), at: release.atMs, actor: release.actor, reason: release.reason }
 })
 
 export const journeyShape = (journey: Journey): EventJourney => {

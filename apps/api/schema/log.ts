@@ -95,6 +95,18 @@ export class EventPlace {
   revision!: string
 }
 
+@ObjectType({ description: "The record that released a held event, in the event's partition." })
+export class EventRelease {
+  @Field(() => String)
+  offset!: string
+  @Field(() => DateTime)
+  at!: number
+  @Field(() => String, { nullable: true, description: "Prefix of the key that released it." })
+  actor!: string | null
+  @Field(() => String, { nullable: true })
+  reason!: string | null
+}
+
 @ObjectType({ description: "What one projection made of an event." })
 export class EventWindow {
   @Field(() => String)
@@ -119,8 +131,8 @@ export class EventWindow {
   lateByMs!: number | null
   @Field(() => Boolean, { description: "It had been held and was released by hand." })
   wasHeld!: boolean
-  @Field(() => String, { nullable: true, description: "Offset of the record that released it." })
-  releasedAt!: string | null
+  @Field(() => EventRelease, { nullable: true })
+  release!: EventRelease | null
   @Field(() => String, { nullable: true })
   code!: string | null
   @Field(() => String, { nullable: true })
