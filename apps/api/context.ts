@@ -19,6 +19,8 @@ export type ApiPorts = ReadModelStore | EventLog | PartitionIndex | SearchIndex 
 export interface KeyHolder {
   readonly tenantId: string
   readonly kind: "write" | "read" | "admin"
+  /** An admin key that acts for all tenants. */
+  readonly operator?: boolean
   /** Names the key in audit trails; tells nothing of it. */
   readonly keyPrefix?: string
 }
@@ -51,12 +53,14 @@ export interface ApiContext extends ApiBase {
   /** From the key; nothing a client sends can name another one. */
   readonly tenantId: string
   readonly kind: KeyHolder["kind"]
+  /** May act for all tenants. */
+  readonly operates: boolean
   /** Who acts, for audit trails. */
   readonly actor: string
 }
 
 /** What a request gets of its key. */
-export const contextOf = (api: ApiBase, { tenantId, kind, keyPrefix }: KeyHolder): ApiContext => ({ ...api, tenantId, kind, actor: keyPrefix ?? kind })
+export const contextOf = (api: ApiBase, { tenantId, kind, operator, keyPrefix }: KeyHolder): ApiContext => ({ ...api, tenantId, kind, operates: kind === "admin" && operator === true, actor: keyPrefix ?? kind })
 
 const ANSWER_MS_MAX = 10_000
 

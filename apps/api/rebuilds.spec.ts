@@ -25,7 +25,7 @@ import type { KeyHolder } from "./context.ts"
 import { makeApiHandlers } from "./makeApiHandlers.ts"
 import { makeRebuildDesk } from "./rebuildDesk.ts"
 
-const KEYS: Readonly<Record<string, KeyHolder>> = { reader: { tenantId: "t", kind: "read" }, admin: { tenantId: "t", kind: "admin", keyPrefix: "tm_admin" }, other: { tenantId: "other", kind: "read" } }
+const KEYS: Readonly<Record<string, KeyHolder>> = { reader: { tenantId: "t", kind: "read" }, admin: { tenantId: "t", kind: "admin", operator: true, keyPrefix: "tm_admin" }, tenantAdmin: { tenantId: "other", kind: "admin", keyPrefix: "tm_other" }, forged: { tenantId: "t", kind: "read", operator: true }, other: { tenantId: "other", kind: "read" } }
 /** Fewer than differ, more than a stored page holds. */
 const LISTED_MAX = 130
 const ACT = { actor: "test", reason: "test" }
@@ -38,7 +38,7 @@ interface Answer {
 const codeOf = ({ errors }: Answer): unknown => errors?.[0]?.extensions["code"]
 
 /** Serves the orders as generation 1, with tests counted; the shipped definition leaves them out. */
-const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
+const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly fault: (id: string, ...faults: readonly string[]) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
   makeMemory().run(Effect.gen(function* () {
     const old = orders()
     const shipped = orders({ version: 2, filter: "event.data.test == false" })
@@ -68,15 +68,20 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
           yield* storeDifferences(list, { type: "rebuild.differences.counted", data: counts }, -1, ACT)
           for (const [at, page] of pagesOf(differences).entries()) yield* storeDifferences(list, { type: "rebuild.differences.listed", data: { differences: page } }, at, ACT)
         }
-        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, comparisonId, position }, nowMs))
+        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, comparisonId, position, tenants: found.lists.map(({ tenantId, counts }) => ({ tenantId, windows: counts.differ + counts.onlyOld + counts.onlyNew })).sort((a, b) => b.windows - a.windows) }, nowMs))
       }))
+      const fault = (rebuildId: string, ...faults: readonly string[]) => run(Effect.asVoid(changeRebuilds("orders", ACT, (state, nowMs) => {
+        const found = state?.rebuilds.find((one) => one.rebuildId === rebuildId)?.parity
+        if (found === undefined || found === null) throw new RangeError("not compared")
+        return decideVerified(state, rebuildId, { ...found, faults }, nowMs)
+      })))
       const tell = (key: string) => run(Effect.flatMap(PubSub, (bus) => bus.publish(REBUILD_TOPIC, [{ key, version: "1" }])))
       yield* Effect.promise(async () => {
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
         const url = `127.0.0.1:${(server.address() as AddressInfo).port}/graphql`
         const post = async (key: string, query: string) => (await (await fetch(`http://${url}`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify({ query }) })).json()) as Answer
         try {
-          await body({ post, url, verify, tell, actors: () => events.stored.map(({ metadata }) => metadata?.["actor"]) })
+          await body({ post, url, verify, fault, tell, actors: () => events.stored.map(({ metadata }) => metadata?.["actor"]) })
         } finally {
           await api.close()
           await new Promise((resolve) => server.close(resolve))
@@ -88,14 +93,15 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
 const START = 'startRebuild(projection: "orders", reason: "tests were counted")'
 
 describe("rebuilds over GraphQL", () => {
-  it("are planned without a trace, changed by admin keys only, and refused with a code", () => withApi(async ({ post, actors }) => {
+  it("are planned without a trace, changed by the operator only, and refused with a code", () => withApi(async ({ post, actors }) => {
     const planned = await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", dryRun: true) { status generation fromGeneration plan { events seconds } } }`)
     // 300 orders, 28 of them sent twice, and the first record of each of the four partitions.
     expect(planned).toMatchObject({ data: { startRebuild: { status: "PLANNED", generation: 2, fromGeneration: 1, plan: { events: "332", seconds: 3.32 } } } })
     // Generation 1 counts the tests, the shipped definition does not: offered, and nothing was started by itself.
     expect(await post("reader", "{ projections { name generation rebuildOffered } rebuilds { id } }")).toEqual({ data: { projections: [{ name: "orders", generation: 1, rebuildOffered: true }], rebuilds: [] } })
     expect(actors()).toEqual([])
-    for (const change of [START, 'abortRebuild(id: "r")', 'pauseRebuild(id: "r")', 'resumeRebuild(id: "r")', 'cutOver(id: "r")', 'rollBack(projection: "orders")']) expect(codeOf(await post("reader", `mutation { ${change} { id } }`)), change).toBe("FORBIDDEN")
+    for (const change of [START, 'abortRebuild(id: "r")', 'pauseRebuild(id: "r")', 'resumeRebuild(id: "r")', 'cutOver(id: "r")', 'rollBack(projection: "orders")', 'capRebuild(id: "r")']) for (const key of ["reader", "tenantAdmin", "forged"]) expect(codeOf(await post(key, `mutation { ${change} { id } }`)), `${key} ${change}`).toBe("FORBIDDEN")
+    for (const change of ["pause", "resume"]) for (const key of ["reader", "tenantAdmin"]) expect(codeOf(await post(key, `mutation { ${change}Projection(name: "orders"${change === "pause" ? ', reason: "x"' : ""}) { name } }`)), change).toBe("FORBIDDEN")
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "nothing", reason: "x") { id } }`))).toBe("UNKNOWN_PROJECTION")
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "orders", reason: " ") { id } }`))).toBe("BAD_ARGUMENT")
     expect(codeOf(await post("admin", 'mutation { cutOver(id: "r") { id } }'))).toBe("REBUILD_MISSING")
@@ -106,7 +112,7 @@ describe("rebuilds over GraphQL", () => {
     expect(await post("reader", '{ rebuild(id: "r") { id } rebuilds(projection: "nothing") { id } }')).toEqual({ data: { rebuild: null, rebuilds: [] } })
   }))
 
-  it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify }) => {
+  it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify, fault }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
     const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld listed measures { measure windows } } } } }`))
       .data?.["rebuild"]?.["differences"] as { readonly edges: readonly { readonly node: { readonly key: readonly object[]; readonly cause: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string }; readonly counts: { readonly differ: string; readonly onlyOld: string; readonly listed: string; readonly measures: readonly object[] } | null }
@@ -116,6 +122,18 @@ describe("rebuilds over GraphQL", () => {
     const counted = (await post("reader", `{ rebuild(id: "${id}") { parity { differ onlyOld } } }`)).data?.["rebuild"]?.["parity"] as { readonly differ: string; readonly onlyOld: string } | undefined
     const others = await differences("other", "first: 500")
     expect(all.edges.length + others.edges.length).toBe(LISTED_MAX)
+    // The operator sees whose windows differ, and each tenant's list; another key its own tenant's only.
+    const parityOf = async (key: string) => (await post(key, `{ rebuild(id: "${id}") { parity { faults tenants { tenantId windows } sample { differing } } } }`)).data?.["rebuild"]?.["parity"]
+    const windows = (list: typeof all) => String(Number(list.counts?.differ) + Number(list.counts?.onlyOld))
+    expect(await parityOf("admin")).toMatchObject({ tenants: [{ tenantId: "t", windows: windows(all) }, { tenantId: "other", windows: windows(others) }] })
+    for (const key of ["reader", "tenantAdmin"]) expect(await parityOf(key)).toMatchObject({ tenants: null })
+    await fault(id, 'minute 2023-11-14T22:14:00.000Z, key ["s1"] of t: rows differ')
+    expect(await parityOf("admin")).toMatchObject({ faults: ['minute 2023-11-14T22:14:00.000Z, key ["s1"] of t: rows differ'] })
+    for (const key of ["reader", "tenantAdmin"]) expect(await parityOf(key)).toMatchObject({ faults: ["named to the operator's key"] })
+    await fault(id)
+    expect(await differences("admin", 'first: 500, tenant: "other"')).toEqual(others)
+    expect(await differences("tenantAdmin", 'first: 500, tenant: "other"')).toEqual(others)
+    for (const key of ["reader", "forged"]) expect(codeOf(await post(key, `{ rebuild(id: "${id}") { differences(tenant: "other") { edges { cursor } } } }`))).toBe("FORBIDDEN")
     expect(Number(all.counts?.differ) + Number(others.counts?.differ)).toBe(Number(counted?.differ))
     expect(Number(all.counts?.onlyOld) + Number(others.counts?.onlyOld)).toBe(Number(counted?.onlyOld))
     expect(all.counts).toMatchObject({ listed: String(all.edges.length), measures: expect.arrayContaining([{ measure: "events", windows: all.counts?.differ }]) as object })
@@ -172,7 +190,7 @@ describe("rebuilds over GraphQL", () => {
     expect(codeOf(await post("admin", `mutation { capRebuild(id: "${id}", eventsPerSecondMax: 7) { id } }`))).toBe("REBUILD_STATUS")
   }))
 
-  it("have beside them the pause of a live projection, for admin keys, with who and why", () => withApi(async ({ post }) => {
+  it("have beside them the pause of a live projection, for the operator, with who and why", () => withApi(async ({ post }) => {
     const state = "{ projections { name status halts { code detail } } freshness { paused } }"
     expect(codeOf(await post("reader", 'mutation { pauseProjection(name: "orders", reason: "x") { name } }'))).toBe("FORBIDDEN")
     expect(codeOf(await post("admin", 'mutation { pauseProjection(name: "nothing", reason: "x") { name } }'))).toBe("UNKNOWN_PROJECTION")

@@ -137,7 +137,7 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   add("plan", "what a rebuild would read", [["--reason <text>", "why"]], rebuildPlan)
   add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], ["--rate <events>", "no more events a second than that"], wait, yes], rebuildStart)
   add("status", "every rebuild, newest first", [wait], rebuildStatus)
-  add("diff", "the windows that differ", [["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"]], rebuildDiff)
+  add("diff", "the windows that differ", [["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"], ["--of-tenant <id>", "another tenant's, with the operator's key"]], rebuildDiff)
   add("cap", "how quickly it may go at most; it gives way to live traffic anyway", [["--rate <events>", "events a second, or none"], yes], rebuildCap)
   add("pause", "stand still in whatever phase", [yes], rebuildPause)
   add("resume", "go on where it was paused or has failed", [yes], rebuildResume)

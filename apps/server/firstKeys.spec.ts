@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ensureFirstKeys } from "./firstKeys.ts"
 
 const given = { write: "w".repeat(24), read: "r".repeat(24), admin: "a".repeat(24) }
-const wanted = [{ tenantId: "default", name: "Default", given }]
+const wanted = [{ tenantId: "default", name: "Default", operates: true, given }]
 
 describe("the first keys", () => {
   let directory: string
@@ -38,7 +38,7 @@ describe("the first keys", () => {
     await run(Effect.gen(function* () {
       const model = yield* makeSettingsModel()
       yield* ensureFirstKeys(model, directory, wanted)
-      const second = yield* ensureFirstKeys(model, directory, [{ tenantId: "default", name: "Default", given: other }])
+      const second = yield* ensureFirstKeys(model, directory, [{ tenantId: "default", name: "Default", operates: true, given: other }])
       expect(second).toEqual({ known: { default: other }, generated: { default: {} } })
       expect([given.write, other.write].map((text) => model.verifyKey(text)?.role)).toEqual(["write", "write"])
       const first = model.keys("default").find(({ keyId }) => keyId === model.verifyKey(given.write)?.keyId)
@@ -48,6 +48,27 @@ describe("the first keys", () => {
       const third = yield* ensureFirstKeys(model, directory, wanted)
       expect(third.known["default"]?.write).toBeUndefined()
       expect(model.verifyKey(given.write)).toBeUndefined()
+    }))
+  })
+
+  it("make the admin key of the tenant that operates act for all, the one of an earlier version too, and no other", async () => {
+    const demo = { tenantId: "demo", name: "Demo", operates: false, given: { write: "x".repeat(24), read: "y".repeat(24), admin: "z".repeat(24) } }
+    await run(Effect.gen(function* () {
+      const model = yield* makeSettingsModel()
+      const operators = () => [given.write, given.read, given.admin, demo.given.admin].map((text) => model.verifyKey(text)?.operator)
+      yield* ensureFirstKeys(model, directory, [...wanted.map((tenant) => ({ ...tenant, operates: false })), demo])
+      expect(operators()).toEqual([false, false, false, false])
+      for (let times = 0; times < 2; times++) {
+        yield* ensureFirstKeys(model, directory, [...wanted, demo])
+        expect(operators()).toEqual([false, false, true, false])
+      }
+      expect((yield* (yield* EventStore).readAll(-1n, 100, 0)).filter(({ type }) => type === "key.operates")).toHaveLength(1)
+    }))
+    const fresh = { ...given, admin: "b".repeat(24) }
+    await run(Effect.gen(function* () {
+      const model = yield* makeSettingsModel()
+      yield* ensureFirstKeys(model, directory, [{ tenantId: "default", name: "Default", operates: true, given: fresh }])
+      expect(model.verifyKey(fresh.admin)?.operator).toBe(true)
     }))
   })
 })

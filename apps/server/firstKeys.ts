@@ -3,10 +3,13 @@
  * every role.
  *
  * Generated keys go to the local key file before they are created, so a start that breaks off between the two is
- * finished by the next. A key that was ever created is never created again, revoked or not. Rules: docs/security.md §1.
+ * finished by the next. A key that was ever created is never created again, revoked or not. Whoever starts the server
+ * operates it: the admin key of tenant `default` that the start is given or makes acts for all tenants. Rules:
+ * docs/security.md §1, §2.
  */
 import { createKey } from "@tidemark/commands/createKey"
 import { createTenant } from "@tidemark/commands/createTenant"
+import { letKeyOperate } from "@tidemark/commands/letKeyOperate"
 import { generateKeyText } from "@tidemark/commands/settings/keyText"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import * as Effect from "effect/Effect"
@@ -20,6 +23,8 @@ type Role = (typeof ROLES)[number]
 export interface WantedTenant {
   readonly tenantId: string
   readonly name: string
+  /** Its admin key acts for all tenants. */
+  readonly operates: boolean
   /** Keys given by hand. */
   readonly given: Readonly<Record<Role, string | undefined>>
 }
@@ -58,16 +63,25 @@ const ensureTenant = Effect.fn(function* (model: SettingsModel, { tenantId, name
   )
 })
 
-const ensureKeys = Effect.fn(function* (model: SettingsModel, tenantId: string, texts: TenantKeys) {
+const ensureKeys = Effect.fn(function* (model: SettingsModel, { tenantId, operates }: WantedTenant, texts: TenantKeys) {
   for (const role of ROLES) {
     const keyText = texts[role]
     if (keyText === undefined || model.isKnown(keyText)) continue
+    const operator = operates && role === "admin"
     const isOurs = () => model.keys(tenantId).some((key) => key.role === role) && model.isKnown(keyText)
-    yield* createKey({ tenantId, role, name: `first ${role} key`, allowedOrigins: [], expiresAtMs: null, keyText }, act, model).pipe(
+    yield* createKey({ tenantId, role, operator, name: `first ${role} key`, allowedOrigins: [], expiresAtMs: null, keyText }, act, model).pipe(
       Effect.flatMap(({ position }) => (position === undefined ? Effect.void : model.reached(position))),
       Effect.catchTag("KeyExistsError", (error) => Effect.flatMap(followed(isOurs), (ours) => (ours ? Effect.void : Effect.fail(error))))
     )
   }
+})
+
+/** An admin key of an earlier version, given or filed, acts for all tenants like those that are made now. */
+const ensureOperator = Effect.fn(function* (model: SettingsModel, { tenantId }: WantedTenant, keyText: string | undefined) {
+  const key = keyText === undefined ? undefined : model.verifyKey(keyText)
+  if (key === undefined || key.tenantId !== tenantId || key.role !== "admin" || key.operator) return
+  const { position } = yield* letKeyOperate({ tenantId, keyId: key.keyId }, act)
+  if (position !== undefined) yield* model.reached(position)
 })
 
 const taken = (model: SettingsModel, tenantId: string, texts: TenantKeys): TenantKeys =>
@@ -88,7 +102,9 @@ export const ensureFirstKeys = Effect.fn(function* (model: SettingsModel, dataDi
     const { tenantId, given } = tenant
     const byHand: TenantKeys = Object.fromEntries(ROLES.flatMap((role) => (given[role] === undefined ? [] : [[role, given[role]]])))
     yield* ensureTenant(model, tenant)
-    yield* ensureKeys(model, tenantId, { ...file[tenantId], ...byHand })
+    const texts = { ...file[tenantId], ...byHand }
+    yield* ensureKeys(model, tenant, texts)
+    if (tenant.operates) yield* ensureOperator(model, tenant, texts.admin)
     known[tenantId] = { ...taken(model, tenantId, file[tenantId] ?? {}), ...taken(model, tenantId, byHand) }
   }
   return { known, generated } satisfies FirstKeys

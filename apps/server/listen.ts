@@ -16,7 +16,7 @@ import { isLoopback } from "./context.ts"
 import type { FirstKeys } from "./firstKeys.ts"
 import { makeHostGuard } from "./hostGuard.ts"
 import { serveHttp } from "./httpServer.ts"
-import { adminRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
+import { operatorRefusal, makeOperatorRoutes } from "./operatorRoutes.ts"
 import { makeLogCheck } from "./logCheck.ts"
 import type { Projectors } from "./projectors.ts"
 import type { Rebuilds } from "./rebuilds.ts"
@@ -28,8 +28,8 @@ import { makeVerifyHandler } from "./verifyHandler.ts"
 const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
   const key = model.verifyKey(keyText)
   if (key === undefined) return undefined
-  const { tenantId, role, prefix, allowedOrigins } = key
-  return { tenantId, kind: role, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
+  const { tenantId, role, operator, prefix, allowedOrigins } = key
+  return { tenantId, kind: role, operator, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
 }
 
 /** Of a process that rebuilds nothing. */
@@ -65,7 +65,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const logCheck = makeLogCheck(telemetry)
   // Of a log that others write too, the broker checks what it serves.
   if (!settings.shared) yield* Effect.forkScoped(logCheck.run)
-  const verifyHandler = makeVerifyHandler({ refusal: adminRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
+  const verifyHandler = makeVerifyHandler({ refusal: operatorRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
   const onRequest = makeRouter({
     hostAllowed,
     handlers: [

@@ -32,16 +32,17 @@ export interface OperatorOptions {
 
 const bearer = (request: IncomingMessage): string | undefined => /^Bearer +(\S{1,512}) *$/i.exec(request.headers.authorization ?? "")?.[1]
 
-/** The answer to a request that no admin key makes; undefined when one does. */
-export const adminRefusal = (model: SettingsModel) => (request: IncomingMessage): Answer | undefined => {
+/** The answer to a request that no operator's key makes; undefined when one does: what these routes tell is of all tenants. */
+export const operatorRefusal = (model: SettingsModel) => (request: IncomingMessage): Answer | undefined => {
   const keyText = bearer(request)
   const key = keyText === undefined ? undefined : model.verifyKey(keyText)
   if (key === undefined) return problemAnswer({ status: 401, code: "key", detail: "no valid key was sent", hint: "send an admin key: Authorization: Bearer <key>", headers: { "www-authenticate": 'Bearer realm="tidemark"' } })
   if (key.role !== "admin") return problemAnswer({ status: 403, code: "key-kind", detail: `a ${key.role} key may not do this`, hint: "use an admin key" })
+  if (!key.operator) return problemAnswer({ status: 403, code: "key-scope", detail: "this admin key is its tenant's; this concerns all tenants", hint: "use the operator's key: the admin key of tenant default that the server was started with" })
   return undefined
 }
 
-const forAdmin = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => adminRefusal(model)(request) ?? answer()
+const forOperator = (model: SettingsModel, answer: () => Promise<Answer>) => async (request: IncomingMessage): Promise<Answer> => operatorRefusal(model)(request) ?? answer()
 
 /** The event store answers at least this often while it is there, ms. */
 const SETTINGS_QUIET_MS_MAX = 60_000
@@ -90,7 +91,7 @@ export const makeOperatorRoutes = (options: OperatorOptions): ReadonlyMap<string
       const { contentType, text } = await telemetry.expose()
       return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body: text }
     } }],
-    ["/v1/log", { method: "GET", answer: forAdmin(model, async () => jsonAnswer(200, (await run(describeLog)) as object)) }],
+    ["/v1/log", { method: "GET", answer: forOperator(model, async () => jsonAnswer(200, (await run(describeLog)) as object)) }],
     ["/session.json", { method: "GET", answer: sessionAnswer(options) }]
   ])
 }

@@ -20,8 +20,13 @@ export const REPLAY_ACT = { actor: "replay", reason: "carries the rebuild out" }
 /** Statuses in which somebody has to act. */
 export const WORKING: readonly string[] = ["planned", "preparing", "building", "catching_up", "verifying"]
 
-const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position }: Parity): ParitySummary => ({
-  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
+const TENANTS_NAMED = 100
+
+const tenantsOf = (lists: Parity["lists"]): NonNullable<ParitySummary["tenants"]> =>
+  lists.map(({ tenantId, counts: { differ, onlyOld, onlyNew } }) => ({ tenantId, windows: differ + onlyOld + onlyNew })).sort((a, b) => b.windows - a.windows).slice(0, TENANTS_NAMED)
+
+const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, lists, position }: Parity): ParitySummary => ({
+  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, tenants: tenantsOf(lists), addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
 })
 
 /** Does it need somebody to act: a phase to be carried out, or the generation of an aborted one to be dropped. */
@@ -74,7 +79,7 @@ export const journalOf = (ask: (call: JournalCall) => Effect.Effect<Rebuild, Jou
     load: ask({ call: "load" }),
     moved: (to) => Effect.asVoid(ask({ call: "moved", to })),
     listed,
-    verified: (comparisonId, found) => Effect.asVoid(ask({ call: "verified", comparisonId, found: { ...found, lists: [] } })),
+    verified: (comparisonId, found) => Effect.asVoid(ask({ call: "verified", comparisonId, found: { ...found, lists: found.lists.map((list) => ({ ...list, differences: [] })) } })),
     failed: (error) => Effect.asVoid(ask({ call: "failed", error }))
   }
 }

@@ -21,8 +21,8 @@ import { startRebuilds } from "./rebuilds.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 
 const wantedTenants = ({ demo, keys }: ServerSettings): readonly WantedTenant[] => [
-  { tenantId: "default", name: "Default", given: keys },
-  ...(demo ? [{ tenantId: "demo", name: "Demo shop", given: { write: undefined, read: undefined, admin: undefined } }] : [])
+  { tenantId: "default", name: "Default", operates: true, given: keys },
+  ...(demo ? [{ tenantId: "demo", name: "Demo shop", operates: false, given: { write: undefined, read: undefined, admin: undefined } }] : [])
 ]
 
 const startDemo = Effect.fn(function* ({ settings, announcer }: ServeOptions, { known }: FirstKeys, url: string) {

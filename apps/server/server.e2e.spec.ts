@@ -128,6 +128,23 @@ describe("the server process", () => {
     expect(await rebound).toBe(403)
   })
 
+  it("lets the key that operates it do what concerns all tenants, and no tenant's admin key", async () => {
+    const { dashboard = "", graphql = "" } = await start({ TIDEMARK_DEMO: "1" }).ready
+    const { admin: ofDemo = "" } = (JSON.parse(readFileSync(join(directory(), "keys.json"), "utf8")) as Record<string, Record<string, string>>)["demo"] ?? {}
+    const planned = async (key: string) => ask(graphql, key, 'mutation { startRebuild(projection: "page-views", reason: "x", dryRun: true) { status } }')
+    expect(await planned(KEYS.admin)).toMatchObject({ data: { startRebuild: { status: "PLANNED" } } })
+    expect(await planned(ofDemo)).toMatchObject({ errors: [{ extensions: { code: "FORBIDDEN" } }] })
+    const asked = async (path: string, method: string, key: string) => {
+      const response = await fetch(dashboard + path, { method, headers: { authorization: `Bearer ${key}` } })
+      return [response.status, response.status === 200 ? undefined : ((await response.json()) as { readonly code?: string }).code]
+    }
+    expect(await asked("v1/log", "GET", KEYS.admin)).toEqual([200, undefined])
+    for (const [path, method] of [["v1/log", "GET"], ["v1/verify", "POST"]] as const) {
+      expect(await asked(path, method, ofDemo), path).toEqual([403, "key-scope"])
+      expect(await asked(path, method, KEYS.read), path).toEqual([403, "key-kind"])
+    }
+  })
+
   it("fills the first chart of the demo within 10 s of being ready, and imports its history once", async () => {
     const first = start({ TIDEMARK_DEMO: "1" })
     const { graphql = "" } = await first.ready

@@ -11,7 +11,7 @@ import type { StartCheck } from "./checkThread.ts"
 import type { Handle } from "./router.ts"
 
 export interface VerifyHandlerOptions {
-  /** Refuses a request that no admin key makes; undefined = go on. */
+  /** Refuses a request that no operator's key makes; undefined = go on. */
   readonly refusal: (request: IncomingMessage) => Answer | undefined
   readonly startCheck: StartCheck
   /** Tenants known to the settings. */

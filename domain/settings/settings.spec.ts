@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { decideCreateKey, decideRevokeKey, validateCreateKey } from "./key/decide.ts"
+import { decideCreateKey, decideOperates, decideRevokeKey, validateCreateKey } from "./key/decide.ts"
 import type { CreateKey } from "./key/decide.ts"
 import { readKeyEvent } from "./key/events.ts"
 import { evolveKey, isKeyValid } from "./key/evolve.ts"
@@ -41,6 +41,26 @@ describe("a tenant", () => {
     expect(validateCreateTenant({ ...command, name: " " })).toMatchObject({ pointer: "/name" })
   })
 
+  it("acts for all tenants where it was issued so or was let to, once, and only as an admin key", () => {
+    const admin: CreateKey = { ...createKey, role: "admin", allowedOrigins: [] }
+    const place = { tenantId: "acme", keyId: "ab12" }
+    expect(created({ ...admin, operator: true }).operator).toBe(true)
+    expect(validateCreateKey({ ...admin, operator: true }, NOW)).toBeUndefined()
+    expect(validateCreateKey({ ...admin, role: "read", operator: true }, NOW)).toMatchObject({ pointer: "/operator" })
+    const events = decideOperates(created(admin), place, NOW)
+    if (!Array.isArray(events)) throw new Error("refused")
+    expect(events.map(({ type, data }) => readKeyEvent(type, data))).toEqual(events)
+    const operator = events.reduce<KeyRecord | undefined>(evolveKey, created(admin))
+    expect(operator).toMatchObject({ operator: true, revokedAtMs: null, role: "admin" })
+    expect(decideOperates(operator, place, NOW)).toEqual([])
+    expect(decideOperates(created(), place, NOW)).toMatchObject({ _tag: "InvalidSettingError" })
+    expect(decideOperates(undefined, place, NOW)).toMatchObject({ _tag: "KeyMissingError" })
+    // A key of an earlier version says nothing of it: its tenant's.
+    const { operator: _operator, revokedAtMs: _revoked, ...earlier } = created(admin)
+    const read = readKeyEvent("key.created", earlier)
+    expect(typeof read === "string" ? read : evolveKey(undefined, read)?.operator).toBe(false)
+  })
+
   it("reads its own events, leaves others alone and says when one is corrupt", () => {
     expect(readTenantEvent("tenant.created", command)).toEqual({ type: "tenant.created", data: command })
     expect(readTenantEvent("key.created", command)).toBe("other")
@@ -51,7 +71,7 @@ describe("a tenant", () => {
 describe("a key", () => {
   it("is created once and keeps the hash, never a text", () => {
     const key = created()
-    expect(key).toEqual({ ...hashed, ...createKey, createdAtMs: NOW, revokedAtMs: null })
+    expect(key).toEqual({ ...hashed, ...createKey, operator: false, createdAtMs: NOW, revokedAtMs: null })
     expect(decideCreateKey(key, createKey, hashed, NOW)).toMatchObject({ _tag: "KeyExistsError", keyId: "ab12" })
   })
 

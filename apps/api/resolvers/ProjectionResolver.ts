@@ -1,4 +1,4 @@
-/** Changes to live projections, for admin keys; whether a rebuild is offered. */
+/** Changes to live projections, for the operator's key; whether a rebuild is offered. */
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"

@@ -1,4 +1,4 @@
-/** Rebuilds: questions for every key that reads, changes for admin keys. */
+/** Rebuilds: questions for every key that reads, changes for the operator's. */
 import type { DifferenceCounts, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
 import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
@@ -24,7 +24,10 @@ const RESOLUTIONS = [Resolution.MINUTE, Resolution.HOUR, Resolution.DAY] as cons
 
 const measuresShape = (measures: DifferenceCounts["measures"]): MeasureDifference[] => measures.map(({ measure, windows }) => ({ measure, windows: String(windows) }))
 
-const shapeOf = (stored: Stored): Rebuild => {
+/** Texts that may name windows of other tenants are for the operator. */
+const told = ({ operates }: ApiContext, texts: readonly string[]): string[] => (operates ? [...texts] : texts.map(() => "named to the operator's key"))
+
+const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
   const { parity } = stored
   return {
     stored,
@@ -38,9 +41,9 @@ const shapeOf = (stored: Stored): Rebuild => {
     parity: parity === null ? null : {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
       sameDefinition: parity.sameDefinition,
-      sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, differing: [...parity.sample.differing] },
+      sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, differing: told(context, parity.sample.differing) },
       measures: measuresShape(parity.measures ?? []), addedMeasures: [...(parity.addedMeasures ?? [])], removedMeasures: [...(parity.removedMeasures ?? [])],
-      faults: [...parity.faults], accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
+      faults: told(context, parity.faults), tenants: context.operates ? (parity.tenants ?? []).map(({ tenantId, windows }) => ({ tenantId, windows: String(windows) })) : null, accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
     },
     error: stored.error,
     eventsPerSecondMax: stored.eventsPerSecondMax,
@@ -71,15 +74,17 @@ const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
   return rebuilds
 }
 
-/** The desk for a change, and whose it is. */
+const forOperator = () => new GraphQLError("This concerns all tenants and needs the operator's key.", { extensions: { code: "FORBIDDEN" } })
+
+/** The desk for a change, and whose it is: projections are of all tenants, so only the operator changes them. */
 export const changing = (context: ApiContext): { readonly desk: RebuildDesk; readonly actor: string } => {
-  if (context.kind !== "admin") throw new GraphQLError("This needs an admin key.", { extensions: { code: "FORBIDDEN" } })
+  if (!context.operates) throw forOperator()
   return { desk: deskOf(context), actor: context.actor }
 }
 
 const steer = async (context: ApiContext, step: Step, id: string): Promise<Rebuild> => {
   const { desk, actor } = changing(context)
-  return shapeOf(await ask(context, `${step}Rebuild`, desk.steer(step, id, actor)))
+  return shapeOf(context, await ask(context, `${step}Rebuild`, desk.steer(step, id, actor)))
 }
 
 const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> => {
@@ -96,7 +101,7 @@ const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> 
     })
     return Stream.fromEffectRepeat(next)
   })
-  return follow(context, "rebuildProgress", Stream.unwrap(changes), shapeOf)
+  return follow(context, "rebuildProgress", Stream.unwrap(changes), (stored) => shapeOf(context, stored))
 }
 
 const countsShape = ({ compared, equal, differ, onlyOld, onlyNew, listed, measures }: DifferenceCounts): DifferenceCount => ({
@@ -107,12 +112,12 @@ const countsShape = ({ compared, equal, differ, onlyOld, onlyNew, listed, measur
 export class RebuildResolver {
   @Query(() => [Rebuild], { description: "Newest first." })
   async rebuilds(@Ctx() context: ApiContext, @Arg("projection", () => String, { nullable: true }) projection?: string | null): Promise<Rebuild[]> {
-    return (await ask(context, "rebuilds", deskOf(context).all(projection ?? undefined))).map(shapeOf)
+    return (await ask(context, "rebuilds", deskOf(context).all(projection ?? undefined))).map((stored) => shapeOf(context, stored))
   }
 
   @Query(() => Rebuild, { nullable: true })
   async rebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild | null> {
-    const question = deskOf(context).one(id).pipe(Effect.map(shapeOf), Effect.catchTag("RebuildMissingError", () => Effect.succeed(null)))
+    const question = deskOf(context).one(id).pipe(Effect.map((stored) => shapeOf(context, stored)), Effect.catchTag("RebuildMissingError", () => Effect.succeed(null)))
     return ask(context, "rebuild", question)
   }
 
@@ -141,10 +146,13 @@ export class RebuildResolver {
     @Root() { stored }: Rebuild,
     @Ctx() context: ApiContext,
     @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("after", () => String, { nullable: true }) after?: string | null
+    @Arg("after", () => String, { nullable: true }) after?: string | null,
+    @Arg("tenant", () => String, { nullable: true, description: "Another tenant's; for the operator's key." }) tenant?: string | null
   ): Promise<DifferenceConnection> {
+    const tenantId = tenant ?? context.tenantId
+    if (tenantId !== context.tenantId && !context.operates) throw forOperator()
     const limit = await ask(context, "differences", pageSize(first ?? undefined, PAGE_DEFAULT))
-    const page = await ask(context, "differences", deskOf(context).differences(stored, context.tenantId, limit, after ?? undefined))
+    const page = await ask(context, "differences", deskOf(context).differences(stored, tenantId, limit, after ?? undefined))
     if (page === undefined) return { edges: [], pageInfo: { hasNextPage: false, endCursor: null }, counts: null }
     const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: differenceShape(page.counts, node) }))
     return { edges, pageInfo: { hasNextPage: page.hasNextPage, endCursor: edges.at(-1)?.cursor ?? null }, counts: countsShape(page.counts) }
@@ -160,13 +168,13 @@ export class RebuildResolver {
   ): Promise<Rebuild> {
     const { desk, actor } = changing(context)
     const input = { projection, reason, dryRun: dryRun === true, ...(eventsPerSecondMax == null ? {} : { eventsPerSecondMax }) }
-    return shapeOf(await ask(context, "startRebuild", desk.start(input, actor)))
+    return shapeOf(context, await ask(context, "startRebuild", desk.start(input, actor)))
   }
 
   @Mutation(() => Rebuild, { description: "From now on no quicker than that; null takes the cap away. Live traffic comes first in any case." })
   async capRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string, @Arg("eventsPerSecondMax", () => Int, { nullable: true }) eventsPerSecondMax?: number | null): Promise<Rebuild> {
     const { desk, actor } = changing(context)
-    return shapeOf(await ask(context, "capRebuild", desk.cap(id, eventsPerSecondMax ?? null, actor)))
+    return shapeOf(context, await ask(context, "capRebuild", desk.cap(id, eventsPerSecondMax ?? null, actor)))
   }
 
   @Mutation(() => Rebuild)
@@ -187,13 +195,13 @@ export class RebuildResolver {
   @Mutation(() => Rebuild, { description: "Serves the rebuilt generation. Differences of another definition are accepted with a note." })
   async cutOver(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string, @Arg("acceptDifferences", () => String, { nullable: true }) note?: string | null): Promise<Rebuild> {
     const { desk, actor } = changing(context)
-    return shapeOf(await ask(context, "cutOver", desk.cutOver(id, note ?? undefined, actor)))
+    return shapeOf(context, await ask(context, "cutOver", desk.cutOver(id, note ?? undefined, actor)))
   }
 
   @Mutation(() => Rebuild, { description: "Serves again what the last cut-over replaced." })
   async rollBack(@Ctx() context: ApiContext, @Arg("projection", () => String) projection: string): Promise<Rebuild> {
     const { desk, actor } = changing(context)
-    return shapeOf(await ask(context, "rollBack", desk.rollBack(projection, actor)))
+    return shapeOf(context, await ask(context, "rollBack", desk.rollBack(projection, actor)))
   }
 
   @Subscription(() => Rebuild, {

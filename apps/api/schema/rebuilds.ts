@@ -68,6 +68,14 @@ export class MeasureDifference {
   windows!: string
 }
 
+@ObjectType({ description: "How many windows of a tenant differ, in whichever way." })
+export class TenantDifference {
+  @Field(() => String)
+  tenantId!: string
+  @Field(() => String)
+  windows!: string
+}
+
 @ObjectType({ description: "Windows of the new generation, chosen at random, recomputed from the log: the proof where the definition is another one and no digest can be equal." })
 export class ParitySample {
   @Field(() => Int, { description: "Of the choice." })
@@ -104,6 +112,8 @@ export class ParityReport {
   removedMeasures!: string[]
   @Field(() => [String], { description: "What no window explains, such as digests and counters; never acceptable." })
   faults!: string[]
+  @Field(() => [TenantDifference], { nullable: true, description: "The 100 tenants with most differing windows; to the operator's key only." })
+  tenants!: TenantDifference[] | null
   @Field(() => String, { nullable: true, description: "The note with which the differences were accepted." })
   accepted!: string | null
   @Field(() => [PartitionOffset])

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { runProgram } from "../program.ts"
 
-const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, sample: null as { seed: number; windows: number; skipped: number; differing: string[] } | null, position: [] }
+const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, tenants: null as { tenantId: string; windows: string }[] | null, sample: null as { seed: number; windows: number; skipped: number; differing: string[] } | null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
   eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
@@ -26,12 +26,12 @@ const server = createServer((req, res) => {
   let body = ""
   req.on("data", (chunk) => (body += String(chunk)))
   req.on("end", () => {
-    const { query, variables } = JSON.parse(body) as { query: string; variables: { dryRun?: boolean; first?: number; after?: string | null } }
+    const { query, variables } = JSON.parse(body) as { query: string; variables: { dryRun?: boolean; first?: number; after?: string | null; tenant?: string } }
     const field = /^mutation [^{]*\{ (\w+)/.exec(query)?.[1]
     res.setHeader("content-type", "application/json")
     if (field !== undefined && variables.dryRun !== true) mutations.push(field)
     if (field !== undefined && refusal !== undefined) res.end(JSON.stringify({ data: null, errors: [{ message: "no", extensions: { code: refusal } }] }))
-    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: differencesAfter(variables.after ?? null, variables.first ?? 50) } } }))
+    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: variables.tenant === "acme" && req.headers.authorization !== "Bearer an-admin-key-of-the-specification" ? null : differencesAfter(variables.after ?? null, variables.first ?? 50) } } }))
     else res.end(JSON.stringify({ data: field === undefined ? { rebuilds: stored } : { [field]: stored[0] } }))
   })
 })
@@ -77,6 +77,14 @@ describe("tidemark rebuild", () => {
   it("shows what of another definition was recomputed from the log", async () => {
     stored = [{ ...REBUILD, parity: { ...PARITY, sample: { seed: 7, windows: 88, skipped: 2, differing: [] } } }]
     expect((await run("status", "revenue")).out).toContain("sample    88 windows recomputed from the log · 0 differ · 2 too large")
+  })
+
+  it("shows the operator whose windows differ, and another tenant's", async () => {
+    stored = [{ ...REBUILD, parity: { ...PARITY, tenants: [{ tenantId: "acme", windows: "1200" }, { tenantId: "default", windows: "8" }] } }]
+    expect((await run("status", "revenue")).out).toContain("tenants   acme 1 200 · default 8")
+    const shown = await run("diff", "revenue", "--of-tenant", "acme")
+    expect(shown.out.split("\n").filter((line) => line.includes("1198.00"))).toHaveLength(200)
+    expect(shown.notes).toContain("more: tidemark rebuild diff revenue --after 200 --of-tenant acme")
   })
 
   it("pages through the list, counts what the list leaves out, and says how to go on", async () => {

@@ -20,7 +20,7 @@ interface Rebuild {
   readonly throttle: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
-  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null } | null
+  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null } | null
 }
 
 export interface RebuildFlags {
@@ -31,6 +31,7 @@ export interface RebuildFlags {
   readonly yes?: boolean
   readonly first?: number
   readonly after?: string
+  readonly ofTenant?: string
 }
 
 /** Every verb works on one projection and says what it found in words, or with `json` as one document. */
@@ -42,7 +43,7 @@ export interface RebuildCall {
 }
 
 const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted sample { seed windows skipped differing } position { partition offset } }`
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped differing } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
 const NOT_CAUGHT_UP = 4
@@ -84,14 +85,18 @@ const throttleLine = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | u
 
 const differing = ({ parity }: Rebuild): number => (parity === null ? 0 : Number(parity.differ) + Number(parity.onlyOld) + Number(parity.onlyNew) + parity.faults.length)
 
+/** Whose windows differ, as the operator is told. */
+const tenantLines = (tenants: NonNullable<Rebuild["parity"]>["tenants"]): readonly string[] =>
+  tenants === null || tenants.length === 0 ? [] : [`tenants   ${tenants.map(({ tenantId, windows }) => `${tenantId} ${grouped(windows)}`).join(" · ")}`]
+
 const sampleLines = (sample: NonNullable<Rebuild["parity"]>["sample"]): readonly string[] =>
   sample === null ? [] : [`sample    ${sample.windows} windows recomputed from the log · ${sample.differing.length} differ${sample.skipped === 0 ? "" : ` · ${sample.skipped} too large`}`]
 
 const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
   if (parity === null) return "parity    not compared yet"
-  const { compared, equal, differ, onlyOld, onlyNew, faults, sample } = parity
+  const { compared, equal, differ, onlyOld, onlyNew, faults, sample, tenants } = parity
   const more = [[`only gen ${fromGeneration}`, onlyOld], [`only gen ${generation}`, onlyNew]].filter(([, count]) => count !== "0").map(([name, count]) => ` · ${name}: ${count}`)
-  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...sampleLines(sample), ...faults.map((fault) => `          ${fault}`)].join("\n")
+  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...sampleLines(sample), ...tenantLines(tenants), ...faults.map((fault) => `          ${fault}`)].join("\n")
 }
 
 const allOf = async ({ client, projection }: RebuildCall): Promise<readonly Rebuild[]> =>
@@ -203,7 +208,7 @@ interface Difference {
   readonly noEvent: { readonly code: string; readonly detail: string } | null
 }
 
-interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted" | "sample"> {
+interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted" | "sample" | "tenants"> {
   readonly measures: readonly { readonly measure: string; readonly windows: string }[]
   readonly listed: string
 }
@@ -214,17 +219,17 @@ interface DifferencePage {
   readonly counts: Counts | null
 }
 
-const DIFFERENCES = `query ($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
+const DIFFERENCES = `query ($id: ID!, $first: Int, $after: String, $tenant: String) { rebuild(id: $id) { differences(first: $first, after: $after, tenant: $tenant) {
   edges { node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor }
   counts { compared equal differ onlyOld onlyNew measures { measure windows } listed } } } }`
 
 /** The list from `after` on, at most `first` windows of it, asked for page by page. */
-const differencesOf = async (call: RebuildCall, id: string, first: number, after: string | undefined) => {
+const differencesOf = async (call: RebuildCall, id: string, first: number, { after, ofTenant: tenant }: RebuildFlags) => {
   const differences: Difference[] = []
   let [next, counts]: [string | null, Counts | null] = [after ?? null, null]
   do {
-    const asked = { id, first: Math.min(PAGE, first - differences.length), after: next }
-    const page = (await call.client.graphql<{ readonly rebuild: { readonly differences: DifferencePage } | null }>(DIFFERENCES, asked)).rebuild?.differences
+    const asked = { id, first: Math.min(PAGE, first - differences.length), after: next, ...(tenant === undefined ? {} : { tenant }) }
+    const page = (await call.client.graphql<{ readonly rebuild: { readonly differences: DifferencePage } | null }>(DIFFERENCES, asked, tenant === undefined ? "read" : "admin")).rebuild?.differences
     differences.push(...(page?.edges.map(({ node }) => node) ?? []))
     counts = page?.counts ?? counts
     next = page?.pageInfo.hasNextPage === true ? page.pageInfo.endCursor : null
@@ -250,10 +255,10 @@ const rowLines = (differences: readonly Difference[]): readonly string[] =>
   [...new Set(differences.flatMap(({ noEvent }) => (noEvent?.code === "ROWS_DIFFER" ? [noEvent.detail] : [])))]
 
 /** The windows that differ, 200 at a time unless told; exit 3 when there are any. */
-export const rebuildDiff = async (call: RebuildCall, { first = DIFFERENCES_SHOWN, after }: RebuildFlags): Promise<void> => {
+export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
   const { output, json, projection } = call
   const rebuild = await newest(call, undefined)
-  const found = await differencesOf(call, rebuild.id, first, after)
+  const found = await differencesOf(call, rebuild.id, flags.first ?? DIFFERENCES_SHOWN, flags)
   if (json) output.data(JSON.stringify(found))
   else {
     const rows = found.differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs", partingText(one)])
@@ -261,7 +266,7 @@ export const rebuildDiff = async (call: RebuildCall, { first = DIFFERENCES_SHOWN
     for (const line of rowLines(found.differences)) output.data(plain(line))
     if (found.counts !== null) output.data(plainLines(countsLines(rebuild, found.counts)))
     output.data(plainLines(parityLine(rebuild)))
-    if (found.next !== null) output.note(`more: tidemark rebuild diff ${projection} --after ${found.next}`)
+    if (found.next !== null) output.note(`more: tidemark rebuild diff ${projection} --after ${found.next}${flags.ofTenant === undefined ? "" : ` --of-tenant ${flags.ofTenant}`}`)
   }
   if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
   if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)

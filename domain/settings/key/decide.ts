@@ -1,7 +1,7 @@
 /** Decisions about a key. Pure: the same state and command give the same events. */
 import * as Schema from "effect/Schema"
 import { InvalidSettingError, isTenantId } from "../streams.ts"
-import { KEY_CREATED, KEY_REVOKED } from "./events.ts"
+import { KEY_CREATED, KEY_OPERATES, KEY_REVOKED } from "./events.ts"
 import type { KeyEvent, KeyRole } from "./events.ts"
 import type { KeyRecord } from "./evolve.ts"
 
@@ -12,6 +12,8 @@ const ORIGIN = /^https?:\/\/[a-z0-9.-]+(?::\d{1,5})?$/
 export interface CreateKey {
   readonly tenantId: string
   readonly role: KeyRole
+  /** For all tenants; admin keys only. */
+  readonly operator?: boolean
   /** For people. */
   readonly name: string
   /** Origins a browser may send from; empty = any. Write keys only. */
@@ -27,7 +29,8 @@ export interface HashedKey {
   readonly prefix: string
 }
 
-export interface RevokeKey {
+/** Which key a command is about. */
+export interface KeyPlace {
   readonly tenantId: string
   readonly keyId: string
 }
@@ -41,10 +44,11 @@ export class KeyMissingError extends Schema.TaggedError<KeyMissingError>()("KeyM
 const invalid = (pointer: string, detail: string) => new InvalidSettingError({ pointer, detail })
 
 /** What is wrong with the command by itself at `nowMs`, if anything. */
-export const validateCreateKey = ({ tenantId, role, name, allowedOrigins, expiresAtMs }: CreateKey, nowMs: number): InvalidSettingError | undefined => {
+export const validateCreateKey = ({ tenantId, role, operator, name, allowedOrigins, expiresAtMs }: CreateKey, nowMs: number): InvalidSettingError | undefined => {
   if (!isTenantId(tenantId)) return invalid("/tenantId", "not a tenant id")
   if (name.length > NAME_LENGTH_MAX) return invalid("/name", `longer than ${NAME_LENGTH_MAX} characters`)
   if (expiresAtMs !== null && (!Number.isSafeInteger(expiresAtMs) || expiresAtMs <= nowMs)) return invalid("/expiresAtMs", "expected a time in the future, in Unix milliseconds")
+  if (operator === true && role !== "admin") return invalid("/operator", "only an admin key acts for all tenants")
   if (allowedOrigins.length > 0 && role !== "write") return invalid("/allowedOrigins", "only a write key is used from browsers")
   if (allowedOrigins.length > ORIGINS_MAX) return invalid("/allowedOrigins", `more than ${ORIGINS_MAX} origins`)
   const wrong = allowedOrigins.findIndex((origin) => !ORIGIN.test(origin))
@@ -53,13 +57,20 @@ export const validateCreateKey = ({ tenantId, role, name, allowedOrigins, expire
 
 /** A key is created once. */
 export const decideCreateKey = (key: KeyRecord | undefined, command: CreateKey, hashed: HashedKey, nowMs: number): readonly KeyEvent[] | KeyExistsError => {
-  const { tenantId, role, name, allowedOrigins, expiresAtMs } = command
+  const { tenantId, role, operator = false, name, allowedOrigins, expiresAtMs } = command
   if (key !== undefined) return new KeyExistsError({ keyId: hashed.keyId })
-  return [{ type: KEY_CREATED, data: { ...hashed, tenantId, role, name, allowedOrigins, createdAtMs: nowMs, expiresAtMs } }]
+  return [{ type: KEY_CREATED, data: { ...hashed, tenantId, role, operator, name, allowedOrigins, createdAtMs: nowMs, expiresAtMs } }]
 }
 
 /** Revoking a second time changes nothing. */
-export const decideRevokeKey = (key: KeyRecord | undefined, { tenantId, keyId }: RevokeKey, nowMs: number): readonly KeyEvent[] | KeyMissingError => {
+export const decideRevokeKey = (key: KeyRecord | undefined, { tenantId, keyId }: KeyPlace, nowMs: number): readonly KeyEvent[] | KeyMissingError => {
   if (key === undefined) return new KeyMissingError({ keyId })
   return key.revokedAtMs === null ? [{ type: KEY_REVOKED, data: { keyId, tenantId, revokedAtMs: nowMs } }] : []
+}
+
+/** An admin key acts for all tenants from now on. Nothing to do when it does. */
+export const decideOperates = (key: KeyRecord | undefined, { tenantId, keyId }: KeyPlace, nowMs: number): readonly KeyEvent[] | KeyMissingError | InvalidSettingError => {
+  if (key === undefined) return new KeyMissingError({ keyId })
+  if (key.role !== "admin") return invalid("/keyId", "only an admin key acts for all tenants")
+  return key.operator ? [] : [{ type: KEY_OPERATES, data: { keyId, tenantId, sinceMs: nowMs } }]
 }

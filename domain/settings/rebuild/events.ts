@@ -13,6 +13,8 @@ const ParitySummary = Schema.Struct({
   sample: Schema.optionalKey(Schema.NullOr(Schema.Struct({ seed: Schema.Finite, windows: Schema.Finite, skipped: Schema.Finite, differing: Schema.Array(Schema.String) }))),
   /** Of the windows that are there in both, how many differ in a measure, or in `events`. */
   measures: Schema.optionalKey(Schema.Array(Schema.Struct({ measure: Schema.String, windows: Schema.Finite }))),
+  /** The tenants with most differing windows. */
+  tenants: Schema.optionalKey(Schema.Array(Schema.Struct({ tenantId: Schema.String, windows: Schema.Finite }))),
   /** Measures of one definition only; they are not compared. */
   addedMeasures: Schema.optionalKey(Schema.Array(Schema.String)),
   removedMeasures: Schema.optionalKey(Schema.Array(Schema.String)),

@@ -1,4 +1,4 @@
-/** Projections, their rebuilds and what may be done to them. Changing anything needs an admin key. */
+/** Projections, their rebuilds and what may be done to them. Changing anything needs the operator's key. */
 import { queryOptions } from "@tanstack/react-query"
 import { ask } from "./graphql.ts"
 import type { PartitionOffset } from "../model/answer.ts"

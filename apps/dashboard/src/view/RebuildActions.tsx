@@ -36,7 +36,7 @@ export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<string>()
   const [note, setNote] = useState("")
-  if (admin === undefined) return <p className="note">Changing a rebuild needs an admin key; <code>tidemark rebuild status {rebuild.projection}</code> shows what may be done.</p>
+  if (admin === undefined) return <p className="note">Changing a rebuild needs the operator’s key; <code>tidemark rebuild status {rebuild.projection}</code> shows what may be done.</p>
   const actions = actionsOf(rebuild)
   const act = (change: Promise<Rebuild>): void => {
     setBusy(true)

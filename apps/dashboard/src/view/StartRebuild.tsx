@@ -24,7 +24,7 @@ export const StartRebuild = ({ admin, projection, started }: StartProps) => {
   const [plan, setPlan] = useState<{ readonly reason: string; readonly rebuild: Rebuild }>()
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<string>()
-  if (admin === undefined) return <div className="generation"><h3>Nothing is being built</h3><p className="note">Rebuilding needs an admin key. On the machine that runs the server the page has one; elsewhere use <code>tidemark rebuild start {projection}</code>.</p></div>
+  if (admin === undefined) return <div className="generation"><h3>Nothing is being built</h3><p className="note">Rebuilding needs the operator’s key. On the machine that runs the server the page has one; elsewhere use <code>tidemark rebuild start {projection}</code>.</p></div>
   const ask = (reason: string, dryRun: boolean): void => {
     setBusy(true)
     setError(undefined)
