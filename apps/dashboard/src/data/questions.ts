@@ -137,7 +137,7 @@ export interface WindowQuestion {
 const WHY = `query Why($projection: String!, $key: [DimensionValue!]!, $start: DateTime!, $resolution: Resolution!, $first: Int, $asOf: AsOf) {
   window(projection: $projection, key: $key, start: $start, resolution: $resolution, asOf: $asOf) {
     state revision corrections events fingerprint generation pointerVersion watermark position { partition offset }
-    why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { ${EVENT} } } pageInfo { hasNextPage endCursor } } }
+    why(first: $first) { expectedEvents foundEvents fingerprintMatches events { edges { node { ${EVENT} } late { byMs releasedAt } } pageInfo { hasNextPage endCursor } } }
   }
 }`
 

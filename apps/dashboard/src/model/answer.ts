@@ -85,6 +85,13 @@ export interface EventPage {
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
 }
 
+/** An event behind a number, and how late it was. */
+export interface ProofEdge {
+  readonly node: LoggedEvent
+  /** Null when it came in time. `releasedAt`: offset of the record that released it, when it had been held. */
+  readonly late: { readonly byMs: number; readonly releasedAt: string | null } | null
+}
+
 export interface WindowProof extends Omit<AnswerStamp, "projection"> {
   readonly state: WindowState
   readonly revision: string
@@ -95,6 +102,6 @@ export interface WindowProof extends Omit<AnswerStamp, "projection"> {
     readonly expectedEvents: string
     readonly foundEvents: string
     readonly fingerprintMatches: boolean
-    readonly events: EventPage
+    readonly events: { readonly edges: readonly ProofEdge[]; readonly pageInfo: EventPage["pageInfo"] }
   }
 }

@@ -2,11 +2,11 @@
 import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
 import { whyOptions, windowKeysOptions } from "../data/questions.ts"
-import { formatDecimal, formatMoment, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
+import { formatDecimal, formatDuration, formatMoment, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
 import { Failure } from "./Panel.tsx"
 import type { Api } from "../data/graphql.ts"
 import type { WindowQuestion } from "../data/questions.ts"
-import type { WindowProof } from "../model/answer.ts"
+import type { ProofEdge, WindowProof } from "../model/answer.ts"
 import type { ChartPoint } from "../model/segments.ts"
 
 const Verdict = ({ proof }: { readonly proof: WindowProof }) => {
@@ -21,13 +21,21 @@ const Verdict = ({ proof }: { readonly proof: WindowProof }) => {
   )
 }
 
+/** How late an event was, and whether it was counted by hand. */
+const LateChip = ({ late, partition }: { readonly late: ProofEdge["late"]; readonly partition: number }) => {
+  if (late === null) return null
+  const { byMs, releasedAt } = late
+  const text = `late ${formatDuration(byMs)}${releasedAt === null ? "" : ", by hand"}`
+  return <em className="chip" title={`Its minute had closed ${formatDuration(byMs)} before it came${releasedAt === null ? "" : `; it was held, and counted by the record at ${partition}/${releasedAt}`}`}>{text}</em>
+}
+
 const Events = ({ proof }: { readonly proof: WindowProof }) => (
   <ol className="proof-events" tabIndex={0} aria-label="Events behind the number">
-    {proof.why.events.edges.map(({ node }) => (
+    {proof.why.events.edges.map(({ node, late }) => (
       <li key={`${node.partition}/${node.offset}`}>
         <span className="event-position">{node.partition}/{node.offset}</span>
         <time dateTime={node.time}>{formatMoment(Date.parse(node.time), Date.now())}</time>
-        <span className="event-type"><bdi>{node.type}</bdi>{node.backfill === null ? null : <em className="chip">import</em>}</span>
+        <span className="event-type"><bdi>{node.type}</bdi>{node.backfill === null ? null : <em className="chip">import</em>}<LateChip late={late} partition={node.partition} /></span>
         <span className="event-data"><bdi>{formatPayload(node.data)}</bdi></span>
       </li>
     ))}
