@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { connectRedis } from "./redisConnection.ts"
+import { UNCHECKED, connectRedis } from "./redisConnection.ts"
 import type { RedisSettings, RedisUnreachableError } from "./redisConnection.ts"
 
 /** A request does not wait longer than this for its limit, ms. */
@@ -45,7 +45,7 @@ const stateOf = ({ capacity, perSecond }: RateLimit, count: number, [taken, left
 }
 
 const makeLimiter = (settings: RedisSettings): Effect.Effect<RateLimiterShape, RedisUnreachableError, Scope.Scope> =>
-  Effect.map(connectRedis(settings, { commandTimeout: ANSWER_MAX_MS }), (client) => {
+  Effect.map(connectRedis(settings, { commandTimeout: ANSWER_MAX_MS, ...UNCHECKED }), (client) => {
     client.defineCommand("takeTokens", { numberOfKeys: 1, lua: TAKE_SCRIPT })
     const { takeTokens } = client as unknown as { readonly takeTokens: (...args: readonly (string | number)[]) => Promise<readonly [number, string, string]> }
     const takeHere = makeLocalLimiter()

@@ -5,7 +5,7 @@ import type { ResultCacheShape, ResultKey } from "@tidemark/domain/ports/ResultC
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { connectRedis } from "./redisConnection.ts"
+import { UNCHECKED, connectRedis } from "./redisConnection.ts"
 import type { RedisSettings, RedisUnreachableError } from "./redisConnection.ts"
 
 /** A position is passed by within seconds on a busy log and asked for again on a quiet one. */
@@ -14,7 +14,7 @@ const KEEP_SECONDS = 300
 const ANSWER_MAX_MS = 100
 
 const makeCache = (settings: RedisSettings): Effect.Effect<ResultCacheShape, RedisUnreachableError, Scope.Scope> =>
-  Effect.map(connectRedis(settings, { enableAutoPipelining: true, commandTimeout: ANSWER_MAX_MS }), (client) => {
+  Effect.map(connectRedis(settings, { enableAutoPipelining: true, commandTimeout: ANSWER_MAX_MS, ...UNCHECKED }), (client) => {
     const nameOf = (key: ResultKey): string => `${settings.namespace}:result:${createHash("sha256").update(resultKeyText(key)).digest("base64url")}`
     return {
       get: (key) => Effect.promise(async () => {

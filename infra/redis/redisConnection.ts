@@ -40,6 +40,12 @@ const OPTIONS: RedisOptions = {
   retryStrategy: retryDelayMs
 }
 
+/**
+ * For who waits a moment only for each answer: the client's own question at the connection, whether the server has loaded
+ * its data, would have to come back within that moment too, which a process that is just starting cannot promise.
+ */
+export const UNCHECKED: RedisOptions = { enableReadyCheck: false }
+
 const withoutSecrets = (url: string): string => {
   try {
     const { protocol, host, pathname } = new URL(url)

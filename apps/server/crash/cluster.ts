@@ -145,12 +145,18 @@ export class Cluster {
     await member.server?.exit
   }
 
-  private async launch(member: Member, environment: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { entry, directory, namespace, partitions } = this.options
+  /** What every member gets, by names of settings. */
+  get environment(): Readonly<Record<string, string>> {
+    const { namespace, partitions } = this.options
     const engineVariables = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (/^TIDEMARK_(KAFKA|POSTGRES|ELASTICSEARCH|REDIS|EVENTSTORE)_/.test(name) && value !== undefined ? [[name, value]] : [])))
+    return { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_LANES: String(LANES) }
+  }
+
+  private async launch(member: Member, environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { entry, directory } = this.options
     const server = startServer({
       entry, dataDir: join(directory, member.name),
-      environment: { ...engineVariables, TIDEMARK_MODE: "distributed", TIDEMARK_NAMESPACE: namespace, TIDEMARK_PARTITIONS: String(partitions), TIDEMARK_LANES: String(LANES), TIDEMARK_ROLES: member.roles, ...environment },
+      environment: { ...this.environment, TIDEMARK_ROLES: member.roles, ...environment },
       onLine: (line) => {
         if (line.includes(FENCED)) this.fenced += 1
         const [, owned] = OWNS.exec(line) ?? []

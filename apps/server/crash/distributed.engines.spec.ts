@@ -4,12 +4,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { readConfiguration } from "@tidemark/infra-wiring/configuration"
+import { engines } from "@tidemark/infra-wiring/engines"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it, onTestFailed } from "vitest"
 import { Client } from "./client.ts"
 import { Cluster } from "./cluster.ts"
 import { balance } from "./history.ts"
 import { SeededRandom } from "./random.ts"
 import { caughtUp, countDeadLetters, readWindows, verifyFull } from "./readBack.ts"
+import { compareCopies } from "./searchCopies.ts"
 
 /** `TIDEMARK_CAMPAIGN=full`: the whole campaign; the bounded one otherwise. */
 const FULL = process.env["TIDEMARK_CAMPAIGN"] === "full"
@@ -75,6 +79,9 @@ describe("the distributed mode under faults", () => {
     expect(client.totals.acknowledged).toBe(client.totals.made)
     expect(await countDeadLetters(url)).toBe(client.totals.poison)
     expect(await verifyFull(url)).toMatchObject({ ok: true, conservation: [] })
+    const copies = await Effect.runPromise(compareCopies("default", CAUGHT_UP_MS_MAX).pipe(Effect.provide(engines(readConfiguration({ flags: new Map(), environment: { ...cluster.environment, TIDEMARK_DATA_DIR: join(directory, "comparing") }, workingDirectory: directory, terminal: false })))))
+    expect(copies).toMatchObject({ wrong: 0, extra: 0, examples: [] })
+    expect(copies.windows).toBeGreaterThan(1_000)
     expect(cluster.zombies).toBe(ROUNDS)
     expect(cluster.fencedCommits()).toBeGreaterThanOrEqual(ROUNDS)
   }, FULL ? 3_600_000 : 600_000)
