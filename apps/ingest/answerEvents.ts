@@ -11,6 +11,8 @@ import { EVENTS_MAX, splitBody } from "@tidemark/commands/accept-events/splitBod
 import type { Item, SplitItems } from "@tidemark/commands/accept-events/splitBody"
 import { decodeBody, encodingFault, inflateBody, receiveBody } from "./body.ts"
 import { DEFAULT_LIMITS } from "./context.ts"
+import { makeHeldBytes } from "./heldBytes.ts"
+import type { Holding } from "./heldBytes.ts"
 import type { EventCount, IngestKey, IngestLimits, IngestMetrics, IngestOptions } from "./context.ts"
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from "./cors.ts"
 import { importMarkOf } from "./importHeaders.ts"
@@ -45,6 +47,7 @@ interface Ingest {
   readonly requests: RateLimit
   readonly events: RateLimit
   readonly wrongKeys: RateLimit
+  readonly hold: () => Holding
 }
 
 const overLimit = (state: RateState, what: string): Problem => ({
@@ -73,14 +76,14 @@ const HINTS: Readonly<Record<400 | 413 | 415, string>> = {
 }
 
 /** The body's items; "gone" when the client went away. */
-const itemsOf = async (req: IncomingMessage, imported: boolean, limits: IngestLimits): Promise<SplitItems | { readonly refused: Problem; readonly open: boolean } | "gone"> => {
+const itemsOf = async (req: IncomingMessage, imported: boolean, limits: IngestLimits, holding: Holding): Promise<SplitItems | { readonly refused: Problem; readonly open: boolean } | "gone"> => {
   const encoding = req.headers["content-encoding"]
   const wrongEncoding = encodingFault(encoding)
   if (wrongEncoding !== undefined) return { refused: wrongEncoding, open: true }
-  const received = await receiveBody(req, limits.bodyMsMax)
+  const received = await receiveBody(req, limits.bodyMsMax, holding)
   if (received.kind === "gone") return "gone"
   if (received.kind === "refused") return { refused: received.problem, open: received.open }
-  const inflated = await inflateBody(received.bytes, encoding)
+  const inflated = await inflateBody(received.bytes, encoding, holding)
   if (!Buffer.isBuffer(inflated)) return { refused: inflated, open: false }
   const contentType = req.headers["content-type"] ?? ""
   const decoded = decodeBody(inflated, /^\s*application\/x-ndjson\s*(;|$)/i.test(contentType))
@@ -210,10 +213,15 @@ const post = async (req: IncomingMessage, query: URLSearchParams, ingest: Ingest
   if (isProblem(mark)) return refuse(mark)
   const dryRun = dryRunOf(query)
   if (typeof dryRun === "object") return refuse(dryRun)
-  const split = await itemsOf(req, mark.backfill !== undefined, ingest.limits)
-  if (split === "gone") return split
-  if ("refused" in split) return refuse(split.refused, split.open)
-  return { answer: await acceptItems({ split, key, mark, dryRun }, ingest, startedMs), open: false }
+  const holding = ingest.hold()
+  try {
+    const split = await itemsOf(req, mark.backfill !== undefined, ingest.limits, holding)
+    if (split === "gone") return split
+    if ("refused" in split) return refuse(split.refused, split.open)
+    return { answer: await acceptItems({ split, key, mark, dryRun }, ingest, startedMs), open: false }
+  } finally {
+    holding.release()
+  }
 }
 
 const internal: Problem = { status: 500, code: "internal", detail: "something failed inside; it was logged", hint: "send the same request again; events with an id are not stored twice" }
@@ -241,6 +249,7 @@ export const makeAnswerEvents = Effect.fn(function* (accept: Accept, { resolveKe
   const ingest: Ingest = {
     accept, resolveKey, metrics,
     limits: merged,
+    hold: makeHeldBytes(merged.heldBytesMax),
     types: new Set(schemas.map(({ type }) => type)),
     run,
     take: Option.isSome(shared) ? (limit, id, count) => run(shared.value.take(limit, id, count)) : (limit, id, count) => takeHere(limit, id, count, clock.currentTimeMillisUnsafe()),

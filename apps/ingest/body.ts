@@ -6,6 +6,7 @@
 import type { IncomingMessage } from "node:http"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"
+import type { Holding } from "./heldBytes.ts"
 import type { Problem } from "./problem.ts"
 
 /** Bytes a body may have as received. */
@@ -39,8 +40,16 @@ const tooSlow = (ms: number): Problem => ({
   hint: "send the request again, with fewer events if the connection is slow"
 })
 
-/** Collects the body; leaves the rest unread when it refuses. */
-export const receiveBody = (req: IncomingMessage, msMax: number): Promise<Received> =>
+const busy: Problem = {
+  status: 503,
+  code: "busy",
+  detail: "the bodies of other requests take all the memory there is for them",
+  hint: "send the same request again in a second",
+  headers: { "retry-after": "1" }
+}
+
+/** Collects the body; leaves the rest unread when it refuses. What has come is held until `holding` is released. */
+export const receiveBody = (req: IncomingMessage, msMax: number, holding: Holding): Promise<Received> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -58,6 +67,7 @@ export const receiveBody = (req: IncomingMessage, msMax: number): Promise<Receiv
     const onData = (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > RECEIVED_BYTES_MAX) refuse(tooLarge("the body is", RECEIVED_BYTES_MAX))
+      else if (!holding.add(chunk.length)) refuse(busy)
       else chunks.push(chunk)
     }
     const onEnd = () => finish({ kind: "bytes", bytes: Buffer.concat(chunks, bytes) })
@@ -90,13 +100,14 @@ const inflateProblem = (error: unknown, outputMax: number): Problem => {
   return { ...tooLarge(`the body inflates to more than ${RATIO_MAX} times its size and is`, outputMax), more: { limit: outputMax, unit: "bytes", ratio: RATIO_MAX } }
 }
 
-/** The body uncompressed. Inflating stops at the limit, so it never holds more than that. */
-export const inflateBody = async (bytes: Buffer, encoding: string | undefined): Promise<Buffer | Problem> => {
+/** The body uncompressed. Inflating stops at the limit, so it never holds more than that. What it inflates to is held as well. */
+export const inflateBody = async (bytes: Buffer, encoding: string | undefined, holding: Holding): Promise<Buffer | Problem> => {
   const claimed = /gzip/i.test(encoding ?? "")
   if (!claimed && !isGzip(bytes)) return bytes
   const outputMax = Math.min(INFLATED_BYTES_MAX, Math.max(RATIO_FREE_BYTES, bytes.length * RATIO_MAX))
   try {
     const inflated = await gunzipAsync(bytes, { maxOutputLength: outputMax })
+    if (!holding.add(inflated.length)) return busy
     return isGzip(inflated) ? encodingProblem("the body is compressed more than once") : inflated
   } catch (error) {
     return inflateProblem(error, outputMax)

@@ -47,11 +47,13 @@ export interface IngestLimits {
   readonly wrongKeysPerMinute: number
   /** How long a body may take to arrive, ms. */
   readonly bodyMsMax: number
+  /** Bodies held at once from their arrival to their answer, as received and inflated, bytes. Beyond it requests are answered 503. */
+  readonly heldBytesMax: number
   /** Memory to know the live events of 24 hours by, bytes. Once it is full, more are answered with 429 until some are older. */
   readonly dedupeBytesMax: number
 }
 
-export const DEFAULT_LIMITS: IngestLimits = { requestsPerSecond: 5_000, eventsPerSecond: 50_000, wrongKeysPerMinute: 10, bodyMsMax: 30_000, dedupeBytesMax: DEDUPE_BYTES_MAX }
+export const DEFAULT_LIMITS: IngestLimits = { requestsPerSecond: 5_000, eventsPerSecond: 50_000, wrongKeysPerMinute: 10, bodyMsMax: 30_000, heldBytesMax: 268_435_456, dedupeBytesMax: DEDUPE_BYTES_MAX }
 
 export interface IngestOptions {
   readonly resolveKey: ResolveKey

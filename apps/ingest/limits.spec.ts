@@ -1,5 +1,7 @@
 import { connect } from "node:net"
 import { brotliCompressSync, gzipSync } from "node:zlib"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ADMIN, WRITE, startIngest } from "./harness.ts"
 import type { TestIngest } from "./harness.ts"
@@ -109,6 +111,41 @@ describe("ingest limits", () => {
   })
 })
 
+describe("bodies held at once", () => {
+  it("beyond their limit are answered 503 and when to come back, until an answer has made room", async () => {
+    const ingest = await startIngest({ limits: { heldBytesMax: 100_000 } })
+    const body = (id: string, bytes: number) => json([{ type: "a", id, data: { pad: "x".repeat(bytes) } }])
+    try {
+      const gate = await Effect.runPromise(Deferred.make<void>())
+      ingest.log.control.gate = Deferred.await(gate)
+      const held = ingest.post(body("1", 20_000))
+      const heldToo = ingest.post(gzipSync(body("2", 30_000)))
+      await expect.poll(() => ingest.log.control.appends).toBe(2)
+      const refused = await ingest.post(`[${Array.from({ length: 4 }, (_, i) => body(`3${i}`, 15_000).slice(1, -1)).join()}]`)
+      expect(refused).toMatchObject({ status: 503, answer: { code: "busy" } })
+      expect(refused.headers.get("retry-after")).toBe("1")
+      expect(await ingest.post(gzipSync(`[${Array.from({ length: 4 }, (_, i) => body(`4${i}`, 15_000).slice(1, -1)).join()}]`))).toMatchObject({ status: 503, answer: { code: "busy" } })
+      const small = ingest.post(body("5", 1_000))
+      await expect.poll(() => ingest.log.control.appends).toBe(3)
+      await Effect.runPromise(Deferred.succeed(gate, undefined))
+      expect((await Promise.all([held, heldToo, small])).map(({ status }) => status)).toEqual([200, 200, 200])
+      expect(await ingest.post(`[${Array.from({ length: 6 }, (_, i) => body(`6${i}`, 15_000).slice(1, -1)).join()}]`)).toMatchObject({ status: 200, answer: { accepted: 6 } })
+      expect(ingest.outcomes.filter((outcome) => outcome === "503 busy")).toHaveLength(2)
+    } finally {
+      await ingest.close()
+    }
+  })
+
+  it("never refuse a request that is alone", async () => {
+    const ingest = await startIngest({ limits: { heldBytesMax: 10 } })
+    try {
+      expect((await ingest.post(json([{ type: "a" }]))).status).toBe(200)
+    } finally {
+      await ingest.close()
+    }
+  })
+})
+
 describe("browsers", () => {
   it("may send from any origin without credentials, unless the key names its origins", async () => {
     const ingest = await startIngest()
@@ -135,14 +172,14 @@ describe("ingest that knows as many live events as it has room for", () => {
   it("answers more with 429 and when to come back, tells duplicates still, and takes imports", async () => {
     const ingest = await startIngest({ limits: { dedupeBytesMax: 16 * 1_024 } })
     const batch = (from: number, count: number) => json(Array.from({ length: count }, (_, index) => ({ id: `e${from + index}`, type: "a", userId: "u" })))
-    expect(await ingest.post(batch(0, 640))).toMatchObject({ status: 200, answer: { accepted: 640 } })
-    const refused = await ingest.post(batch(640, 1))
+    expect(await ingest.post(batch(0, 768))).toMatchObject({ status: 200, answer: { accepted: 768 } })
+    const refused = await ingest.post(batch(768, 1))
     expect(refused).toMatchObject({ status: 429, answer: { code: "dedupe-full" } })
     expect([refused.headers.get("retry-after"), refused.answer["hint"]]).toEqual(["60", expect.stringMatching(/import/)])
-    expect(await ingest.post(batch(639, 1))).toMatchObject({ status: 200, answer: { duplicate: 1 } })
-    expect(await ingest.post(batch(640, 1), {}, "?dryRun=1")).toMatchObject({ status: 200, answer: { accepted: 1 } })
-    expect(await ingest.post(batch(640, 5), { authorization: `Bearer ${ADMIN}`, "tidemark-backfill": "old" })).toMatchObject({ status: 200, answer: { accepted: 5 } })
-    expect(ingest.events()).toHaveLength(645)
+    expect(await ingest.post(batch(767, 1))).toMatchObject({ status: 200, answer: { duplicate: 1 } })
+    expect(await ingest.post(batch(768, 1), {}, "?dryRun=1")).toMatchObject({ status: 200, answer: { accepted: 1 } })
+    expect(await ingest.post(batch(768, 5), { authorization: `Bearer ${ADMIN}`, "tidemark-backfill": "old" })).toMatchObject({ status: 200, answer: { accepted: 5 } })
+    expect(ingest.events()).toHaveLength(773)
     expect(ingest.failures).toEqual([])
     await ingest.close()
   })

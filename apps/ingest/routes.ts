@@ -68,7 +68,7 @@ const EVENTS: Route = {
     problem(422, "The single event was rejected; `code` and `pointer` say why"),
     problem(429, "Over the limit of this key or address: code `rate`; see Retry-After and RateLimit-*"),
     problem(500, "Something failed inside: code `internal`"),
-    problem(503, "The log cannot be written: code `log-not-writable`, `storage-full`, `outcome-unknown`; send the same again after Retry-After")
+    problem(503, "The log cannot be written: code `log-not-writable`, `storage-full`, `outcome-unknown`; or too much is being received at once: code `busy`. Send the same again after Retry-After")
   ]
 }
 

@@ -10,6 +10,7 @@ import type { Committed, PackedRecords } from "./logCommit.ts"
 
 interface Pending {
   readonly batch: readonly LogRecord[]
+  readonly bytes: number
   readonly done: (outcome: Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>) => void
 }
 
@@ -29,6 +30,10 @@ export interface AppenderOptions {
 
 /** Records in one commit; bounds memory and the time others wait. */
 const GROUP_RECORDS_MAX = 20_000
+/** And their bytes, unless one batch alone has more. */
+const GROUP_BYTES_MAX = 16 * 1024 * 1024
+/** Records that wait or are being committed; beyond it appends are refused, so that a disk that stalls does not eat the memory. */
+export const QUEUE_BYTES_MAX = 128 * 1024 * 1024
 
 const pack = (group: readonly Pending[]): readonly PackedRecords[] => {
   const byPartition = new Map<number, Uint8Array[]>()
@@ -55,6 +60,20 @@ const answerStored = (group: readonly Pending[], partitions: readonly number[], 
   }
 }
 
+/** From the head of the queue: what one commit takes. */
+const takeGroup = (queue: Pending[]): readonly Pending[] => {
+  let records = 0
+  let total = 0
+  let size = 0
+  for (const { batch, bytes } of queue) {
+    if (size > 0 && (records + batch.length > GROUP_RECORDS_MAX || total + bytes > GROUP_BYTES_MAX)) break
+    records += batch.length
+    total += bytes
+    size += 1
+  }
+  return queue.splice(0, size)
+}
+
 const failureOf = (committed: Exclude<Committed, { readonly kind: "stored" }>): AppendRejectedError | AppendUnknownError =>
   committed.kind === "rejected" ? new AppendRejectedError({ reason: committed.reason, storageFull: committed.full }) : new AppendUnknownError({ reason: committed.reason })
 
@@ -65,15 +84,11 @@ export const makeAppender = ({ commit, partitions, nowMs, onDurable, onUnsynced 
   /** Why nothing may be committed any more. */
   let broken: string | undefined
   const queue: Pending[] = []
+  /** Bytes of batches that are not answered yet. */
+  let waiting = 0
   let running = false
   const idle: (() => void)[] = []
 
-  const takeGroup = (): Pending[] => {
-    let records = 0
-    let size = 0
-    while (size < queue.length && (size === 0 || records + (queue[size]?.batch.length ?? 0) <= GROUP_RECORDS_MAX)) records += queue[size++]?.batch.length ?? 0
-    return queue.splice(0, size)
-  }
   /** One group a turn, so that requests are read between two commits and join the next group. */
   const run = (): void => {
     if (queue.length === 0) {
@@ -81,7 +96,7 @@ export const makeAppender = ({ commit, partitions, nowMs, onDurable, onUnsynced 
       for (const resolve of idle.splice(0)) resolve()
       return
     }
-    const group = takeGroup()
+    const group = takeGroup(queue)
     if (broken !== undefined) {
       const refusal = refusalOf(broken)
       for (const { done } of group) done(Effect.fail(refusal))
@@ -110,7 +125,14 @@ export const makeAppender = ({ commit, partitions, nowMs, onDurable, onUnsynced 
     if (wrong !== undefined) return Effect.fail(new AppendRejectedError({ reason: `partition ${wrong.partition} is not one of ${partitions}` }))
     if (batch.length === 0) return Effect.succeed([])
     return Effect.callback<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>((resume) => {
-      queue.push({ batch, done: resume })
+      const bytes = batch.reduce((sum, { value }) => sum + value.length, 0)
+      if (waiting > 0 && waiting + bytes > QUEUE_BYTES_MAX) return resume(Effect.fail(new AppendRejectedError({ reason: `${waiting} bytes wait for the disk already` })))
+      waiting += bytes
+      const done: Pending["done"] = (outcome) => {
+        waiting -= bytes
+        resume(outcome)
+      }
+      queue.push({ batch, bytes, done })
       if (running) return
       running = true
       setImmediate(run)
