@@ -151,6 +151,7 @@ describe("the dashboard in a browser", () => {
     const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     const dialogOverflow = "document.querySelector('dialog').scrollWidth - document.querySelector('dialog').clientWidth"
     const clipped = `[...document.querySelectorAll(".tile .figure, .tile h2, .pill, .segmented, .controls")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.getBoundingClientRect().right > innerWidth).map((box) => box.className + ": " + box.textContent)`
+    const wide = `[...document.querySelectorAll(".cards, .generation, .generation dd")].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className + ": " + box.textContent)`
     for (const colorScheme of ["light", "dark"] as const) {
       const backgrounds = { light: "rgb(255, 255, 255)", dark: "rgb(15, 20, 25)" }
       for (const width of [360, 768, 1366]) {
@@ -165,6 +166,9 @@ describe("the dashboard in a browser", () => {
         await page.getByRole("button", { name: "Status" }).click()
         await page.getByRole("dialog").getByText("Everything is ready").waitFor()
         expect(await page.evaluate(dialogOverflow)).toBe(0)
+        await page.goto(`${dashboard}?page=projections`)
+        await page.getByText("Generation 1 · serving").waitFor()
+        expect([colorScheme, width, await page.evaluate(overflow), await page.evaluate(wide)]).toEqual([colorScheme, width, 0, []])
         expect(faults).toEqual([])
         await page.context().close()
       }

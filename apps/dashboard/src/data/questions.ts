@@ -112,7 +112,7 @@ export const latestEventsOptions = (api: Api) =>
     queryKey: ["latest-events", api.tenant] as const,
     queryFn: async ({ signal }): Promise<readonly LoggedEvent[]> => {
       const { events } = await ask<{ events: EventPage }>(api, EVENTS, { first: LATEST_EVENTS }, signal)
-      return events.edges.map((edge) => edge.node).toSorted((a, b) => Date.parse(a.receivedAt) - Date.parse(b.receivedAt))
+      return events.edges.map((edge) => edge.node).toReversed()
     }
   })
 

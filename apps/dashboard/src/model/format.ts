@@ -7,6 +7,7 @@ const fine = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 2 })
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
 const clock = new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", hour: "2-digit", minute: "2-digit" })
 const clockSeconds = new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", hour: "2-digit", minute: "2-digit", second: "2-digit" })
+const dayOfYear = new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" })
 const day = new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", day: "numeric", month: "short" })
 
 /** `1,204`; fractions keep two digits. */
@@ -24,9 +25,15 @@ export const formatClockSeconds = (atMs: number): string => clockSeconds.format(
 /** `24 Nov`. */
 export const formatDay = (atMs: number): string => day.format(atMs)
 
-/** `12:04:50` in UTC, with the day before it where that is not the day of `nowMs`. */
-export const formatMoment = (atMs: number, nowMs: number): string =>
-  Math.floor(atMs / 86_400_000) === Math.floor(nowMs / 86_400_000) ? formatClockSeconds(atMs) : `${formatDay(atMs)} ${formatClockSeconds(atMs)}`
+/** `12:04:50` in UTC, with the day before it where that is not the day of `nowMs`, and its year where that is another one. */
+export const formatMoment = (atMs: number, nowMs: number): string => {
+  if (Math.floor(atMs / 86_400_000) === Math.floor(nowMs / 86_400_000)) return formatClockSeconds(atMs)
+  const isOtherYear = new Date(atMs).getUTCFullYear() !== new Date(nowMs).getUTCFullYear()
+  return `${isOtherYear ? dayOfYear.format(atMs) : formatDay(atMs)} ${formatClockSeconds(atMs)}`
+}
+
+/** `12:04`, or `24 Nov, 12:00` for windows of an hour and more. */
+export const formatStart = (atMs: number, lengthMs: number): string => (lengthMs < 3_600_000 ? formatClock(atMs) : `${formatDay(atMs)}, ${formatClock(atMs)}`)
 
 /** Axis label: the day on midnight of long ranges, else the time. */
 export const formatTick = (atMs: number, tickMs: number): string =>

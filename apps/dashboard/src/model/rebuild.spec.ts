@@ -35,6 +35,11 @@ describe("what may be done to a rebuild", () => {
     expect(actionsOf(rebuild({ status: "FAILED" }))).toMatchObject({ resume: true, abort: true })
   })
 
+  it("offers to serve again what stands by after a way back", () => {
+    expect(actionsOf(rebuild({ status: "STANDBY", parity: equal }))).toMatchObject({ cutOver: true, rollBack: false, abort: false, locked: undefined })
+    expect(actionsOf(rebuild({ status: "ACTIVE", parity: equal }))).toMatchObject({ cutOver: false, locked: "it serves" })
+  })
+
   it("pauses what is worked on, which one that is ready is not", () => {
     for (const status of ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(true)
     for (const status of ["READY", "PAUSED", "FAILED", "ACTIVE"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(false)

@@ -94,10 +94,11 @@ const faultOf = (parity: Parity): string | undefined => {
 }
 
 const lockOf = ({ status, parity }: Rebuild): string | undefined => {
+  if (status === "ACTIVE") return "it serves"
   if (status === "READY") return parity === null ? "parity has not been compared" : faultOf(parity)
   if (status === "FAILED") return "it failed"
   if (status === "PAUSED") return "it is paused"
-  if (status === "STANDBY") return "it is on standby: roll back to serve it again"
+  if (status === "STANDBY") return undefined
   if (isRunning({ status } as Rebuild)) return "it is not verified yet"
   return "it is over"
 }

@@ -1,6 +1,7 @@
 /**
  * What a time chart draws: runs of neighbouring windows, broken where a window has no data. Pure.
  */
+import { formatStart } from "./format.ts"
 import { stateAt } from "./order.ts"
 import type { Measure, SeriesPoint, WindowState } from "./answer.ts"
 
@@ -51,13 +52,13 @@ export const runsOf = (points: readonly ChartPoint[]): readonly Run[] => {
 }
 
 /** One sentence that says what the chart shows, for people who do not see it. */
-export const summaryOf = (title: string, points: readonly ChartPoint[], format: (value: number) => string, clock: (atMs: number) => string): string => {
+export const summaryOf = (title: string, points: readonly ChartPoint[], format: (value: number) => string): string => {
   const peak = points.reduce<ChartPoint | undefined>((best, point) => (best === undefined || point.value > best.value ? point : best), undefined)
   if (peak === undefined) return `${title}: no data in this range.`
   const total = points.reduce((sum, point) => sum + point.value, 0)
   const filling = points.filter((point) => point.state === "PROVISIONAL").length
   const revised = points.filter((point) => point.state === "REVISED").length
-  const parts = [`${title}: ${format(total)} in ${points.length} windows, highest ${format(peak.value)} at ${clock(peak.startMs)} UTC`]
+  const parts = [`${title}: ${format(total)} in ${points.length} ${points.length === 1 ? "window" : "windows"}, highest ${format(peak.value)} at ${formatStart(peak.startMs, peak.endMs - peak.startMs)} UTC`]
   if (filling > 0) parts.push(`${filling} still filling`)
   if (revised > 0) parts.push(`${revised} revised`)
   return `${parts.join(", ")}.`

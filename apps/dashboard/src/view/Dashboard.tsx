@@ -162,7 +162,7 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
       </main>
       <footer className="foot">
         <span>Tidemark {session.version ?? ""}</span>
-        <span><a href="/docs">Docs</a> · <a href="/graphql">GraphQL</a> · <button type="button" className="link" onClick={() => setStatusShown(true)}>Status</button></span>
+        <span><a href="/docs">HTTP</a> · <a href="/docs#query">GraphQL</a> · <button type="button" className="link" onClick={() => setStatusShown(true)}>Status</button></span>
         <span className="keys"><kbd>i</kbd> why <kbd>Space</kbd> pause <kbd>d</kbd> theme <kbd>←</kbd><kbd>→</kbd> windows</span>
       </footer>
       {subject === undefined ? null : <ProvenanceDialog api={api} subject={subject.subject} openedAtMs={subject.openedAtMs} close={() => setSubject(undefined)} />}

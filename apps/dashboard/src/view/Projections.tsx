@@ -30,12 +30,12 @@ const Row = ({ projection, chosen, choose, nowMs }: RowProps) => {
   return (
     <tr className={chosen ? "chosen" : undefined}>
       <th scope="row"><button type="button" className="link" aria-pressed={chosen} onClick={() => choose(name)}>{name}</button></th>
-      <td className="num">{generation}</td>
+      <td className="num" data-name="Generation">{generation}</td>
       <td><span className={status === "LIVE" ? "state good" : "state bad"} title={projection.halts[0]?.detail}>{stateText(projection)}</span></td>
-      <td className="num">{formatDecimal(lagEvents)}</td>
-      <td className="num">{watermark === null ? "–" : formatDuration(nowMs - Date.parse(watermark))}</td>
-      <td className="num">{formatDecimal(lateEvents)}</td>
-      <td className="num">{formatDecimal(deadLetters)}</td>
+      <td className="num" data-name="Behind, events">{formatDecimal(lagEvents)}</td>
+      <td className="num" data-name="Watermark gap">{watermark === null ? "–" : formatDuration(nowMs - Date.parse(watermark))}</td>
+      <td className="num" data-name="Late">{formatDecimal(lateEvents)}</td>
+      <td className="num" data-name="Dead letters">{formatDecimal(deadLetters)}</td>
     </tr>
   )
 }
@@ -48,7 +48,7 @@ export const Projections = ({ api, admin, chosen, choose, nowMs }: ProjectionsPr
     <>
       <Panel title="Projections" note="Each folds the log into a read model of its own. Choose one to rebuild it beside the live one.">
         <PanelBody query={query} hasData={projections.length > 0} className="body-projections" empty={<p>No projection has a generation yet. A projector makes them at its start.</p>}>
-          <div className="table-box" tabIndex={0} role="region" aria-label="Projections">
+          <div className="table-box cards" tabIndex={0} role="region" aria-label="Projections">
             <table>
               <thead><tr><th scope="col">Name</th><th scope="col" className="num">Generation</th><th scope="col">Status</th><th scope="col" className="num">Behind, events</th><th scope="col" className="num">Watermark gap</th><th scope="col" className="num">Late</th><th scope="col" className="num">Dead letters</th></tr></thead>
               <tbody>{projections.map((projection) => <Row key={projection.name} projection={projection} chosen={projection === current} choose={choose} nowMs={nowMs} />)}</tbody>

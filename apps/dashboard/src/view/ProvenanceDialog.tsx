@@ -74,8 +74,10 @@ const Body = ({ api, subject, openedAtMs }: Omit<DialogProps, "close">) => {
   const range = RANGES[question.range]
   const span = question.wide ? wideSpanAt(range, openedAtMs) : spanAt(range, openedAtMs)
   const [picked, setPicked] = useState<number>()
-  if (query.data === undefined) return query.error === null ? <div className="skeleton proof-skeleton" role="status" aria-label="Loading" /> : <Failure error={query.error} retry={query.refetch} />
-  const series = query.data
+  // What was clicked is explained as it stood then: live changes would part the figures from the number above them.
+  const [series, hold] = useState(query.data)
+  if (series === undefined && query.data !== undefined) hold(query.data)
+  if (series === undefined) return query.error === null ? <div className="skeleton proof-skeleton" role="status" aria-label="Loading" /> : <Failure error={query.error} retry={query.refetch} />
   const wanted = question.where?.map((dimension) => dimension.value) ?? []
   const groups = series.groups.filter((group) => group.key.length === 0 || wanted.length === 0 || group.key.some((dimension) => wanted.includes(dimension.value)))
   const points = groups.flatMap((group) => chartPoints(group.points, measure, series.watermark, span.fromMs, span.toMs)).toSorted((a, b) => a.startMs - b.startMs)

@@ -4,7 +4,7 @@ import { useCallback, useEffect } from "react"
 import { REBUILD_PROGRESS, rebuildsKey, rebuildsOptions } from "../data/rebuilds.ts"
 import { openSocket, persist } from "../data/socket.ts"
 import { formatDecimal, formatDuration, formatMoment } from "../model/format.ts"
-import { isOver, labelOf } from "../model/rebuild.ts"
+import { isOver, isRunning, labelOf } from "../model/rebuild.ts"
 import { CurrentRebuild } from "./CurrentRebuild.tsx"
 import { Panel, PanelBody } from "./Panel.tsx"
 import { StartRebuild } from "./StartRebuild.tsx"
@@ -50,7 +50,7 @@ const Blue = ({ projection, nowMs }: Pick<ConsoleProps, "projection" | "nowMs">)
     <h3>Generation {projection.generation} · serving</h3>
     <dl className="facts">
       <dt>Definition</dt><dd><code>{projection.definitionHash.slice(0, 12)}</code><small>version {projection.version}</small></dd>
-      <dt>Position</dt><dd>{formatDecimal(String(projection.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))}<small>{formatDecimal(projection.lagEvents)} events behind</small></dd>
+      <dt>Position</dt><dd>#{formatDecimal(String(projection.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))}<small>{formatDecimal(projection.lagEvents)} events behind</small></dd>
       <dt>Watermark</dt><dd>{projection.watermark === null ? "none yet" : `${formatMoment(Date.parse(projection.watermark), nowMs)} UTC`}<small>{projection.watermark === null ? "a partition has seen no event" : `gap ${formatDuration(nowMs - Date.parse(projection.watermark))}`}</small></dd>
     </dl>
     {projection.rebuildOffered ? <p className="note">The shipped definition is another one: a rebuild builds it beside this generation and shows what changes.</p> : null}
@@ -90,7 +90,8 @@ export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) 
       <PanelBody query={query} hasData={query.data !== undefined} className="rebuild" empty={null}>
         <div className="generations">
           <Blue projection={projection} nowMs={nowMs} />
-          {current === undefined ? <StartRebuild admin={admin} projection={projection.name} started={changed} /> : <CurrentRebuild api={api} admin={admin} rebuild={current} changed={changed} />}
+          {current === undefined ? null : <CurrentRebuild api={api} admin={admin} rebuild={current} changed={changed} />}
+          {current !== undefined && isRunning(current) ? null : <StartRebuild admin={admin} projection={projection.name} started={changed} />}
         </div>
         {past.length === 0 ? null : <Past rebuilds={past} nowMs={nowMs} />}
       </PanelBody>

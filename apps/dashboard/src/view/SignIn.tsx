@@ -29,7 +29,7 @@ export const SignIn = ({ onKey }: { readonly onKey: (readKey: string) => void })
         <input id={id} name="key" type="password" autoComplete="off" spellCheck={false} placeholder="tm_rk_…" aria-invalid={error !== undefined} aria-describedby={`${id}-error`} />
         <p id={`${id}-error`} className="form-error" role="alert">{error}</p>
         <button type="submit" className="primary" disabled={busy}>{busy ? "Checking …" : "Sign in"}</button>
-        <p className="note">Keys are printed at the first start, and made with <code>tidemark key create</code>.</p>
+        <p className="note">Keys are printed at the first start, and kept in <code>keys.json</code> of the data directory.</p>
       </form>
     </main>
   )

@@ -8,7 +8,7 @@ import { GridRows } from "@visx/grid"
 import { Group } from "@visx/group"
 import { scaleLinear } from "@visx/scale"
 import { useId, useState } from "react"
-import { formatClock, formatCompact, formatNumber, formatTick, formatWindow } from "../model/format.ts"
+import { formatCompact, formatNumber, formatTick, formatWindow } from "../model/format.ts"
 import { ticksOf } from "../model/range.ts"
 import { summaryOf } from "../model/segments.ts"
 import { Sized } from "./Sized.tsx"
@@ -140,7 +140,7 @@ export const TimeChart = (props: TimeChartProps) => {
   }
   return (
     <div className="chart-box">
-      <p id={summaryId} className="summary">{summaryOf(props.title, points, formatNumber, formatClock)}</p>
+      <p id={summaryId} className="summary">{summaryOf(props.title, points, formatNumber)}</p>
       <div className="chart" tabIndex={0} role="group" aria-roledescription="chart" aria-label={`${props.title}. Arrow keys move from window to window, Enter asks why.`} aria-describedby={summaryId} onKeyDown={press} onBlur={() => setActive(undefined)}>
         <Sized>{({ width, height }) => <Plot {...props} width={width} height={height} active={active} setActive={setActive} />}</Sized>
       </div>
