@@ -1,12 +1,14 @@
 /**
  * `npm run sim -- --seeds N [--from S] [--bug NAME]`: runs of the simulation, after preparing the workspace.
  * `npm run sim -- --scenario JSON [--bug NAME]`: one run, as a failure printed it.
+ * `--world rebuilds`: with rebuilds, cut-overs and rollbacks going on.
  *
  * With a planted bug it ends well when the bug was caught. Closing line `N passed, N failed`.
  */
 import { nodeTooOld, prepare } from "./prepare.mjs"
 
-const USAGE = "usage: npm run sim -- --seeds N [--from S] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--bug NAME]"
+const USAGE = "usage: npm run sim -- --seeds N [--from S] [--world rebuilds] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--world rebuilds] [--bug NAME]"
+const WORLDS = ["plain", "rebuilds"]
 
 const fail = (text, code) => {
   process.stderr.write(text + "\n")
@@ -14,12 +16,16 @@ const fail = (text, code) => {
 }
 
 const readOptions = (words) => {
-  const options = { seeds: 100, from: 1, bug: undefined, scenario: undefined }
+  const options = { seeds: 100, from: 1, bug: undefined, scenario: undefined, world: undefined }
   for (let at = 0; at < words.length; at += 2) {
     const [flag, value] = [words[at], words[at + 1]]
     if (value === undefined) fail(`${flag} needs a value\n${USAGE}`, 2)
     if (flag === "--bug") options.bug = value
     else if (flag === "--scenario") options.scenario = value
+    else if (flag === "--world") {
+      if (!WORLDS.includes(value)) fail(`--world: there is ${WORLDS.join(" and ")}\n${USAGE}`, 2)
+      options.world = value
+    }
     else if (flag === "--seeds" || flag === "--from") {
       if (!/^\d{1,9}$/.test(value) || (flag === "--seeds" && value === "0")) fail(`${flag}: ${value} is no number of seeds\n${USAGE}`, 2)
       options[flag.slice(2)] = Number(value)
@@ -28,47 +34,50 @@ const readOptions = (words) => {
   return options
 }
 
-const { seeds, from, bug, scenario } = readOptions(process.argv.slice(2))
+const { seeds, from, bug, scenario, world } = readOptions(process.argv.slice(2))
 const old = nodeTooOld()
 if (old !== undefined) fail(old, 1)
 await prepare((text) => process.stderr.write(`== ${text}\n`)).catch((error) => fail(error.message, 1))
-const { bugLines, catchBug, failureLines, findBug, runCampaign } = await import("@tidemark/projections/simulation/campaign")
-
-const { runScenario } = await import("@tidemark/projections/simulation/runWorld")
+const { bugLines, catchBug, failureLines, findBug, plainSimulation, runCampaign } = await import("@tidemark/projections/simulation/campaign")
 const { parseScenario } = await import("@tidemark/projections/simulation/scenario")
+
+const { rebuildBugs } = await import("@tidemark/server/simulation/rebuildBugs")
+const { rebuildSimulation } = await import("@tidemark/server/simulation/rebuildWorld")
+
+/** Bugs of rebuilds show themselves in that world only. */
+const rebuildBug = rebuildBugs.find(({ name }) => name === bug)
+const planted = rebuildBug ?? (bug === undefined ? undefined : findBug(bug))
+const simulation = world === "rebuilds" || (world === undefined && rebuildBug !== undefined) ? rebuildSimulation : plainSimulation
 
 const say = (lines) => process.stdout.write(lines.join("\n") + "\n")
 
 const runOne = (text) => {
-  const planted = bug === undefined ? undefined : findBug(bug)
-  if (bug !== undefined && planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
   let given
   try {
     given = parseScenario(text)
   } catch (error) {
     fail(`--scenario: ${error.message}`, 2)
   }
-  const { violations, traceHash, tail } = runScenario(given, planted)
+  const { violations, traceHash, tail } = simulation.run(given, planted)
   say([`trace-sha1 ${traceHash}`, ...violations.map((violation) => `  ${violation}`), ...tail.map((line) => `  | ${line}`), violations.length === 0 ? "1 passed, 0 failed" : "0 passed, 1 failed"])
   process.exitCode = violations.length === 0 ? 0 : 1
 }
 
+if (bug !== undefined && bug !== "list" && planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
 if (scenario !== undefined) {
   runOne(scenario)
 } else if (bug === "list") {
-  say(bugLines())
-} else if (bug !== undefined) {
-  const planted = findBug(bug)
-  if (planted === undefined) fail(`no bug is named ${bug}; --bug list names them`, 2)
-  const result = catchBug(planted, from, seeds)
+  say([...bugLines(), ...rebuildBugs.map(({ name }) => `${name} (with rebuilds)`)])
+} else if (planted !== undefined) {
+  const result = catchBug(planted, from, seeds, simulation)
   if (result === undefined) say([`${bug} was not caught by the seeds ${from} to ${from + seeds - 1}`, "0 passed, 1 failed"])
-  else say([`${bug} was caught:`, ...failureLines(result, planted), "1 passed, 0 failed"])
+  else say([`${bug} was caught:`, ...failureLines(result, planted, simulation), "1 passed, 0 failed"])
   process.exitCode = result === undefined ? 1 : 0
 } else {
   const onRun = (done) => {
     if (done % 500 === 0) process.stderr.write(`== ${done} of ${seeds} seeds\n`)
   }
-  const summary = runCampaign(from, seeds, (result) => say(failureLines(result)), onRun)
+  const summary = runCampaign(from, seeds, (result) => say(failureLines(result, undefined, simulation)), onRun, simulation)
   const { passed, failed, commits, fenced, kills, zombies, telling } = summary
   say([`${commits} commits checked, ${fenced} fenced, ${kills} kills, ${zombies} zombies; ${telling} of ${seeds} seeds had a fenced commit and three commits between kills`, `${passed} passed, ${failed} failed`])
   process.exitCode = failed === 0 ? 0 : 1

@@ -153,7 +153,7 @@ export const simulatedProjections: readonly SimulatedProjection[] = [pages, mone
 const changed = ({ definition, twin }: SimulatedProjection, change: Partial<Parameters<typeof defineProjection>[0]>, twinChange: Partial<OracleProjection>): SimulatedProjection =>
   ({ definition: defineProjection({ ...definition, version: 2, ...change }), twin: { ...twin, ...twinChange } })
 
-/** The same projections as a later version defines them: more keys, a shorter revision, no retention, a longer one. */
+/** The same projections as a later version defines them: more keys and a shorter revision, a longer retention, more keys. */
 export const changedProjections: readonly SimulatedProjection[] = [
   changed(pages, { keyMax: 3, window: { reviseWithinMs: 30_000 } }, { keyMax: 3, reviseWithinMs: 30_000 }),
   changed(money, { retentionDays: 2 }, { retentionDays: 2 }),

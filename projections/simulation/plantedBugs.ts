@@ -256,6 +256,5 @@ export const plantedBugs: readonly PlantedBug[] = [
 /** Bugs of the fault plan in parts that the simulation does not hold yet, with what they wait for. */
 export const bugsNotApplicable: readonly { readonly number: number; readonly name: string; readonly needs: string }[] = [
   { number: 7, name: "search-hard-delete", needs: "the search index" },
-  { number: 11, name: "early-pointer-flip", needs: "the cut-over of generations" },
   { number: 12, name: "conflict-dropped", needs: "the search index" }
 ]

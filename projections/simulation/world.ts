@@ -222,7 +222,8 @@ export class World {
     if (this.isBroken()) this.time.stopped = true
   }
 
-  private start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>, ended: (failure: ProcessFailure | undefined) => void): Process {
+  /** Starts a process with engines of its own; `ended` hears of its end, not of its being killed. */
+  start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>, ended: (failure: ProcessFailure | undefined) => void): Process {
     const skewMs = this.random.between(-5_000, 5_000)
     // Requests share a process: whatever its fibers do between two effects, others may come in between.
     const giveWay = this.requests !== undefined && kind.startsWith("ingest") ? { operationsMax: this.random.chance(0.5) ? 512 : this.random.between(4, 16) } : {}
