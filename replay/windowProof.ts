@@ -85,7 +85,8 @@ export interface WindowProof {
 /** Told about every event of the window: by partition, then offset, but released ones where their release stands. */
 export type VisitEvent = (event: LineageEvent) => void
 
-const READ_BYTES_MAX = 4 << 20
+/** The thread is held for as long as these are decided. */
+const READ_BYTES_MAX = 1 << 20
 /** Base rows of other keys that are remembered to tell what `__other__` counted; about 100 MB. */
 const NAMED_MAX = 500_000
 /** Ledger entries of released events are asked for together while they lie this close. */
@@ -234,10 +235,8 @@ const belongs = (question: Question, event: EventEnvelope, partition: number): b
   if (event.tenantId !== window.tenantId || event.timeMs < window.startMs || event.timeMs >= endMs) return false
   if (compiled.extract(event, out) !== "ok") return false
   const baseMs = windowStart(event.timeMs, compiled.definition.window.sizeMs)
-  const of = keyIdOf(event.tenantId, out.key)
-  const named = window.key.every((text, index) => text === out.key[index])
-  const other = !named && keyId !== of && window.key.every((text) => text === OTHER)
-  return (named || other) && admitted(baseMs, of, partition)
+  if (window.key.every((text, index) => text === out.key[index])) return admitted(baseMs, keyId, partition)
+  return window.key.every((text) => text === OTHER) && admitted(baseMs, keyIdOf(event.tenantId, out.key), partition)
 }
 
 /** Held when it arrived, whatever became of it: M had passed the revise horizon. */
