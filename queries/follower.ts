@@ -52,10 +52,12 @@ export class Follower {
     this.series = series
   }
 
-  hear({ topic, notifications, overflowed }: Told): void {
+  /** Answers whether windows of the series changed. */
+  hear({ topic, notifications, overflowed }: Told): boolean {
     this.lost ||= overflowed
     if (topic === this.series.noticesTopic) for (const { version } of notifications) this.hearNotice(version)
     if (topic === this.series.hintsTopic) for (const notification of notifications) this.hearHint(notification)
+    return this.lost || this.hinted.size > 0
   }
 
   private hearNotice(text: string): void {

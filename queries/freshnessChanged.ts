@@ -23,7 +23,7 @@ const isSame = (a: readonly PartitionFreshness[] | undefined, b: readonly Partit
 const followFreshness = Effect.fn("followFreshness")(function* (tenantId: string) {
   const store = yield* ReadModelStore
   const pointers = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointers))
-  const news = yield* listen(pointers.flatMap(({ projection }) => [checkpointTopic(projection), pointerTopic(projection)]), MESSAGE_EVERY_MS, () => undefined)
+  const news = yield* listen(pointers.flatMap(({ projection }) => [checkpointTopic(projection), pointerTopic(projection)]), () => MESSAGE_EVERY_MS)
   let last: readonly PartitionFreshness[] | undefined
   const next = Effect.gen(function* () {
     for (;;) {

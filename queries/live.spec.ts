@@ -20,7 +20,7 @@ const follow = (world: World, input: Partial<SeriesChangesInput> = {}) =>
 const notice = (world: World, version = "1"): void => world.tell(checkpointTopic(definition.name), [{ key: definition.name, version }])
 
 /** From here on what is told waits for the next message's turn, and is looked at together. */
-const busy = (world: World) => Effect.andThen(Effect.andThen(pass(1_000), Effect.sync(() => notice(world))), pass(10))
+const busy = (world: World) => Effect.andThen(Effect.andThen(pass(2_000), Effect.sync(() => notice(world))), pass(10))
 
 const points = ({ groups }: SeriesChange) => groups.flatMap((group) => group.points.map(({ startMs, events, state }) => [startMs, Number(events), state] as const))
 
@@ -63,6 +63,23 @@ describe("a live series", () => {
     const before = world.snapshots
     yield* pass(3_600_000)
     expect([before, world.snapshots]).toEqual([1, 1])
+  })))
+
+  it("looks once a second where nothing is told but that checkpoints moved or other windows changed, and at once when one of its own did", underTestClock(() => Effect.gen(function* () {
+    const world = new World()
+    world.fold(0, { id: "1", timeMs: at(0), page: "/" })
+    const { told } = yield* follow(world)
+    const before = world.snapshots
+    for (let tenth = 0; tenth < 100; tenth++) {
+      world.heartbeat(0, at(1) + tenth)
+      world.fold(0, { id: `beyond ${tenth}`, timeMs: at(61), page: "/" })
+      yield* pass(100)
+    }
+    expect(world.snapshots - before).toBeGreaterThanOrEqual(9)
+    expect(world.snapshots - before).toBeLessThanOrEqual(11)
+    world.fold(0, { id: "2", timeMs: at(0), page: "/" })
+    yield* pass(100)
+    expect(told.slice(1).flatMap(points)).toEqual([[at(0), 2, "PROVISIONAL"]])
   })))
 
   it("reads the windows that were told of and no others, however long ago it read them all", underTestClock(() => Effect.gen(function* () {
@@ -147,7 +164,7 @@ describe("a live series", () => {
     const { pointers } = world
     const older = { rows: world.rows, checkpoints: [...world.checkpoints] }
     world.fold(1, { id: "2", timeMs: at(9), page: "/" })
-    yield* pass(100)
+    yield* pass(1_000)
     expect(told).toHaveLength(2)
     world.fold(1, { id: "3", timeMs: at(10), page: "/" })
     const newer = { rows: world.rows, checkpoints: [...world.checkpoints] }
@@ -156,16 +173,16 @@ describe("a live series", () => {
       world.checkpoints.splice(0, 2, ...checkpoints)
     }
     answer(older)
-    yield* pass(100)
+    yield* pass(1_000)
     expect(told).toHaveLength(2)
     answer(newer)
     world.pointers = pointers.map((pointer) => ({ ...pointer, pointerVersion: 0 }))
     notice(world)
-    yield* pass(100)
+    yield* pass(1_000)
     expect(told).toHaveLength(2)
     world.pointers = pointers
     notice(world)
-    yield* pass(100)
+    yield* pass(1_000)
     expect(told.slice(2).map(points)).toEqual([[[at(10), 1, "PROVISIONAL"]]])
   })))
 

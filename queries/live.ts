@@ -30,6 +30,8 @@ import type { PositionPart } from "./windowState.ts"
 
 /** Least time between two messages of one subscription: at most 10 a second. */
 const MESSAGE_EVERY_MS = 100
+/** Least time between two looks where no window of the series changed: other tenants' events move checkpoints too. */
+const LOOK_EVERY_MS = 1_000
 
 export interface SeriesChangesInput extends SeriesInput {
   /** The position the subscriber holds an answer of: only what changed since is sent. */
@@ -125,10 +127,10 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
   const resolution = resolutionOf(input.resolution)
-  const [hintsTopic, noticesTopic] = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection)]
+  const [hintsTopic, noticesTopic, movesTopic] = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection), pointerTopic(input.projection)]
   const follower = new Follower({ resolution, range: yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs), hintsTopic, noticesTopic })
-  const topics = [hintsTopic, noticesTopic, pointerTopic(input.projection)]
-  const news = yield* listen(topics, MESSAGE_EVERY_MS, (told) => follower.hear(told))
+  const topics = [hintsTopic, noticesTopic, movesTopic]
+  const news = yield* listen(topics, (told) => (follower.hear(told) || told.topic === movesTopic ? MESSAGE_EVERY_MS : LOOK_EVERY_MS))
   yield* Effect.scoped(takeUp(input, tenantId, follower))
   let started = false
   const next = Effect.gen(function* () {

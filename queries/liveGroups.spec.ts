@@ -25,7 +25,7 @@ const view = (world: World, minute: number, pages: readonly string[]): void => {
 
 /** From here on what is told waits for the next message's turn, and is looked at together. */
 const busy = Effect.fn(function* (world: World) {
-  yield* pass(1_000)
+  yield* pass(2_000)
   world.tell(checkpointTopic(definition.name), [{ key: definition.name, version: "1" }])
   yield* pass(10)
 })

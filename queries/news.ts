@@ -16,32 +16,35 @@ export interface Told {
 }
 
 export interface News {
-  /** Waits until something was told and `everyMs` have passed since the last hand-over. */
+  /** Waits until something was told and is due. */
   readonly next: Effect.Effect<void>
 }
 
 /**
  * Listens to the topics until its scope closes; live when it returns. `collect` is called with everything that is told,
- * between two hand-overs as often as it comes.
+ * between two hand-overs as often as it comes, and answers after how many ms since the last hand-over it is due: what
+ * is less urgent waits, and is handed over with what is more.
  */
-export const listen = Effect.fn("listen")(function* (topics: readonly string[], everyMs: number, collect: (told: Told) => void) {
+export const listen = Effect.fn("listen")(function* (topics: readonly string[], collect: (told: Told) => number) {
   const bus = yield* PubSub
-  let [waiting, fresh, handedOverAtMs] = [yield* Deferred.make<void>(), false, -Infinity]
+  let [waiting, dueAfterMs, handedOverAtMs] = [yield* Deferred.make<void>(), Infinity, -Infinity]
   for (const topic of topics) {
     const subscription = yield* bus.subscribe(topic, NOTIFICATIONS_MAX)
     const hear = Effect.flatMap(subscription.take, (taken) => {
-      collect({ topic, ...taken })
-      fresh = true
+      dueAfterMs = Math.min(dueAfterMs, collect({ topic, ...taken }))
       return Deferred.succeed(waiting, undefined)
     })
     yield* Effect.forkScoped(Effect.forever(hear))
   }
+  /** Infinity while nothing was told. */
+  const restMs = Effect.map(Clock.currentTimeMillis, (nowMs) => (dueAfterMs === Infinity ? Infinity : handedOverAtMs + dueAfterMs - nowMs))
   const next = Effect.gen(function* () {
-    if (!fresh) yield* Deferred.await(waiting)
-    const restMs = handedOverAtMs + everyMs - (yield* Clock.currentTimeMillis)
-    if (restMs > 0) yield* Effect.sleep(restMs)
-    waiting = yield* Deferred.make<void>()
-    fresh = false
+    for (let ms = yield* restMs; ms > 0; ms = yield* restMs) {
+      const told = Deferred.await(waiting)
+      yield* ms === Infinity ? told : Effect.raceFirst(Effect.sleep(ms), told)
+      waiting = yield* Deferred.make<void>()
+    }
+    dueAfterMs = Infinity
     handedOverAtMs = yield* Clock.currentTimeMillis
   })
   return { next } satisfies News

@@ -91,8 +91,9 @@ const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> 
   const desk = deskOf(context)
   const changes = Effect.gen(function* () {
     let isTold = true
-    const news = yield* listen([REBUILD_TOPIC], MESSAGE_EVERY_MS, ({ notifications, overflowed }) => {
+    const news = yield* listen([REBUILD_TOPIC], ({ notifications, overflowed }) => {
       isTold ||= overflowed || notifications.some(({ key }) => key === id)
+      return MESSAGE_EVERY_MS
     })
     const next = Effect.gen(function* () {
       while (!isTold) yield* news.next
