@@ -27,7 +27,7 @@ const storyOf = (world: World, projection: string, rebuilds: readonly Rebuild[])
   const { pointers, generations } = world.modelDisk.state
   const found: string[] = []
   const served = pointers.get(projection)?.generation
-  const latest = rebuilds.filter((one) => servedBy(one) !== undefined).sort((a, b) => (a.finishedAtMs ?? 0) - (b.finishedAtMs ?? 0)).at(-1)
+  const latest = rebuilds.filter((one) => servedBy(one) !== undefined).sort((a, b) => (a.pointerVersion ?? 0) - (b.pointerVersion ?? 0)).at(-1)
   const owner = rebuilds.find(({ generation }) => generation === served)
   if (latest !== undefined && servedBy(latest) !== served && owner?.status !== "retired") found.push(`${projection} serves generation ${served}, its journal says ${servedBy(latest)}`)
   if (owner !== undefined && !["active", "retired"].includes(owner.status)) found.push(`${projection} serves generation ${served}, whose rebuild is ${owner.status}`)
