@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
-import { EngineError, HOST, dataDir, stateFile } from "./places.mjs"
+import { EngineError, HOST, checkPortBase, dataDir, portBase, stateFile } from "./places.mjs"
 import { answers, pidOf } from "./processes.mjs"
 import { elasticsearch } from "./elasticsearch.mjs"
 import { eventstoredb, hasEventstoredb } from "./eventstoredb.mjs"
@@ -45,11 +45,12 @@ const writeState = () => {
   if (engines.length === 0) return rmSync(stateFile(), { force: true })
   const variables = Object.assign({}, ...engines.map((engine) => engine.variables))
   mkdirSync(dirname(stateFile()), { recursive: true })
-  writeFileSync(stateFile(), `${JSON.stringify({ variables, engines: Object.fromEntries(engines.map((engine) => [engine.name, { port: engine.port, pid: pidOf(engine) }])) }, null, 2)}\n`)
+  writeFileSync(stateFile(), `${JSON.stringify({ portBase: portBase(), variables, engines: Object.fromEntries(engines.map((engine) => [engine.name, { port: engine.port, pid: pidOf(engine) }])) }, null, 2)}\n`)
 }
 
 /** Starts what is not running. `report` gets one line per engine. */
 export const up = async (names, report, { installing = false } = {}) => {
+  checkPortBase()
   const engines = enginesOf(names)
   const missing = engines.filter((engine) => pidOf(engine) === undefined)
   if (installing) install(missing)

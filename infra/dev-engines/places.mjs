@@ -14,8 +14,12 @@ export const HOST = "127.0.0.1"
 const OFFSETS = { postgres: 32, redis: 79, kafka: 92, kafkaController: 93, elasticsearch: 20, elasticsearchTransport: 30, eventstoredb: 13 }
 const BASE_DEFAULT = 25_400
 
-const base = () => {
-  const text = process.env.TIDEMARK_ENGINES_PORT_BASE ?? String(BASE_DEFAULT)
+/** Base of the engines that run now, as `up` has noted it; undefined when none does. */
+const runningBase = () => (existsSync(stateFile()) ? JSON.parse(readFileSync(stateFile(), "utf8")).portBase : undefined)
+
+const wantedBase = () => {
+  const text = process.env.TIDEMARK_ENGINES_PORT_BASE
+  if (text === undefined) return undefined
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1024 || value > 65_000) {
     throw new EngineError(`TIDEMARK_ENGINES_PORT_BASE is "${text}": give a whole number from 1024 to 65000.`)
@@ -23,8 +27,18 @@ const base = () => {
   return value
 }
 
+/** First of the range of ports: that of the engines that run, else the one asked for, else the default. */
+export const portBase = () => runningBase() ?? wantedBase() ?? BASE_DEFAULT
+
+/** Throws when other ports are asked for than the engines that run have. */
+export const checkPortBase = () => {
+  const [wanted, running] = [wantedBase(), runningBase()]
+  if (wanted === undefined || running === undefined || wanted === running) return
+  throw new EngineError(`The engines of this checkout run from port base ${running}, and TIDEMARK_ENGINES_PORT_BASE is ${wanted}: stop them first (npm run engines -- down), or leave the variable out.`)
+}
+
 /** The TCP port of an engine. */
-export const portOf = (name) => base() + OFFSETS[name]
+export const portOf = (name) => portBase() + OFFSETS[name]
 
 /** Data, logs and PID files: outside home directories, so that an unprivileged user reaches them; one folder per checkout. */
 export const dataDir = () => process.env.TIDEMARK_ENGINES_DIR ?? join(tmpdir(), `tidemark-engines-${createHash("sha256").update(root).digest("hex").slice(0, 10)}`)
@@ -38,7 +52,7 @@ const cacheParent = () => {
 /** Downloads, shared by all checkouts. */
 export const cacheDir = () => process.env.TIDEMARK_ENGINES_CACHE ?? join(cacheParent(), "tidemark-engines")
 
-/** Written by `up`, removed by `down`: `{ variables, engines }`. */
+/** Written by `up`, removed by `down`: `{ portBase, variables, engines }`. */
 export const stateFile = () => process.env.TIDEMARK_ENGINES_FILE ?? join(root, ".tidemark", "engines.json")
 
 /** The account for engines that refuse root: `{ uid, gid }`; nothing when this process is not root. */

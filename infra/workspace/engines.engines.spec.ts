@@ -32,4 +32,12 @@ describe("the engines of this run", () => {
     expect(again.stderr.trim().split("\n")).toEqual(names.map((name) => expect.stringMatching(`^${name}: runs already`) as string))
     expect(run("status").stdout).toBe(before)
   })
+
+  it("are found at their ports whatever range is asked for, and are not started at others beside", () => {
+    const run = (command: string, base?: string) => spawnSync(process.execPath, ["infra/dev-engines/main.mjs", command], { cwd: root, encoding: "utf8", env: { ...process.env, TIDEMARK_ENGINES_PORT_BASE: base } })
+    expect(run("status", "64000").stdout).toBe(run("status").stdout)
+    const other = run("up", "64000")
+    expect(other.status).toBe(1)
+    expect(other.stderr).toMatch(/run from port base \d+, and TIDEMARK_ENGINES_PORT_BASE is 64000: stop them first/)
+  })
 })

@@ -36,6 +36,9 @@ const TAKE_OVER_MS = 10_000
 /** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
 const LANES = 2
 
+/** A projector that is there in a storm only. */
+const GUEST = "projector-3"
+
 /** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
 const FENCED = "another process owns a lane"
 /** What a projector logs of the lanes it has been given. */
@@ -60,7 +63,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.options = options
     const member = (name: string, roles: string): Member => ({ name, roles, server: undefined, url: undefined, said: [], lanes: [] })
-    this.members = [member("ingest", "ingest"), member("projector-1", "projector,replay"), member("projector-2", "projector,replay"), member("api", "api,dashboard")]
+    this.members = [member("ingest", "ingest"), member("projector-1", "projector,replay"), member("projector-2", "projector,replay"), member("api", "api,dashboard"), member(GUEST, "projector")]
   }
 
   /** Where a member listens now; undefined while it is down. */
@@ -69,7 +72,7 @@ export class Cluster {
   }
 
   async start(): Promise<void> {
-    await Promise.all(this.members.map((member) => this.launch(member)))
+    await Promise.all(this.members.filter(({ name }) => name !== GUEST).map((member) => this.launch(member)))
   }
 
   async stop(): Promise<void> {
@@ -87,6 +90,17 @@ export class Cluster {
   /** Commits that were refused to owners of old, as their processes have told. */
   fencedCommits(): number {
     return this.fenced
+  }
+
+  /** Another projector comes and is killed, again and again: lanes are given away and taken back while they are folded. */
+  async storm(guests: number, pauseMs: () => number): Promise<void> {
+    const guest = this.member(GUEST)
+    for (let came = 0; came < guests; came++) {
+      await this.launch(guest)
+      await sleep(pauseMs())
+      await this.end(guest)
+      this.kills += 1
+    }
   }
 
   /** Kills a member without warning and starts it again. */

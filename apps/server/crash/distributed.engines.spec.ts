@@ -20,6 +20,7 @@ const FULL = process.env["TIDEMARK_CAMPAIGN"] === "full"
 const SEED = Number(process.env["TIDEMARK_CAMPAIGN_SEED"] ?? randomBytes(3).readUIntBE(0, 3))
 const ROUNDS = FULL ? 5 : 1
 const KILLS_A_ROUND = FULL ? 6 : 4
+const GUESTS_A_ROUND = FULL ? 4 : 1
 const EVENTS = FULL ? 200_000 : 12_000
 /** Made in a second at most, so that events come as long as faults do: whoever is stopped has something to commit. */
 const EVENTS_A_SECOND = FULL ? 400 : 120
@@ -47,6 +48,7 @@ describe("the distributed mode under faults", () => {
       await sleep(random.between(0, 2_500))
       await cluster.kill(random.pick(["ingest", "projector-1", "projector-2"]))
     }
+    await cluster.storm(GUESTS_A_ROUND, () => random.between(0, 4_000))
     await cluster.zombie(random.pick(["projector-1", "projector-2"]))
     await cluster.bounce("postgres", "SIGQUIT")
     await sleep(random.between(0, 1_000))
