@@ -63,7 +63,7 @@ export const windowOf = <E>(model: ReadableModel<E>, input: WindowInput): Effect
     const key = yield* keyTexts(model, input.key)
     const { sizeMs, code } = resolutionOf(input.resolution)
     const startMs = input.startMs
-    if (startMs !== windowStart(startMs, sizeMs)) return yield* Effect.fail(new BadArgumentError({ argument: "start", detail: `is not the start of a ${input.resolution}` }))
+    if (startMs !== windowStart(startMs, sizeMs)) return yield* Effect.fail(new BadArgumentError({ argument: "start", detail: `is not the start of ${input.resolution === "hour" ? "an hour" : `a ${input.resolution}`}` }))
     if (startMs < model.retainedFromMs) return null
     const merged = new MergedPartials(allParts(model.definition))
     let complete = true

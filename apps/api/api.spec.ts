@@ -169,6 +169,23 @@ describe("a bad request", () => {
     }
   })
 
+  it("is told what was meant by a misspelling, how large a page may be, and where subscriptions go", async () => {
+    const messageOf = async (query: string) => (await post(query)).answer.errors?.[0]?.message
+    expect(await messageOf("{ projection(name: \"x\") { generatio } }")).toMatch(/Did you mean "generation"/)
+    expect(await messageOf("{ events(first: 5000) { edges { cursor } } }")).toBe("first is at most 1000, asked for 5000.")
+    expect(await post("query ($first: Int) { events(first: $first) { edges { cursor } } }", { first: 5_000 })).toMatchObject({ status: 400, answer: { errors: [{ message: "first is at most 1000, asked for 5000." }] } })
+    const subscription = await post("subscription { freshnessChanged { offset } }")
+    expect(codeOf(subscription)).toEqual([400, "BAD_REQUEST"])
+    expect(subscription.answer.errors?.[0]?.message).toMatch(/WebSocket/)
+  })
+
+  it("is refused where a filter says nothing, and finds nothing by an empty user", async () => {
+    for (const filter of ['from: "2026-03-02T00:00:00Z", to: "2026-03-01T00:00:00Z"', 'where: [{ path: "data.page" }]', 'where: [{ path: "", equals: "/" }]']) {
+      expect(codeOf(await post(`{ events(filter: { ${filter} }) { edges { cursor } } }`)), filter).toEqual([400, "BAD_ARGUMENT"])
+    }
+    expect((await post('{ events(filter: { userId: "" }) { edges { cursor } } }')).answer.data).toEqual({ events: { edges: [] } })
+  })
+
   it("gets a code that stays, before anything is executed", async () => {
     const snapshots = world.snapshots
     expect(codeOf(await post("{ nonsense }"))).toEqual([400, "BAD_REQUEST"])

@@ -5,6 +5,7 @@
 import { GraphQLError, Kind } from "graphql"
 import type { ASTVisitor, FieldNode, SelectionSetNode, ValidationContext } from "graphql"
 import { PAGE_MAX } from "@tidemark/queries/limits"
+import { limitText } from "./errors.ts"
 
 /** Fields that read ranges of the log or of a read model; every other field costs 1. */
 const FIELD_COSTS: ReadonlyMap<string, number> = new Map([
@@ -18,7 +19,7 @@ const PAST_FACTOR = 4
 const isPast = ({ arguments: given }: FieldNode): boolean => given?.some(({ name, value }) => name.value === "asOf" && value.kind !== Kind.NULL) === true
 
 const refuse = (limit: string, max: number, wanted: string, node: FieldNode | undefined): GraphQLError =>
-  new GraphQLError(`At most ${max} ${limit}, asked for ${wanted}.`, { ...(node === undefined ? {} : { nodes: [node] }), extensions: { code: "LIMIT_EXCEEDED", limit, max } })
+  new GraphQLError(limitText(limit, String(max), wanted), { ...(node === undefined ? {} : { nodes: [node] }), extensions: { code: "LIMIT_EXCEEDED", limit, max } })
 
 /** Sums up an operation; each fragment is counted once per use, from a memo, so that nested spreads cost no time. */
 const costOf = (context: ValidationContext, selections: SelectionSetNode, memo: Map<string, number>): number => {

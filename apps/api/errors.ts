@@ -18,6 +18,10 @@ const names = (value: unknown): string => (Array.isArray(value) ? value.join(", 
 
 const noProjection = (projection: unknown, valid: unknown): Told => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } })
 
+/** What a limit is, and what was asked for. */
+export const limitText = (limit: string, max: string, wanted: string): string =>
+  limit === "first" ? `first is at most ${max}, asked for ${wanted}.` : `At most ${max} ${limit}, asked for ${wanted}.`
+
 const REACHED: Readonly<Record<string, (error: Fields) => string>> = {
   records: ({ records, max }) => `The events of this window lie among ${String(records)} records of the log, and one answer reads at most ${String(max)}.`,
   time: ({ records, walked, max }) => `The events of this window lie among ${String(records)} records of the log, and ${String(walked)} of them were read within ${Number(max) / 1_000} seconds.`,
@@ -38,7 +42,7 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   UnknownDimensionError: ({ projection, dimension, valid }) => ({ code: "UNKNOWN_DIMENSION", message: `${String(projection)} has no dimension ${String(dimension)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
-  LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: `At most ${String(max)} ${String(limit)}, asked for ${String(wanted)}.`, status: 400, extra: { limit, max } }),
+  LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: limitText(String(limit), String(max), String(wanted)), status: 400, extra: { limit, max } }),
   SearchBoundError: ({ records }) => ({
     code: "LIMIT_EXCEEDED", status: 400, extra: { limit: "records", max: records },
     message: `No event with this id is among the newest ${String(records)} records; older ones were not searched. Say where it is, as ingest answered it: event(id, at: { partition, offset }), or tidemark event show ID --at PARTITION/OFFSET.`

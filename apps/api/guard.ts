@@ -16,6 +16,8 @@ const armor = () =>
     maxAliases: { n: REQUEST_LIMITS.aliases },
     maxTokens: { n: REQUEST_LIMITS.tokens },
     maxDirectives: { n: REQUEST_LIMITS.directives },
+    // The schema is public, by introspection too: hiding what was meant would only make a misspelling hard to find.
+    blockFieldSuggestion: { enabled: false },
     costLimit: { enabled: false }
   }).protect().plugins
 

@@ -85,6 +85,8 @@ const answer = async (req: IncomingMessage, res: ServerResponse, yoga: Yoga, res
   } finally {
     await close()
   }
+  // The query engine answers a subscription as a stream or, where none is accepted, with nothing.
+  if (answered.status === 406) return refuse(res, { status: 400, code: "BAD_REQUEST", message: "A subscription needs a WebSocket on this path, with the subprotocol graphql-transport-ws." })
   res.writeHead(answered.status, { "content-type": answered.headers.get("content-type") ?? "application/json", "cache-control": "no-store" })
   res.end(bytes)
 }

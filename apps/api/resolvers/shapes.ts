@@ -81,7 +81,24 @@ export const placedEvents = (events: readonly LineageEvent[], hasNextPage: boole
   return { edges, pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null } }
 }
 
-export const searchFilter = (filter: EventFilter): SearchFilter => ({
+const badFilter = (message: string) => new GraphQLError(message, { extensions: { code: "BAD_ARGUMENT", argument: "filter", http: { status: 400 } } })
+
+/** Throws `BAD_ARGUMENT` for a filter that says nothing: an answer to another question would be taken for one to this. */
+const checkFilter = ({ from, to, where }: EventFilter): void => {
+  if (typeof from === "number" && typeof to === "number" && to <= from) throw badFilter("filter.to must be later than filter.from.")
+  for (const { path, equals, in: oneOf, contains } of where ?? []) {
+    if (path === "") throw badFilter("filter.where names no path.")
+    if (typeof equals !== "string" && typeof contains !== "string" && !oneOf) throw badFilter(`filter.where names no condition for ${path}: equals, in or contains.`)
+  }
+}
+
+/** The filter in the question's shape. */
+export const searchFilter = (filter: EventFilter): SearchFilter => {
+  checkFilter(filter)
+  return fieldsOf(filter)
+}
+
+const fieldsOf = (filter: EventFilter): SearchFilter => ({
   ...(typeof filter.from === "number" ? { fromMs: filter.from } : {}),
   ...(typeof filter.to === "number" ? { toMs: filter.to } : {}),
   ...(filter.types ? { types: filter.types } : {}),
