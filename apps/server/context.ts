@@ -17,6 +17,8 @@ export interface ServerSettings {
   readonly rebuildThreads: number
   /** Rebuilds that run at once, those of other processes included. */
   readonly rebuildsMax: number
+  /** A replaced generation is kept, and folded, for so long. */
+  readonly standbyMs: number
   /** Memory to know the live events of 24 hours by, bytes. */
   readonly dedupeBytesMax: number
   /** Keys of tenant `default` given by hand. */

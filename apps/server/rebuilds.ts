@@ -34,7 +34,6 @@ import type { ServeOptions } from "./serveOptions.ts"
 import { makeThrottle } from "./throttle.ts"
 import type { Throttle } from "./throttle.ts"
 
-const STANDBY_MS = 24 * 3_600_000
 /** Without news it is looked again this often: for what is due by time, and what another executor has left. */
 const LOOK_EVERY_MS = 20_000
 const RETRY_MS = 5_000
@@ -198,7 +197,7 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
   const round = Effect.gen(function* () {
     for (const { name } of projections) {
-      const dropped = yield* retireStandby(name, STANDBY_MS, REPLAY_ACT)
+      const dropped = yield* retireStandby(name, settings.standbyMs, REPLAY_ACT)
       if (dropped !== undefined) log.info({ projection: name, generation: dropped }, "a generation on standby was dropped")
     }
     const { all, due } = yield* findDue(projections.map(({ name }) => name))

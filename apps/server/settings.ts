@@ -15,13 +15,14 @@ export interface ConfiguredValues {
   readonly demo: Value<boolean>
   readonly rebuildThreads: Value<number>
   readonly rebuildsMax: Value<number>
+  readonly standbySeconds: Value<number>
   readonly dedupeBytesMax: Value<number>
   readonly writeKey: Value<string | undefined>
   readonly readKey: Value<string | undefined>
   readonly adminKey: Value<string | undefined>
 }
 
-export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThreads, rebuildsMax, dedupeBytesMax, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
+export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThreads, rebuildsMax, standbySeconds, dedupeBytesMax, writeKey, readKey, adminKey }: ConfiguredValues): ServerSettings => ({
   roles: new Set(roles.value),
   shared: mode.value === "distributed",
   host: host.value,
@@ -30,6 +31,7 @@ export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThre
   demo: demo.value,
   rebuildThreads: rebuildThreads.value,
   rebuildsMax: rebuildsMax.value,
+  standbyMs: standbySeconds.value * 1_000,
   dedupeBytesMax: dedupeBytesMax.value,
   keys: { write: writeKey.value, read: readKey.value, admin: adminKey.value }
 })

@@ -14,4 +14,4 @@ const { settings, task } = workerData as CheckStart
 if (parentPort === null) throw new Error("a checking thread is started by the server")
 // Where processors are scarce, what is live goes first. Linux counts threads one by one; elsewhere it would be the whole process.
 if (process.platform === "linux") setPriority(NICE)
-await runCheck(parentPort, task, readerEngines(settings as Configuration, () => () => {}), checksOf(new URL(import.meta.url), settings))
+await runCheck(parentPort, task, readerEngines(settings as Configuration, () => () => {}, task.kind === "rebuild" || task.kind === "fold" ? "build" : "serve"), checksOf(new URL(import.meta.url), settings))

@@ -36,6 +36,7 @@ describe("configuration", () => {
     expect(read().rebuildThreads).toEqual({ value: availableParallelism(), source: "default" })
     expect(read({ TIDEMARK_REBUILD_THREADS: "1" }).rebuildThreads.value).toBe(1)
     expect([read().rebuildsMax.value, read({ TIDEMARK_REBUILDS_MAX: "3" }).rebuildsMax.value]).toEqual([1, 3])
+    expect([read().standbySeconds.value, read({ TIDEMARK_STANDBY_SECONDS: "0" }).standbySeconds.value]).toEqual([86_400, 0])
     expect(() => read({ TIDEMARK_REBUILD_THREADS: "0" })).toThrow(/from 1 to 64/)
   })
 

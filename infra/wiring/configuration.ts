@@ -37,6 +37,8 @@ export interface Configuration {
   readonly rebuildThreads: Setting<number>
   /** Rebuilds that run at once; the others wait. */
   readonly rebuildsMax: Setting<number>
+  /** How long the way back stays open after a cut-over or a rollback, s. */
+  readonly standbySeconds: Setting<number>
   /** Memory of ingest in embedded mode to know the live events of 24 hours by, bytes; 22 to 50 an event. More events are answered 429. */
   readonly dedupeBytesMax: Setting<number>
   readonly writeKey: Setting<string | undefined>
@@ -167,6 +169,7 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => text === "1" || text === "true"),
     rebuildThreads: pick("TIDEMARK_REBUILD_THREADS", availableParallelism(), (text) => integer("TIDEMARK_REBUILD_THREADS", text, 1, 64)),
     rebuildsMax: pick("TIDEMARK_REBUILDS_MAX", 1, (text) => integer("TIDEMARK_REBUILDS_MAX", text, 1, 64)),
+    standbySeconds: pick("TIDEMARK_STANDBY_SECONDS", 86_400, (text) => integer("TIDEMARK_STANDBY_SECONDS", text, 0, 31_622_400)),
     dedupeBytesMax: pick("TIDEMARK_DEDUPE_BYTES_MAX", 1 << 30, (text) => integer("TIDEMARK_DEDUPE_BYTES_MAX", text, 1 << 20, 2 ** 40)),
     writeKey: optionalKey("TIDEMARK_WRITE_KEY"),
     readKey: optionalKey("TIDEMARK_READ_KEY"),

@@ -26,6 +26,7 @@ import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Configuration } from "./configuration.ts"
+import type { Part } from "./failpoints.ts"
 import { withFailpoints } from "./failpoints.ts"
 import { endUnsynced } from "./unsyncedLog.ts"
 
@@ -92,9 +93,9 @@ export const engines = (configuration: Configuration, commitThread?: URL): Layer
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
  * the index and the read models. `onWake` tells of appends where the engine does not.
  */
-export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void): Layer.Layer<ReaderEngines, unknown> => {
+export const readerEngines = (configuration: Configuration, onWake: (listener: () => void) => () => void, part: Part = "serve"): Layer.Layer<ReaderEngines, unknown> => {
   const embedded = Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
     Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "reader", onWake }))
   )
-  return withFailpoints<ReaderEngines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedReaderEngines(configuration)) : embedded)
+  return withFailpoints<ReaderEngines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedReaderEngines(configuration)) : embedded, part)
 }

@@ -8,20 +8,36 @@
 import { writeSync } from "node:fs"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import { EventStore } from "@tidemark/domain/ports/EventStore"
+import type { EventStoreShape, NewStoredEvent } from "@tidemark/domain/ports/EventStore"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import type { LaneCommit, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
-/** Before an append, in it before the sync, in its sync, after the sync and before the answer, before and after a flush commits, after a lane was taken over; before and after a generation is created, followed or not any more, made active, dropped. */
-export const FAILPOINTS = [
-  "append-before", "append-written", "append-unsynced", "append-synced", "commit-before", "commit-after", "taken-over",
-  "create-before", "create-after", "follow-before", "follow-after", "flip-before", "flip-after", "drop-before", "drop-after"
-] as const
-export type Failpoint = (typeof FAILPOINTS)[number]
+/** Before it happens, and after it. */
+const around = (steps: readonly string[]): readonly string[] => steps.flatMap((step) => [`${step}-before`, `${step}-after`])
+
+/** Events of a rebuild's journal: `journal-verified-before` is before the event is stored. */
+const JOURNAL = ["planned", "preparing", "building", "catching-up", "verifying", "verified", "accepted", "cut-over", "rolled-back", "retired", "aborted"].map((step) => `journal-${step}`)
+
+/**
+ * An append: before it, in it before the sync, in its sync, after the sync and before the answer. A flush of what is
+ * served, of several generations of one projection, and of one that is built. A lane taken over, for what is served and
+ * for what is built. A generation created, followed and not any more, made active, made active again, dropped. Reads of a
+ * comparison. Events of a rebuild's journal.
+ */
+export const FAILPOINTS: readonly string[] = [
+  "append-before", "append-written", "append-unsynced", "append-synced", ...around(["commit", "joined-commit", "build-commit"]), "taken-over", "build-taken-over",
+  ...around(["create", "follow", "unfollow", "flip", "flip-back", "drop"]), "compare-windows", "compare-partials", "compare-scan", ...around(JOURNAL)
+]
+
+/** What engines are opened for: in the threads of a rebuild places have names of their own. */
+export type Part = "serve" | "build"
 
 /** Comes to a place; never returns when the process dies there. */
-type Hit = (place: Failpoint) => Effect.Effect<void>
+type Hit = (place: string) => Effect.Effect<void>
 
 /** What happens at the place: `kill` never returns in a real process. */
 export interface FailpointActs {
@@ -54,18 +70,68 @@ const wrapLog = (log: EventLogShape, hit: Hit): EventLogShape => ({
   append: (batch) => hit("append-before").pipe(Effect.andThen(log.append(batch)), Effect.tap(() => hit("append-synced")))
 })
 
-const wrapStore = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape => ({
+/** Whether two generations of one projection are committed together. */
+const isJoined = (commits: readonly LaneCommit[]): boolean =>
+  commits.some(({ lane }) => commits.some((other) => other.lane.projection === lane.projection && other.lane.generation !== lane.generation))
+
+const wrapServing = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape => ({
   ...store,
   takeOver: (lane) => Effect.tap(store.takeOver(lane), () => hit("taken-over")),
-  commit: (commits) => hit("commit-before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => hit("commit-after"))),
+  commit: (commits) => {
+    const both = (when: string) => Effect.andThen(hit(`commit-${when}`), isJoined(commits) ? hit(`joined-commit-${when}`) : Effect.void)
+    return both("before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => both("after")))
+  }
+})
+
+const wrapBuilding = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape => ({
+  ...store,
+  takeOver: (lane) => Effect.tap(store.takeOver(lane), () => hit("build-taken-over")),
+  commit: (commits) => hit("build-commit-before").pipe(Effect.andThen(store.commit(commits)), Effect.tap(() => hit("build-commit-after"))),
+  snapshot: Effect.map(store.snapshot, (snapshot): ReadSnapshot => ({
+    ...snapshot,
+    windows: (page) => Effect.andThen(hit("compare-windows"), snapshot.windows(page)),
+    partials: (projection, generation, keys) => Effect.andThen(hit("compare-partials"), snapshot.partials(projection, generation, keys)),
+    scan: (range, rows) => Effect.andThen(hit("compare-scan"), snapshot.scan(range, rows))
+  }))
+})
+
+/** The pointer goes back where it is moved to an older generation. */
+const flipName = (store: ReadModelStoreShape, projection: string, generation: number) =>
+  Effect.scoped(Effect.gen(function* () {
+    const pointer = yield* (yield* store.snapshot).pointer(projection)
+    return (pointer?.generation ?? 0) > generation ? "flip-back" : "flip"
+  }))
+
+const wrapGenerations = (store: ReadModelStoreShape, hit: Hit): ReadModelStoreShape => ({
+  ...store,
   createGeneration: (record, lanes) => hit("create-before").pipe(Effect.andThen(store.createGeneration(record, lanes)), Effect.tap(() => hit("create-after"))),
-  follow: (id, isFollowed) => hit("follow-before").pipe(Effect.andThen(store.follow(id, isFollowed)), Effect.tap(() => hit("follow-after"))),
-  flip: (projection, generation, expectedVersion) => hit("flip-before").pipe(Effect.andThen(store.flip(projection, generation, expectedVersion)), Effect.tap(() => hit("flip-after"))),
+  follow: (id, isFollowed) => {
+    const name = isFollowed ? "follow" : "unfollow"
+    return hit(`${name}-before`).pipe(Effect.andThen(store.follow(id, isFollowed)), Effect.tap(() => hit(`${name}-after`)))
+  },
+  flip: (projection, generation, expectedVersion) => Effect.flatMap(flipName(store, projection, generation), (name) =>
+    hit(`${name}-before`).pipe(Effect.andThen(store.flip(projection, generation, expectedVersion)), Effect.tap(() => hit(`${name}-after`)))),
   dropGeneration: (id) => hit("drop-before").pipe(Effect.andThen(store.dropGeneration(id)), Effect.tap(() => hit("drop-after")))
 })
 
+/** The place of an event of a rebuild's journal; undefined for any other event. */
+const journalPlace = ({ type, data }: NewStoredEvent): string | undefined => {
+  const step = type === "rebuild.moved" ? (data as { readonly to: string }).to : /^rebuild\.(\w+)$/.exec(type)?.[1]
+  const place = `journal-${step?.replaceAll("_", "-")}`
+  return JOURNAL.includes(place) ? place : undefined
+}
+
+const wrapEvents = (events: EventStoreShape, hit: Hit): EventStoreShape => ({
+  ...events,
+  append: (stream, appended, expectedRevision) => {
+    const places = appended.flatMap((event) => journalPlace(event) ?? [])
+    const all = (when: string) => Effect.forEach(places, (place) => hit(`${place}-${when}`), { discard: true })
+    return all("before").pipe(Effect.andThen(events.append(stream, appended, expectedRevision)), Effect.tap(() => all("after")))
+  }
+})
+
 /** `setting`: the variable's text. Throws `RangeError` when it names no failpoint. */
-export const failpointLayer = (setting: string, acts: FailpointActs) => {
+export const failpointLayer = (setting: string, acts: FailpointActs, part: Part = "serve") => {
   const [name = "", count = "", acting = "kill"] = setting.split(":")
   const [, pauseMs] = /^pause=(\d{1,6})$/.exec(acting) ?? []
   const act: Act | undefined = pauseMs !== undefined ? Number(pauseMs) : acting === "kill" || acting === "stop" ? acting : undefined
@@ -73,12 +139,14 @@ export const failpointLayer = (setting: string, acts: FailpointActs) => {
   const hit = makeHit(name, Number(count), act, acts)
   return Layer.mergeAll(
     Layer.effect(EventLog, Effect.map(EventLog, (log) => wrapLog(log, hit))),
-    Layer.effect(ReadModelStore, Effect.map(ReadModelStore, (store) => wrapStore(store, hit)))
+    Layer.effect(ReadModelStore, Effect.map(ReadModelStore, (store) => wrapGenerations(part === "build" ? wrapBuilding(store, hit) : wrapServing(store, hit), hit))),
+    // Threads have no journal of their own.
+    Layer.unwrap(Effect.map(Effect.serviceOption(EventStore), Option.match({ onNone: () => Layer.empty, onSome: (events) => Layer.succeed(EventStore, wrapEvents(events, hit)) })))
   )
 }
 
 /** The engines with the failpoint that the environment names; the engines themselves when it names none. */
-export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadModelStore, E>): Layer.Layer<A | EventLog | ReadModelStore, E> => {
+export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadModelStore, E>, part: Part = "serve"): Layer.Layer<A | EventLog | ReadModelStore, E> => {
   const setting = process.env["TIDEMARK_FAILPOINT"]
   if (setting === undefined || setting === "") return engines
   const say = (level: number, msg: string) => process.stderr.write(`${JSON.stringify({ level, msg })}\n`)
@@ -91,5 +159,5 @@ export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadMod
       writeSync(2, `${JSON.stringify({ level: 40, msg: "paused at a failpoint" })}\n`)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
     }
-  }).pipe(Layer.provideMerge(engines))
+  }, part).pipe(Layer.provideMerge(engines))
 }

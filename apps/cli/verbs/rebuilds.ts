@@ -278,7 +278,7 @@ export const rebuildCutover = async (call: RebuildCall, flags: RebuildFlags): Pr
   if (WORKING.includes(rebuild.status)) throw new CliError(`Generation ${rebuild.generation} is not caught up: it is ${phase(rebuild.status)}.`, NOT_CAUGHT_UP)
   if (isDryRun(call, flags, `Would serve generation ${rebuild.generation} of ${call.projection} instead of ${rebuild.fromGeneration}.\n${parityLine(rebuild)}\n`)) return
   const moved = await change(call, "cutOver", "($id: ID!, $note: String)", "(id: $id, acceptDifferences: $note)", { id: rebuild.id, note: flags.reason ?? null })
-  show(call, moved, `${call.projection} serves generation ${moved.generation}. Back within 24 h: tidemark rebuild rollback ${call.projection} --yes`)
+  show(call, moved, `${call.projection} serves generation ${moved.generation}. Back while the old one stands by: tidemark rebuild rollback ${call.projection} --yes`)
 }
 
 /** Serves again what the last cut-over replaced. */
