@@ -6,9 +6,10 @@ import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
+import { rebuildLive } from "./rebuildLive.ts"
 import { search } from "./search.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, ingest, latency, query, growth, search, "catch-up": catchUp, peers }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, "rebuild-live": rebuildLive, ingest, latency, query, growth, search, "catch-up": catchUp, peers }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly profileDir?: string | undefined
   /** `distributed` runs on the engines that the environment or \`.tidemark/engines.json\` names, in a namespace of its own. */
   readonly mode?: "embedded" | "distributed"
+  /** Further settings. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** What a server needs to run in the mode. */
@@ -29,13 +31,13 @@ const environmentOf = (mode: "embedded" | "distributed"): Readonly<Record<string
 }
 
 /** Starts the server, lets `use` work with it, stops it and removes its data. Throws when it does not end well. */
-export const withServer = async <A>({ prepare, profileDir, mode = "embedded" }: ServerOptions, use: (server: ServerUnderTest) => Promise<A>): Promise<A> => {
+export const withServer = async <A>({ prepare, profileDir, mode = "embedded", environment = {} }: ServerOptions, use: (server: ServerUnderTest) => Promise<A>): Promise<A> => {
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
   try {
     await prepare?.(dataDir)
     const entry = fileURLToPath(import.meta.resolve("@tidemark/server/main"))
     const profiling = profileDir === undefined ? {} : { command: [process.execPath, "--cpu-prof", "--cpu-prof-dir", profileDir] }
-    const server = startServer({ entry, dataDir, environment: environmentOf(mode), ...profiling })
+    const server = startServer({ entry, dataDir, environment: { ...environmentOf(mode), ...environment }, ...profiling })
     const stop = () => {
       server.kill("SIGTERM")
       return server.exit
