@@ -2,7 +2,8 @@
  * The live connection: one WebSocket, changes collected and folded into the query cache once per 250 ms.
  *
  * Each subscription continues from the position of the answer on screen; after a reconnect it continues from the
- * position reached. What cannot be folded (RESYNC, a new generation) makes the question be asked again.
+ * position reached. RESYNC replaces the answer. What cannot be folded (points of another generation, or more than is kept
+ * while the page is paused) makes the question be asked again.
  */
 import { applyChange, outdated } from "../model/order.ts"
 import { openSocket, persist } from "./socket.ts"
@@ -36,6 +37,8 @@ const CHANGES_PENDING_MAX = 500
 interface Pending {
   readonly question: SeriesQuestion
   readonly changes: SeriesChange[]
+  /** More came than is kept. */
+  overflowed: boolean
 }
 
 /** The next answer replaces what is on screen as a whole; a question already on its way is not asked twice. */
@@ -49,6 +52,10 @@ const foldInto = (options: LiveFeedOptions, pending: Pending): void => {
   const { queryKey } = seriesOptions(api, pending.question)
   const oldestStart = oldestStartOf(pending.question, Date.now())
   let series: Series | undefined = queryClient.getQueryData(queryKey)
+  if (pending.overflowed) {
+    askAgain(queryClient, queryKey, series)
+    return
+  }
   for (const change of pending.changes) {
     const result = applyChange(series, change, oldestStart)
     if (result === "resync") {
@@ -94,9 +101,10 @@ export const openLiveFeed = (options: LiveFeedOptions): LiveFeed => {
     const variables: Record<string, unknown> = { ...seriesVariables(question, Date.now(), AHEAD_WINDOWS), since: since.map(({ partition, offset }) => ({ partition, offset })) }
     const take = ({ seriesChanged }: { seriesChanged: SeriesChange }): void => {
       if (seriesChanged.position.length > 0) variables["since"] = seriesChanged.position.map(({ partition, offset }) => ({ partition, offset }))
-      const entry = pending.get(question) ?? { question, changes: [] }
-      if (entry.changes.length < CHANGES_PENDING_MAX) entry.changes.push(seriesChanged)
-      else entry.changes.splice(0, entry.changes.length, { ...seriesChanged, kind: "RESYNC" })
+      const entry = pending.get(question) ?? { question, changes: [], overflowed: false }
+      entry.overflowed ||= entry.changes.length === CHANGES_PENDING_MAX
+      if (entry.overflowed) entry.changes.length = 0
+      else entry.changes.push(seriesChanged)
       pending.set(question, entry)
     }
     const again = (): void => void options.queryClient.invalidateQueries({ queryKey: seriesOptions(options.api, question).queryKey })

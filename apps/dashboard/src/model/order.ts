@@ -36,6 +36,9 @@ const mergePosition = (a: readonly PartitionOffset[], b: readonly PartitionOffse
   return [...next].toSorted(([x], [y]) => x - y).map(([partition, offset]) => ({ partition, offset: String(offset) }))
 }
 
+const withinRange = (series: Series, oldestStart: string): Series =>
+  ({ ...series, groups: series.groups.map((group) => ({ ...group, points: group.points.filter((point) => point.start >= oldestStart) })) })
+
 /**
  * The newer of two answers to one question, window by window. `oldestStart` (RFC 3339) drops windows that have left
  * the range. A higher pointerVersion replaces everything; a lower one is ignored.
@@ -48,19 +51,29 @@ export const newest = (current: Series | undefined, incoming: Series, oldestStar
     const id = groupId(group)
     groups.set(id, { key: group.key, points: mergePoints(current, incoming, groups.get(id)?.points ?? [], group.points) })
   }
-  return {
+  return withinRange({
     ...current,
     generation: incoming.generation,
     watermark: compareText(incoming.watermark, current.watermark) > 0 ? incoming.watermark : current.watermark,
     position: mergePosition(current.position, incoming.position),
-    groups: [...groups.values()].map((group) => ({ ...group, points: group.points.filter((point) => point.start >= oldestStart) }))
-  }
+    groups: [...groups.values()]
+  }, oldestStart)
+}
+
+/** A whole answer: its groups are the only ones, whatever windows of theirs are known already. */
+const replaced = (current: Series, { kind: _kind, ...whole }: SeriesChange, oldestStart: string): Series => {
+  if (whole.pointerVersion < current.pointerVersion) return current
+  const own = new Set(whole.groups.map(groupId))
+  const known = whole.pointerVersion === current.pointerVersion ? current : undefined
+  const merged = newest(known, whole, oldestStart)
+  return withinRange({ ...merged, groups: merged.groups.filter((group) => own.has(groupId(group))) }, oldestStart)
 }
 
 /** `resync` when the change cannot be folded into what is on screen and the question has to be asked again. */
 export const applyChange = (current: Series | undefined, change: SeriesChange, oldestStart = ""): Series | "resync" => {
-  if (change.kind === "RESYNC" || current === undefined || change.pointerVersion > current.pointerVersion) return "resync"
-  return newest(current, change, oldestStart)
+  if (current === undefined) return "resync"
+  if (change.kind === "RESYNC") return replaced(current, change, oldestStart)
+  return change.pointerVersion > current.pointerVersion ? "resync" : newest(current, change, oldestStart)
 }
 
 /** The same answer, older than any other: whatever is answered next replaces it. */
