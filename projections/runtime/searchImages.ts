@@ -147,6 +147,16 @@ class Images implements SearchImages {
     if (receivedMaxMs > -Infinity) yield* (yield* WindowIndex).drop(model, retainedFromMs(model.retentionDays, receivedMaxMs))
   })
 
+  /** Drops the images of generations that were dropped; again at the next look, should a delayed write have brought one back. */
+  private readonly dropUnused = Effect.fn("dropUnused")({ self: this }, function* (records: readonly GenerationRecord[]) {
+    const index = yield* WindowIndex
+    const dropped = new Set(records.filter(({ isDropped }) => isDropped === true).map(({ projection, generation }) => `${projection}/${generation}`))
+    if (dropped.size === 0) return
+    for (const image of yield* index.images) {
+      if (image.incarnation === this.incarnation && dropped.has(`${image.projection}/${image.generation}`)) yield* index.drop(image)
+    }
+  })
+
   readonly catchUp = Effect.gen({ self: this }, function* () {
     yield* this.followHistory
     const nowMs = yield* Clock.currentTimeMillis
@@ -156,7 +166,9 @@ class Images implements SearchImages {
       this.lookedAtMs = nowMs
     }
     const records = yield* Effect.scoped(Effect.flatMap((yield* ReadModelStore).snapshot, allGenerations))
+    if (isDue) yield* this.dropUnused(records)
     for (const record of records) {
+      if (record.isDropped === true) continue
       const known = yield* this.look(record)
       if (!known.complete) yield* this.copy(known)
       if (isDue) yield* this.expire(known.model)
@@ -170,7 +182,7 @@ class Images implements SearchImages {
     for (const { projection, generation, keys } of changes) {
       const record = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.generation(projection, generation)))
       // A generation that is gone has no image to keep.
-      if (record === undefined) continue
+      if (record === undefined || record.isDropped === true) continue
       const { model } = yield* this.look(record)
       yield* Effect.forEach(batchesOf(keys), (batch) => this.put(index, model, batch), { concurrency: BATCHES_AT_ONCE, discard: true })
     }

@@ -204,6 +204,25 @@ describe("the search publisher", () => {
     }))
   })
 
+  it("drops the image of a generation that was dropped, and makes none anew", async () => {
+    const world = makeWorld()
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* store.createGeneration({ ...record, generation: 2 }, LANES.map((lane) => ({ lane, partitions: [lane] })))
+      yield* world.growing.commit(store, 0, ["/a"])
+      const { stop } = yield* start()
+      yield* TestClock.adjust(2_000)
+      expect([...world.index.images.keys()].map((name) => name.slice(0, 8))).toEqual(["clicks/1", "clicks/2"])
+      yield* store.dropGeneration({ projection: "clicks", generation: 2 })
+      yield* TestClock.adjust(60_000)
+      yield* world.growing.commit(store, 0, ["/b"])
+      yield* TestClock.adjust(2_000)
+      expect([...world.index.images.keys()].map((name) => name.slice(0, 8))).toEqual(["clicks/1"])
+      expect(differences(world)).toEqual([])
+      yield* stop
+    }))
+  })
+
   it("trusts no image once its consumer was forgotten: changes may have passed by", async () => {
     const world = makeWorld()
     await inWorld(world, Effect.gen(function* () {
