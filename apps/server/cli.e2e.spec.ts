@@ -120,6 +120,14 @@ describe("events and what became of them", () => {
   })
 })
 
+describe("a rebuild", () => {
+  it("of no projection is usage, and without one the verbs say how to begin", async () => {
+    for (const verb of ["plan", "status", "diff", "cutover", "abort"]) expect(await cli("rebuild", verb, "nope"), verb).toMatchObject({ code: 2, out: "", notes: expect.stringContaining("no projection") as string })
+    expect(await cli("rebuild", "status", "requests")).toMatchObject({ code: 0, out: "", notes: "No rebuild of requests was ever started." })
+    expect(await cli("rebuild", "cutover", "requests", "--yes")).toMatchObject({ code: 1, notes: "No rebuild of requests can be cut over: none was ever started. A new one: tidemark rebuild plan requests" })
+  })
+})
+
 describe("a wrong key or address", () => {
   const VERBS = [["send", "page.viewed", "{}"], ["tail"], ["events", "find"], ["projections", "ls"], ["log", "info"], ["verify"], ["verify", "--full"], ["rebuild", "plan", "page-views"]] as const
 

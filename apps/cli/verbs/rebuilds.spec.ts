@@ -56,10 +56,12 @@ const run = async (...argv: string[]) => {
 describe("tidemark rebuild", () => {
   it("says what it would do and changes nothing without --yes", async () => {
     expect(await run("start", "revenue", "--reason", "add refunds")).toMatchObject({ exitCode: 0, out: "plan      12 408 551 events · 3.1 GB · ~68 s · writes gen 8 beside gen 7", notes: expect.stringContaining("add --yes") as string })
-    expect(await run("cutover", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would serve generation 8 of revenue instead of 7\./) as string })
-    expect(await run("abort", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would abort/) as string })
+    expect(await run("cutover", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^Would serve generation 8 of revenue instead of 7\.\nparity /) as string, notes: "Nothing was changed: add --yes to do it." })
+    expect(JSON.parse((await run("cutover", "revenue", "--json")).out)).toMatchObject({ id: "r", status: "READY" })
+    expect(await run("abort", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^Would abort/) as string })
     stored = [{ ...REBUILD, status: "ACTIVE" }]
-    expect(await run("rollback", "revenue")).toMatchObject({ exitCode: 0, notes: expect.stringMatching(/^Would serve generation 7 of revenue instead of 8\./) as string })
+    expect(await run("rollback", "revenue")).toMatchObject({ exitCode: 0, out: "Would serve generation 7 of revenue instead of 8." })
+    expect(await run("cutover", "revenue")).toMatchObject({ exitCode: 1, out: "", notes: "No rebuild of revenue can be cut over: the newest is active. A new one: tidemark rebuild plan revenue" })
     expect(mutations).toEqual([])
   })
 

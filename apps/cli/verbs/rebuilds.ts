@@ -4,6 +4,7 @@ import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
 import { plain, table } from "../output.ts"
+import { unknownProjection } from "./models.ts"
 
 interface Rebuild {
   readonly id: string
@@ -102,11 +103,21 @@ const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => 
 const allOf = async ({ client, projection }: RebuildCall): Promise<readonly Rebuild[]> =>
   (await client.graphql<{ rebuilds: readonly Rebuild[] }>(`query ($projection: String) { rebuilds(projection: $projection) { ${FIELDS} } }`, { projection })).rebuilds
 
-/** The newest one with such a status. */
-const newest = async (call: RebuildCall, statuses: readonly string[] | undefined): Promise<Rebuild> => {
-  const found = (await allOf(call)).find(({ status }) => statuses === undefined || statuses.includes(status))
-  if (found === undefined) throw new CliError(`No rebuild of ${call.projection} ${statuses === undefined ? "was ever started" : `is ${statuses.map(phase).join(", ")}`}: tidemark rebuild plan ${call.projection}`)
-  return found
+/** Throws `CliError` (usage) where there is no such projection. */
+const checkProjection = async ({ client, projection }: RebuildCall): Promise<void> => {
+  const { projection: known } = await client.graphql<{ projection: { readonly name: string } | null }>("query ($name: String!) { projection(name: $name) { name } }", { name: projection })
+  if (known === null) throw unknownProjection(projection)
+}
+
+/** The newest one with such a status; `done`: what is done to it, for the sentence that says that there is none. */
+const newest = async (call: RebuildCall, statuses: readonly string[] | undefined, done: string): Promise<Rebuild> => {
+  const all = await allOf(call)
+  const found = all.find(({ status }) => statuses === undefined || statuses.includes(status))
+  if (found !== undefined) return found
+  const [latest] = all
+  if (latest === undefined) await checkProjection(call)
+  const why = latest === undefined ? "none was ever started" : `the newest is ${phase(latest.status)}`
+  throw new CliError(`No rebuild of ${call.projection} can be ${done}: ${why}. A new one: tidemark rebuild plan ${call.projection}`)
 }
 
 const change = async ({ client }: RebuildCall, field: string, signature: string, args: string, variables: Record<string, unknown>): Promise<Rebuild> => {
@@ -130,10 +141,12 @@ const start = (call: RebuildCall, reason: string, dryRun: boolean, flags: Rebuil
 const show = ({ json, output }: RebuildCall, rebuild: Rebuild, text: string): void => output.data(json ? JSON.stringify(rebuild) : plainLines(text))
 const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
 
-/** What it would do instead of doing it, while `--yes` is missing. */
-const isDryRun = ({ output }: RebuildCall, { yes }: RebuildFlags, would: string): boolean => {
-  if (yes !== true) output.note(`${would} Nothing was changed: add --yes to do it.`)
-  return yes !== true
+/** While `--yes` is missing: what it would do, as text or as the rebuild that it would do it to. */
+const isDryRun = (call: RebuildCall, { yes }: RebuildFlags, rebuild: Rebuild, would: string): boolean => {
+  if (yes === true) return false
+  show(call, rebuild, would)
+  call.output.note("Nothing was changed: add --yes to do it.")
+  return true
 }
 
 /** What it would read and write. */
@@ -171,8 +184,7 @@ export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Prom
   if (reason === undefined) throw new CliError("--reason is needed: why is it rebuilt?", 2)
   if (flags.yes !== true) {
     const planned = await start(call, reason, true, flags)
-    show(call, planned, planLine(planned))
-    isDryRun(call, flags, `Would start a rebuild of ${call.projection}.`)
+    isDryRun(call, flags, planned, planLine(planned))
     return
   }
   const started = await start(call, reason, false, flags)
@@ -186,8 +198,9 @@ export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Prom
 
 /** Every rebuild, newest first. */
 export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): Promise<void> => {
-  if (wait === true) endOf(await waitFor(call, (await newest(call, undefined)).id))
+  if (wait === true) endOf(await waitFor(call, (await newest(call, undefined, "looked at")).id))
   const rebuilds = await allOf(call)
+  if (rebuilds.length === 0) await checkProjection(call)
   if (call.json) return call.output.data(JSON.stringify(rebuilds))
   if (rebuilds.length === 0) return call.output.note(`No rebuild of ${call.projection} was ever started.`)
   call.output.data(table(["GEN", "FROM", "STATUS", "STARTED", "REASON"], rebuilds.map((one) => [String(one.generation), String(one.fromGeneration), phase(one.status), one.startedAt, one.reason])))
@@ -257,7 +270,7 @@ const rowLines = (differences: readonly Difference[]): readonly string[] =>
 /** The windows that differ, 200 at a time unless told; exit 3 when there are any. */
 export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
   const { output, json, projection } = call
-  const rebuild = await newest(call, undefined)
+  const rebuild = await newest(call, undefined, "looked at")
   const found = await differencesOf(call, rebuild.id, flags.first ?? DIFFERENCES_SHOWN, flags)
   if (json) output.data(JSON.stringify(found))
   else {
@@ -274,25 +287,25 @@ export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promi
 
 /** Serves the rebuilt generation. `--reason` accepts the differences of another definition. */
 export const rebuildCutover = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const rebuild = await newest(call, [...RUNNING, "STANDBY"])
+  const rebuild = await newest(call, [...RUNNING, "STANDBY"], "cut over")
   if (WORKING.includes(rebuild.status)) throw new CliError(`Generation ${rebuild.generation} is not caught up: it is ${phase(rebuild.status)}.`, NOT_CAUGHT_UP)
-  if (isDryRun(call, flags, `Would serve generation ${rebuild.generation} of ${call.projection} instead of ${rebuild.fromGeneration}.\n${parityLine(rebuild)}\n`)) return
+  if (isDryRun(call, flags, rebuild, `Would serve generation ${rebuild.generation} of ${call.projection} instead of ${rebuild.fromGeneration}.\n${parityLine(rebuild)}`)) return
   const moved = await change(call, "cutOver", "($id: ID!, $note: String)", "(id: $id, acceptDifferences: $note)", { id: rebuild.id, note: flags.reason ?? null })
   show(call, moved, `${call.projection} serves generation ${moved.generation}. Back while the old one stands by: tidemark rebuild rollback ${call.projection} --yes`)
 }
 
 /** Serves again what the last cut-over replaced. */
 export const rebuildRollback = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const rebuild = await newest(call, ["ACTIVE"])
-  if (isDryRun(call, flags, `Would serve generation ${rebuild.fromGeneration} of ${call.projection} instead of ${rebuild.generation}.`)) return
+  const rebuild = await newest(call, ["ACTIVE"], "rolled back")
+  if (isDryRun(call, flags, rebuild, `Would serve generation ${rebuild.fromGeneration} of ${call.projection} instead of ${rebuild.generation}.`)) return
   const moved = await change(call, "rollBack", "($projection: String!)", "(projection: $projection)", { projection: call.projection })
   show(call, moved, `${call.projection} serves generation ${moved.fromGeneration}.`)
 }
 
 /** Ends the running one; what it built is dropped. */
 export const rebuildAbort = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const rebuild = await newest(call, RUNNING)
-  if (isDryRun(call, flags, `Would abort the rebuild of ${call.projection} and drop generation ${rebuild.generation}.`)) return
+  const rebuild = await newest(call, RUNNING, "aborted")
+  if (isDryRun(call, flags, rebuild, `Would abort the rebuild of ${call.projection} and drop generation ${rebuild.generation}.`)) return
   const aborted = await change(call, "abortRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
   show(call, aborted, `The rebuild of ${call.projection} is aborted; generation ${aborted.generation} is dropped.`)
 }
@@ -301,25 +314,25 @@ export const rebuildAbort = async (call: RebuildCall, flags: RebuildFlags): Prom
 export const rebuildCap = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
   const rate = rateOf(flags)
   if (rate === undefined) throw new CliError("--rate is needed: whole events a second, or none.", 2)
-  const rebuild = await newest(call, RUNNING)
+  const rebuild = await newest(call, RUNNING, "capped")
   const words = rate === null ? "as quickly as live traffic leaves room" : `at most ${grouped(String(rate))} events/s`
-  if (isDryRun(call, flags, `Would have the rebuild of ${call.projection} fold ${words}.`)) return
+  if (isDryRun(call, flags, rebuild, `Would have the rebuild of ${call.projection} fold ${words}.`)) return
   const capped = await change(call, "capRebuild", "($id: ID!, $rate: Int)", "(id: $id, eventsPerSecondMax: $rate)", { id: rebuild.id, rate })
   show(call, capped, `The rebuild of ${call.projection} folds ${words}.`)
 }
 
 /** Stands still where it is, until it is resumed. */
 export const rebuildPause = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const rebuild = await newest(call, RUNNING)
-  if (isDryRun(call, flags, `Would pause the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
+  const rebuild = await newest(call, RUNNING, "paused")
+  if (isDryRun(call, flags, rebuild, `Would pause the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
   const paused = await change(call, "pauseRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
   show(call, paused, `The rebuild of ${call.projection} is paused. On with it: tidemark rebuild resume ${call.projection} --yes`)
 }
 
 /** Goes on where it was paused or has failed. */
 export const rebuildResume = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const rebuild = await newest(call, RUNNING)
-  if (isDryRun(call, flags, `Would resume the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
+  const rebuild = await newest(call, RUNNING, "resumed")
+  if (isDryRun(call, flags, rebuild, `Would resume the rebuild of ${call.projection}, which is ${phase(rebuild.status)}.`)) return
   const resumed = await change(call, "resumeRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
   show(call, resumed, `The rebuild of ${call.projection} goes on: it is ${phase(resumed.status)}.`)
 }
