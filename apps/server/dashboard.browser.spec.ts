@@ -175,6 +175,24 @@ describe("the dashboard in a browser", () => {
     }
   })
 
+  it("tells what became of an event of the list, by keyboard alone, also narrow", async () => {
+    const { dashboard, ingest } = await start()
+    await send(ingest, KEYS.write, [viewed(1)])
+    await send(ingest, KEYS.write, [{ ...viewed(2), userId: "user-1", time: Date.now() - 9 * 86_400_000 }])
+    const { page, faults } = await open(dashboard, { viewport: { width: 360, height: 800 } })
+    const [newest, other] = [page.locator(".event-line").first(), page.locator(".event-line").nth(1)]
+    await other.waitFor()
+    await newest.press("Enter")
+    const journey = page.locator(".journey li").filter({ hasText: "page-views" })
+    await expect.poll(() => journey.first().textContent(), POLL).toMatch(/held, not counted, 8 d 23 h late.*\/shoes.*would add duration \d+, views 1, visitors 1/)
+    await newest.press("Enter")
+    await page.locator(".journey").waitFor({ state: "detached" })
+    await other.press("Enter")
+    await expect.poll(() => journey.first().textContent(), POLL).toMatch(/counted.*\/shoes.*1 event, still filling.*adds duration/)
+    expect(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0)
+    expect(faults).toEqual([])
+  })
+
   it("shows what was known at an earlier moment, says so, and comes back to now, by keyboard; both themes, narrow and wide", async () => {
     const { dashboard, ingest } = await start()
     await sendMany(ingest, 3)

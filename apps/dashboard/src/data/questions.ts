@@ -6,6 +6,7 @@ import { newest } from "../model/order.ts"
 import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
 import { ask } from "./graphql.ts"
 import type { Dimension, EventPage, LoggedEvent, Resolution, Series, Top, WindowProof } from "../model/answer.ts"
+import type { Journey } from "../model/journey.ts"
 import type { RangeName, Span } from "../model/range.ts"
 import type { Api } from "./graphql.ts"
 
@@ -155,3 +156,18 @@ export const whyOptions = (api: Api, { asOfMs, ...question }: WindowQuestion) =>
 export const checkKey = async (readKey: string): Promise<void> => {
   await ask({ tenant: "", readKey }, "{ projections { name } }", {})
 }
+
+const JOURNEY = `query Journey($id: ID!, $at: PartitionOffsetInput) {
+  event(id: $id, at: $at) {
+    received { at originalTime timeFlag source } validated { checked schemaVersion }
+    windows { projection outcome key { name value } places { start end events state } contribution { name text } lateByMs wasHeld release { offset actor reason } code pointer }
+  }
+}`
+
+/** What every projection made of one event of the list. */
+export const journeyOptions = (api: Api, { id, partition, offset }: LoggedEvent) =>
+  queryOptions({
+    queryKey: ["journey", api.tenant, partition, offset] as const,
+    queryFn: async ({ signal }): Promise<Journey | null> => (await ask<{ event: Journey | null }>(api, JOURNEY, { id, at: { partition, offset } }, signal)).event,
+    gcTime: 30_000
+  })

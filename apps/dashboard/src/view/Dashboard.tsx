@@ -123,7 +123,7 @@ const Numbers = ({ api, live, answers, range, viewMs, asOfMs, firstEvent }: Numb
         <TopPages api={api} range={spec} asOfMs={asOfMs} />
         <EventTypes query={events} question={questions.events} range={spec} span={span} />
       </div>
-      {asOfMs === undefined ? <EventTail live={live} /> : null}
+      {asOfMs === undefined ? <EventTail api={api} live={live} /> : null}
     </>
   )
 }

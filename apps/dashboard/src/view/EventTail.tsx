@@ -2,13 +2,15 @@
 import { useEffect, useRef, useState } from "react"
 import { formatMoment, formatNumber, formatPayload } from "../model/format.ts"
 import { waitingCount } from "../model/tail.ts"
+import { EventJourney } from "./EventJourney.tsx"
 import { Failure, Panel } from "./Panel.tsx"
+import type { Api } from "../data/graphql.ts"
 import type { LoggedEvent } from "../model/answer.ts"
 import type { Live } from "./live.ts"
 
 const SCROLLED_PX = 24
 
-const EventRow = ({ event }: { readonly event: LoggedEvent }) => {
+const EventRow = ({ api, event }: { readonly api: Api; readonly event: LoggedEvent }) => {
   const [open, setOpen] = useState(false)
   return (
     <li className={open ? "event open" : "event"}>
@@ -18,6 +20,7 @@ const EventRow = ({ event }: { readonly event: LoggedEvent }) => {
         <span className="event-data"><bdi>{formatPayload(event.data)}</bdi></span>
         <span className="event-position">{event.partition}/{event.offset}</span>
       </button>
+      {open ? <EventJourney api={api} event={event} /> : null}
       {open ? <pre className="event-json" tabIndex={0}>{JSON.stringify({ id: event.id, time: event.time, receivedAt: event.receivedAt, userId: event.userId, anonymousId: event.anonymousId, data: event.data }, null, 2)}</pre> : null}
     </li>
   )
@@ -29,7 +32,7 @@ const PauseButton = ({ live }: { readonly live: Live }) => (
   </button>
 )
 
-export const EventTail = ({ live }: { readonly live: Live }) => {
+export const EventTail = ({ api, live }: { readonly api: Api; readonly live: Live }) => {
   const list = useRef<HTMLDivElement>(null)
   const { tail, holdTail } = live
   const waiting = waitingCount(tail)
@@ -53,7 +56,7 @@ export const EventTail = ({ live }: { readonly live: Live }) => {
           {!live.tailKnown && live.tailError === null && tail.rows.length === 0 ? <div className="skeleton fill" role="status" aria-label="Loading" /> : null}
           {live.tailError === null || tail.rows.length > 0 ? null : <Failure error={live.tailError} retry={() => location.reload()} />}
           {live.tailKnown && tail.rows.length === 0 ? <div className="empty fill"><p>The log is empty. The first event appears here the moment it is stored.</p></div> : null}
-          <ol>{tail.rows.map((event) => <EventRow key={`${event.partition}/${event.offset}`} event={event} />)}</ol>
+          <ol>{tail.rows.map((event) => <EventRow key={`${event.partition}/${event.offset}`} api={api} event={event} />)}</ol>
         </div>
       </div>
     </Panel>
