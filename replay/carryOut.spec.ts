@@ -120,6 +120,20 @@ describe("carrying a rebuild out", () => {
     }
   })
 
+  it("leaves a comparison at once when it is paused or aborted meanwhile", async () => {
+    for (const status of ["paused", "aborted"] as const) {
+      const { kept, journal, set } = keep(orders())
+      kept.onMoved = (now) => { if (now === "verifying") setTimeout(() => set({ status }, true), 20) }
+      await makeMemory().run(served(Effect.gen(function* () {
+        const store = yield* ReadModelStore
+        // A comparison that would never end.
+        const snapshot = Effect.map(store.snapshot, (one) => ({ ...one, windows: () => Effect.never, scan: () => Effect.never }))
+        expect(yield* Effect.provideService(run(journal), ReadModelStore, { ...store, snapshot })).toBe(status)
+      })))
+      expect(kept.found).toBeUndefined()
+    }
+  })
+
   it("fails, to be resumed, where the generation halts, and says why", async () => {
     const { journal, rebuild } = keep(orders())
     await makeMemory().run(served(Effect.gen(function* () {

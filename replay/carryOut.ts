@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import { buildGeneration, createShadow, joinServed } from "./buildGeneration.ts"
 import type { BuildOptions } from "./buildGeneration.ts"
 import { parity } from "./parity.ts"
-import type { Parity, TenantDifferences } from "./parity.ts"
+import type { Parity, ParityInput, TenantDifferences } from "./parity.ts"
 
 /** The journal cannot be read or written. Begin again later: what was done is found again. */
 export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", { cause: Schema.Defect() }) {}
@@ -63,6 +63,17 @@ const build = Effect.fn("build")(function* (options: CarryOutOptions, id: Genera
   yield* Effect.raceFirst(buildGeneration({ ...options, id, stop: Deferred.await(stop) }), Effect.andThen(watch, Effect.never))
 })
 
+const compare = Effect.fn("compare")(function* (journal: Journal, asked: Omit<ParityInput, "seed">) {
+  const input = { ...asked, seed: randomInt(2 ** 31) }
+  const id = { projection: asked.projection, generation: asked.newGeneration }
+  // It may stand behind for the length of a take-over.
+  const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
+  // A comparison that is begun again has lists of its own.
+  const comparisonId = randomUUID()
+  for (const list of found.lists) yield* journal.listed(comparisonId, list)
+  yield* journal.verified(comparisonId, found)
+})
+
 const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: Rebuild) {
   const { journal, tenants, differencesMax } = options
   const { projection, generation, fromGeneration } = rebuild
@@ -79,16 +90,9 @@ const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: R
     case "catching_up":
       yield* Effect.raceFirst(joinServed(id), steered(journal))
       return yield* journal.moved("verifying")
-    case "verifying": {
-      const seed = randomInt(2 ** 31)
-      const input = { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax, seed }
-      // It may stand behind for the length of a take-over.
-      const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
-      // A comparison that is begun again has lists of its own.
-      const comparisonId = randomUUID()
-      for (const list of found.lists) yield* journal.listed(comparisonId, list)
-      return yield* journal.verified(comparisonId, found)
-    }
+    case "verifying":
+      // Nobody waits for a comparison whose result is not wanted any more.
+      return yield* Effect.raceFirst(compare(journal, { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax }), steered(journal))
     default:
       return undefined
   }
