@@ -35,7 +35,8 @@ interface Asked {
   readonly selection: string
 }
 
-interface Recorded extends Asked {
+/** A question with the answer it was given. */
+export interface Recorded extends Asked {
   readonly answer: Answer
 }
 
@@ -181,7 +182,24 @@ export interface PastFound {
   readonly millisecondsEach: number
   /** Questions whose answer as of the position is another one. */
   readonly differing: readonly PastDifference[]
+  readonly recorded: readonly Recorded[]
 }
+
+/** Those of the questions that are answered otherwise as of the position they were answered at. */
+const differencesNow = Effect.fn("differencesNow")(function* (ask: Ask, recorded: readonly Recorded[]) {
+  const differing: PastDifference[] = []
+  for (const { answer, ...asked } of recorded) {
+    const past = yield* Effect.promise(() => ask(asked, `, asOf: ${placeOf(answer)}`))
+    if (textOf(past) !== textOf(answer)) differing.push({ asked: `${asked.tenantId}: ${asked.field}(${asked.of}) at ${placeOf(answer)}`, then: textOf(answer), now: textOf(past) })
+  }
+  return differing
+})
+
+/** The same on whatever engines are given, such as those of another process. */
+export const askPastAgain = (recorded: readonly Recorded[]) =>
+  Effect.scoped(Effect.gen(function* () {
+    return yield* differencesNow(yield* listen(), recorded)
+  }))
 
 const POLL = Schedule.spaced(5)
 
@@ -225,11 +243,7 @@ export const compareWithPast = Effect.fn("compareWithPast")(function* (seed: num
   })
   yield* step.pipe(Effect.repeat({ schedule: POLL, until: () => halts.length > 0 || positions.size >= wanted }))
   const askedMs = performance.now()
-  const differing: PastDifference[] = []
-  for (const { answer, ...asked } of recorded) {
-    const past = yield* Effect.promise(() => ask(asked, `, asOf: ${placeOf(answer)}`))
-    if (textOf(past) !== textOf(answer)) differing.push({ asked: `${asked.tenantId}: ${asked.field}(${asked.of}) at ${placeOf(answer)}`, then: textOf(answer), now: textOf(past) })
-  }
+  const differing = yield* differencesNow(ask, recorded)
   const millisecondsEach = (performance.now() - askedMs) / recorded.length
   for (let pair = 0; pair < PAIRS; pair++) {
     const difference = yield* Effect.promise(() => compareChanges(ask, random, recorded))
@@ -238,6 +252,6 @@ export const compareWithPast = Effect.fn("compareWithPast")(function* (seed: num
   yield* Deferred.succeed(stop, undefined)
   yield* Fiber.join(fiber)
   if (halts.length > 0) return yield* Effect.die(new Error(halts.join("; ")))
-  const found: PastFound = { answers: recorded.length, positions: positions.size, records: stored.reduce((sum, { length }) => sum + length, 0), millisecondsEach, outcomes: yield* outcomes(), differing }
+  const found: PastFound = { answers: recorded.length, positions: positions.size, records: stored.reduce((sum, { length }) => sum + length, 0), millisecondsEach, outcomes: yield* outcomes(), differing, recorded }
   return found
 }, Effect.scoped)

@@ -139,7 +139,7 @@ export const partitionIndexContract = (name: string, makeHarness: () => Partitio
     it("may forget clocks between near ones, and then answers those just before them", session(async (run) => {
       const near = CLOCKS_APART.receivedMs / 4
       await run((index) => saveAll(index, Array.from({ length: 200 }, (_, i) => segment(i * 10, i * 10 + 10, { receivedMaxMs: i * near }))))
-      for (let at = 0; at < 200; at++) {
+      for (let at = 0; at < 200; at += 7) {
         const found = await run((index) => index.clocks(0, BigInt(at * 10 + 10), Infinity))
         expect((found?.receivedMaxMs ?? Infinity) - at * near).toBeLessThanOrEqual(0)
         expect(at * near - (found?.receivedMaxMs ?? -Infinity)).toBeLessThanOrEqual(CLOCKS_APART.receivedMs)

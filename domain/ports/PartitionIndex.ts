@@ -63,6 +63,16 @@ export interface PrefixClocks {
 /** Of the clocks of two segments this near to each other only the later ones need to be kept: records, and ms of R. */
 export const CLOCKS_APART = { records: 65_536n, receivedMs: 60_000 } as const
 
+interface ClocksAt {
+  readonly nextOffset: bigint
+  /** Unix ms; null or −Infinity if none. */
+  readonly receivedMaxMs: number | null
+}
+
+/** Whether what lies between these two clocks of a partition need not be kept. */
+export const areNear = (earlier: ClocksAt, later: ClocksAt): boolean =>
+  later.nextOffset - earlier.nextOffset <= CLOCKS_APART.records && (later.receivedMaxMs ?? -Infinity) - (earlier.receivedMaxMs ?? -Infinity) <= CLOCKS_APART.receivedMs
+
 export class PartitionIndexError extends Schema.TaggedError<PartitionIndexError>()("PartitionIndexError", {
   cause: Schema.Defect()
 }) {}

@@ -5,7 +5,7 @@
  * another log is emptied when it is opened: losing the index costs time, a wrong one would cost numbers.
  */
 import { HORIZON_MS } from "@tidemark/domain/events/partitionState"
-import { CLOCKS_APART, PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
+import { PartitionIndex, PartitionIndexError, areNear } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape, PartitionSegment, PrefixClocks, StoredPrefix } from "@tidemark/domain/ports/PartitionIndex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -138,10 +138,7 @@ const findClocks = (stores: Stores, partition: number, atMost: bigint, receivedM
 const saveClocks = (stores: Stores, segment: PartitionSegment): void => {
   const { partition, to, receivedMaxMs } = segment
   const [last, lastButOne] = clocksBelow(stores, partition, to)
-  if (last !== undefined && lastButOne !== undefined) {
-    const receivedMs = receivedMaxMs - (lastButOne.receivedMaxMs ?? -Infinity)
-    if (to - lastButOne.nextOffset <= CLOCKS_APART.records && receivedMs <= CLOCKS_APART.receivedMs) stores.clocks.removeSync(keyOf(partition, last.nextOffset))
-  }
+  if (last !== undefined && lastButOne !== undefined && areNear(lastButOne, { nextOffset: to, receivedMaxMs })) stores.clocks.removeSync(keyOf(partition, last.nextOffset))
   stores.clocks.putSync(keyOf(partition, to), encodeClocks(segment))
 }
 

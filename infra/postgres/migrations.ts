@@ -45,6 +45,13 @@ CREATE TABLE ${schema}.rejected_events (
 CREATE INDEX ON ${schema}.rejected_events (tenant_id, received_at, entry_id);
 ${tenantPolicies(`${schema}.rejected_events`)}`
 
+/** Clocks of prefixes: −Infinity where there are none yet, tenants as JSON. Found by offset, and by R, which never falls along a partition. */
+const prefixClocks = (schema: string): string => `
+CREATE TABLE ${schema}.prefix_clocks (
+  log_id text NOT NULL, partition int NOT NULL, next_offset bigint NOT NULL, received_max_ms double precision NOT NULL, heartbeat_max_ms double precision NOT NULL,
+  tenants text NOT NULL, PRIMARY KEY (log_id, partition, next_offset));
+CREATE INDEX ON ${schema}.prefix_clocks (log_id, partition, received_max_ms, next_offset);`
+
 /** Role for the processes that answer queries, and for BI tools: neither owns anything, neither may log in by itself. */
 export const servingRole = (namespace: string): string => `${namespace}_serving`
 export const biRole = (namespace: string): string => `${namespace}_bi`
@@ -74,7 +81,8 @@ END $$;`
 /** In order; the version is the place, from 1. */
 const MIGRATIONS: readonly ((namespace: string) => string)[] = [
   (namespace) => [readModels(quoted(namespace)), rejectedEvents(quoted(namespace)), sketchFunctions(quoted(namespace)), roles(namespace)].join("\n"),
-  (namespace) => `ALTER TABLE ${quoted(namespace)}.generations ADD COLUMN is_followed boolean NOT NULL DEFAULT false, ADD COLUMN is_dropped boolean NOT NULL DEFAULT false;`
+  (namespace) => `ALTER TABLE ${quoted(namespace)}.generations ADD COLUMN is_followed boolean NOT NULL DEFAULT false, ADD COLUMN is_dropped boolean NOT NULL DEFAULT false;`,
+  (namespace) => prefixClocks(quoted(namespace))
 ]
 
 /** The version this binary works with. */

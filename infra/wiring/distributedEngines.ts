@@ -16,6 +16,7 @@ import { laneAssignmentKafka } from "@tidemark/infra-kafka/LaneAssignmentKafka"
 import { KafkaLogError, eventLogKafka } from "@tidemark/infra-kafka/EventLogKafka"
 import { readModelStorePostgres } from "@tidemark/infra-postgres/ReadModelStorePostgres"
 import { rejectedLogPostgres } from "@tidemark/infra-postgres/RejectedLogPostgres"
+import { sharedClocksPostgres } from "@tidemark/infra-postgres/SharedClocksPostgres"
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
 import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
 import { resultCacheRedis } from "@tidemark/infra-redis/ResultCacheRedis"
@@ -73,19 +74,22 @@ export const kafkaLog = (configuration: Configuration, role: "writer" | "reader"
 
 const theLog = Effect.gen(function* () { return yield* EventLog })
 
-/** The index belongs to one log: another log id empties it. */
-const partitionIndex = (configuration: Configuration) =>
-  Layer.unwrap(
-    Effect.map(theLog, ({ identity }) =>
-      partitionIndexLmdb({ directory: join(configuration.dataDir.value, "index"), logId: identity.logId }))
+const postgres = (configuration: Configuration) => ({ url: addressOf(configuration, "postgresUrl"), namespace: configuration.namespace.value })
+
+/** The index belongs to one log: another log id empties it. Its clocks are shared, for processes that read no partition. */
+const partitionIndex = (configuration: Configuration) => {
+  const address = withoutPassword(addressOf(configuration, "postgresUrl"))
+  const index = Layer.unwrap(
+    Effect.map(theLog, ({ identity: { logId } }) =>
+      sharedClocksPostgres({ ...postgres(configuration), logId }, partitionIndexLmdb({ directory: join(configuration.dataDir.value, "index"), logId })))
   )
+  return Layer.catch(index, (error) => Layer.effectContext(Effect.fail(error._tag === "StoreOpenError" ? failureOf(error, VARIABLES.postgresUrl, address) : error)))
+}
 
 /** Projectors of one namespace share the lanes of its log. */
 const laneAssignment = (configuration: Configuration) =>
   Layer.unwrap(Effect.map(theLog, ({ identity: { partitions, lanes } }) =>
     laneAssignmentKafka({ brokers: addressOf(configuration, "kafkaBrokers"), topic: topicOf(configuration), groupId: `${configuration.namespace.value}-projectors`, partitions, lanes })))
-
-const postgres = (configuration: Configuration) => ({ url: addressOf(configuration, "postgresUrl"), namespace: configuration.namespace.value })
 
 const readModels = (configuration: Configuration) => named(configuration, "postgresUrl", readModelStorePostgres(postgres(configuration)))
 
