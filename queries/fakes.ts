@@ -102,6 +102,8 @@ export class World {
   /** Notifications told so far, and who listens. */
   readonly listeners = new Map<string, Set<(notifications: readonly Notification[]) => void>>()
   readonly appendListeners = new Set<() => void>()
+  /** Length of the projection's shortest windows, ms. */
+  baseMs: number = definition.window.sizeMs
   /** Snapshots opened so far. */
   snapshots = 0
   /** Scans of rows so far. */
@@ -185,7 +187,8 @@ export class World {
     const measures = accumulators.map((accumulator) => accumulator.encode())
     const backfill = event.backfill !== undefined
     const hints: string[] = []
-    for (const { code, sizeMs } of RESOLUTIONS) {
+    for (const { code, sizeMs: ownMs } of RESOLUTIONS) {
+      const sizeMs = code === 0 ? this.baseMs : ownMs
       const place = { tenantId: event.tenantId, resolution: code, windowStartMs: windowStart(event.timeMs, sizeMs), keyId: keyIdOf(event.tenantId, out.key) }
       const added = { ...place, key: [...out.key], lane: partition, measures, events: 1n, lateEvents: late ? 1n : 0n, backfillEvents: backfill ? 1n : 0n, fingerprint: fingerprintOf(event.id), offsets: [{ partition, min: offset, max: offset }], revision: 1n }
       this.put(added)
@@ -208,6 +211,7 @@ export class World {
   }
 
   generation(generation: number) {
-    return { projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: definitionHash(definition), createdAtMs: 0, logId: LOG_ID, coverage: this.coverage }
+    const own = { ...definition, window: { ...definition.window, sizeMs: this.baseMs } }
+    return { projection: definition.name, generation, definition: canonicalJson(own), definitionHash: definitionHash(own), createdAtMs: 0, logId: LOG_ID, coverage: this.coverage }
   }
 }

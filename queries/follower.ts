@@ -1,17 +1,23 @@
 /** What one subscriber of a series was sent, and what was told since the last look for it. */
 import { AFTER_KEY, readHintKey, readVersion } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
+import type { ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
+import { BUCKETS_MAX } from "./limits.ts"
 import type { Told } from "./news.ts"
 import type { Provenance } from "./openModel.ts"
-import type { Resolution } from "./resolution.ts"
 import type { SeriesGroup, SeriesPoint } from "./series.ts"
 import type { PositionPart } from "./windowState.ts"
 import type { Run } from "./windowRuns.ts"
 
+/** Windows told of between two looks that are remembered one by one. */
+const HINTED_MAX = 2 * BUCKETS_MAX
+
+const isIn = ({ fromMs, toMs }: Run, startMs: number): boolean => startMs >= fromMs && startMs < toMs
+
 /** What was told between two looks. */
 export interface ToldWindows {
-  /** Windows of the series that changed. */
-  readonly runs: readonly Run[]
+  /** Starts of windows that changed; some may lie beside the series. */
+  readonly starts: readonly number[]
   /** Hints were lost: any window may have changed. */
   readonly lost: boolean
   /** The hints of all folded up to this sum of next offsets are among what was handed over so far. */
@@ -20,9 +26,9 @@ export interface ToldWindows {
 
 /** What is followed. */
 export interface FollowedSeries {
-  readonly resolution: Resolution
-  /** Its whole windows. */
-  readonly range: Run
+  readonly resolution: ResolutionCode
+  /** All windows that start in it may be its own; which ones are depends on the definition that is served. */
+  readonly within: Run
   /** Topics of its model's hints and of its projection's checkpoints. */
   readonly hintsTopic: string
   readonly noticesTopic: string
@@ -33,11 +39,15 @@ export class Follower {
   last: Provenance | undefined = undefined
   /** Whether the next message answers this position, and is due even without news. */
   since: readonly PositionPart[] | undefined = undefined
+  /** The series' own windows, at the last look. */
+  range: Run
   private readonly series: FollowedSeries
   /** Group → window start → revision and state as last sent. */
   private readonly sent = new Map<string, Map<number, string>>()
-  /** Starts of windows within the range: at most as many as it has. */
+  /** Starts of windows; at most `HINTED_MAX`. */
   private hinted = new Set<number>()
+  /** One of them is the series' own. */
+  private isHit = false
   private lost = false
   /** Sum of next offsets up to which all hints were published, by the last notice; and by the last one before the last hand-over. */
   private readonly covered = { noticed: -1n, before: -1n }
@@ -50,14 +60,15 @@ export class Follower {
 
   constructor(series: FollowedSeries) {
     this.series = series
+    this.range = series.within
   }
 
-  /** Answers whether windows of the series changed. */
+  /** Answers whether windows of the series changed, now or since they were told of. */
   hear({ topic, notifications, overflowed }: Told): boolean {
     this.lost ||= overflowed
     if (topic === this.series.noticesTopic) for (const { version } of notifications) this.hearNotice(version)
     if (topic === this.series.hintsTopic) for (const notification of notifications) this.hearHint(notification)
-    return this.lost || this.hinted.size > 0
+    return this.lost || this.isHit
   }
 
   private hearNotice(text: string): void {
@@ -70,7 +81,7 @@ export class Follower {
    * names the one before it; and where none follows, in the windows themselves once they turn final and are read again.
    */
   private hearHint({ key, version: text }: Notification): void {
-    const { resolution, range } = this.series
+    const { resolution, within } = this.series
     const version = readVersion(text)
     if (key === AFTER_KEY || version === undefined) {
       this.lost ||= version === undefined || (this.heardTo !== undefined && version > this.heardTo)
@@ -78,23 +89,30 @@ export class Follower {
     }
     if (this.heardTo === undefined || version > this.heardTo) this.heardTo = version
     const hint = readHintKey(key)
-    if (hint?.resolution === resolution.code && hint.windowStartMs >= range.fromMs && hint.windowStartMs < range.toMs) this.hinted.add(hint.windowStartMs)
+    if (hint?.resolution !== resolution || !isIn(within, hint.windowStartMs)) return
+    this.hinted.add(hint.windowStartMs)
+    this.isHit ||= isIn(this.range, hint.windowStartMs)
+    if (this.hinted.size <= HINTED_MAX) return
+    this.lost = true
+    this.hinted.clear()
   }
 
   /** Hands over what was told, and forgets it. */
   takeTold(): ToldWindows {
     const { hinted, lost } = this
     this.hinted = new Set()
+    this.isHit = false
     this.lost = false
     // The notice that came since may have overtaken hints that were published before it, on the way from two topics.
     const covered = this.covered.before
     this.covered.before = this.covered.noticed
-    return { runs: [...hinted].map((fromMs) => ({ fromMs, toMs: fromMs + this.series.resolution.sizeMs })), lost, covered }
+    return { starts: [...hinted], lost, covered }
   }
 
   /** Takes back what could not be looked at. */
-  owe({ runs, lost }: Pick<ToldWindows, "runs" | "lost">): void {
-    for (const { fromMs } of runs) this.hinted.add(fromMs)
+  owe({ starts, lost }: Pick<ToldWindows, "starts" | "lost">): void {
+    for (const startMs of starts) this.hinted.add(startMs)
+    this.isHit ||= starts.some((startMs) => isIn(this.range, startMs))
     this.lost ||= lost
   }
 

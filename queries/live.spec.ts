@@ -111,6 +111,22 @@ describe("a live series", () => {
     expect([minutes.told.length, world.scans]).toEqual([1, []])
   })))
 
+  it("follows the definition's own windows where they are longer than a minute", underTestClock(() => Effect.gen(function* () {
+    const world = new World()
+    world.baseMs = 300_000
+    const { told } = yield* follow(world, { fromMs: at(3), toMs: at(12) })
+    world.fold(0, { id: "1", timeMs: at(1), page: "/" })
+    yield* pass(1_000)
+    for (const minute of [4, 6]) {
+      for (const partition of [0, 1]) world.heartbeat(partition, at(minute))
+      yield* pass(1_000)
+    }
+    expect(told.slice(1).map(points)).toEqual([[[at(0), 1, "PROVISIONAL"]], [], [[at(0), 1, "FINAL"]]])
+    world.fold(0, { id: "2", timeMs: at(14), page: "/" })
+    yield* pass(1_000)
+    expect(told.slice(4).flatMap(points)).toEqual([[at(10), 1, "PROVISIONAL"]])
+  })))
+
   it("reads windows far apart as one run when they are very many", underTestClock(() => Effect.gen(function* () {
     const world = new World()
     const { told } = yield* follow(world)

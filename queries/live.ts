@@ -10,6 +10,7 @@
 import { checkpointTopic, modelTopic, pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -21,7 +22,7 @@ import { BUCKETS_MAX } from "./limits.ts"
 import { listen } from "./news.ts"
 import { openModel, provenanceOf } from "./openModel.ts"
 import type { OpenModel, Provenance } from "./openModel.ts"
-import { alignedRange, resolutionOf } from "./resolution.ts"
+import { alignedRange, resolutionCode } from "./resolution.ts"
 import { planSeries, readGroups } from "./series.ts"
 import type { ReadGroups, SeriesGroup, SeriesInput, SeriesPlan } from "./series.ts"
 import { joinRuns, turnedFinal } from "./windowRuns.ts"
@@ -32,6 +33,8 @@ import type { PositionPart } from "./windowState.ts"
 const MESSAGE_EVERY_MS = 100
 /** Least time between two looks where no window of the series changed: other tenants' events move checkpoints too. */
 const LOOK_EVERY_MS = 1_000
+/** No definition's shortest windows are longer. */
+const WINDOW_MS_MAX = 3_600_000
 
 export interface SeriesChangesInput extends SeriesInput {
   /** The position the subscriber holds an answer of: only what changed since is sent. */
@@ -101,6 +104,7 @@ const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, ten
   }
   follower.last = provenanceOf(model)
   follower.since = undefined
+  follower.range = plan
   if (!known || behind || told.lost) return Option.some(resync(model, follower, yield* readGroups(model, plan, plan)))
   if (since !== undefined) {
     const read = yield* readGroups(model, plan, { ...plan, since })
@@ -108,7 +112,8 @@ const look = Effect.fn("lookAtSeries")(function* (input: SeriesChangesInput, ten
     return Option.some(read.truncated ? resync(model, follower, read) : continued(model, follower, read))
   }
   const { sizeMs } = plan.resolution
-  const runs = joinRuns([...told.runs, turnedFinal(last.watermarkMs, model.watermarkMs, { sizeMs, within: plan })])
+  const hinted = told.starts.filter((startMs) => startMs >= plan.fromMs && startMs < plan.toMs).map((fromMs) => ({ fromMs, toMs: fromMs + sizeMs }))
+  const runs = joinRuns([...hinted, turnedFinal(last.watermarkMs, model.watermarkMs, { sizeMs, within: plan })])
   const groups = yield* changedIn(model, plan, follower, runs)
   const position = follower.readTold(model.position, told.covered)
   if (groups.length === 0 && last.watermarkMs === model.watermarkMs) return Option.none<SeriesChange>()
@@ -126,9 +131,9 @@ const takeUp = Effect.fn("takeUpSeries")(function* (input: SeriesChangesInput, t
 })
 
 const followSeries = Effect.fn("followSeries")(function* (input: SeriesChangesInput, tenantId: string) {
-  const resolution = resolutionOf(input.resolution)
+  const { sizeMs, code: resolution } = RESOLUTIONS[resolutionCode(input.resolution)]
   const [hintsTopic, noticesTopic, movesTopic] = [modelTopic(tenantId, input.projection), checkpointTopic(input.projection), pointerTopic(input.projection)]
-  const follower = new Follower({ resolution, range: yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs), hintsTopic, noticesTopic })
+  const follower = new Follower({ resolution, within: yield* alignedRange(input.fromMs, input.toMs, Math.max(sizeMs, WINDOW_MS_MAX)), hintsTopic, noticesTopic })
   const topics = [hintsTopic, noticesTopic, movesTopic]
   const news = yield* listen(topics, (told) => (follower.hear(told) || told.topic === movesTopic ? MESSAGE_EVERY_MS : LOOK_EVERY_MS))
   yield* Effect.scoped(takeUp(input, tenantId, follower))

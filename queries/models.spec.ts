@@ -119,6 +119,28 @@ describe("series", () => {
     expect(scannedKeys(world)).toEqual([undefined, undefined])
   })
 
+  it("is cut into the definition's own shortest windows where a minute is asked for", async () => {
+    const world = new World()
+    world.baseMs = 10_000
+    for (const [id, second] of [["1", 5], ["2", 15], ["3", 38]] as const) world.fold(0, { id, timeMs: at(0, second), page: "/" })
+    for (const partition of [0, 1]) world.heartbeat(partition, at(0, 35))
+    const points = async (input: Partial<SeriesInput>) => (await ask.series(world, input)).groups[0]?.points.map(({ startMs, endMs, state, events }) => [(startMs - DAY) / 1_000, (endMs - DAY) / 1_000, state, Number(events)])
+    expect(await points({})).toEqual([[0, 10, "FINAL", 1], [10, 20, "FINAL", 1], [30, 40, "PROVISIONAL", 1]])
+    expect(await points({ fromMs: at(0, 12), toMs: at(0, 28), fill: true })).toEqual([[10, 20, "FINAL", 1], [20, 30, "PROVISIONAL", 0]])
+    expect(await ask.window(world, { startMs: at(0, 10) })).toMatchObject({ endMs: at(0, 20), events: 1n, state: "FINAL" })
+    expect(await failure(ask.window(world, { startMs: at(0, 15) }))).toMatchObject({ _tag: "BadArgumentError", argument: "start", detail: "is not the start of a window of 10 s" })
+    expect((await ask.top(world, { fromMs: at(0, 12), toMs: at(0, 28) })).rows).toMatchObject([{ value: "/", events: 1n }])
+  })
+
+  it("is cut into the definition's own windows where those are longer than a minute too", async () => {
+    const world = new World()
+    world.baseMs = 300_000
+    world.fold(0, { id: "1", timeMs: at(1), page: "/" })
+    for (const partition of [0, 1]) world.heartbeat(partition, at(4))
+    expect((await ask.series(world, { fromMs: at(3), toMs: at(4) })).groups[0]?.points).toMatchObject([{ startMs: at(0), endMs: at(5), state: "PROVISIONAL", events: 1n }])
+    expect((await ask.top(world, { fromMs: at(3), toMs: at(4) })).rows).toMatchObject([{ value: "/", events: 1n }])
+  })
+
   it("shows a tenant nothing of another one", async () => {
     const world = worldOf([0, { id: "1", timeMs: at(0), page: "/" }], [0, { id: "2", timeMs: at(0), page: "/", tenantId: "other" }])
     expect((await ask.series(world, {}, "other")).groups[0]?.points[0]?.events).toBe(1n)

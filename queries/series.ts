@@ -74,7 +74,7 @@ const GROUPS_DEFAULT = 100
 export const planSeries = Effect.fn("planSeries")(function* (model: ReadableModel<unknown>, input: SeriesInput) {
   const { projection, definition, dimensions } = model
   const wanted = yield* wantedParts(definition, input.measures)
-  const resolution = resolutionOf(input.resolution)
+  const resolution = resolutionOf(input.resolution, definition)
   const range = yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs)
   const windows = (range.toMs - range.fromMs) / resolution.sizeMs
   if (windows > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: windows }))

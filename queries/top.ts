@@ -68,8 +68,9 @@ export const topOf = <E>(model: ReadableModel<E>, input: TopInput): Effect.Effec
     const index = yield* dimensionIndex(projection, dimensions, input.by)
     const keys = yield* chooseKeys(model, input.where ?? [])
     const first = yield* pageSize(input.first, FIRST_DEFAULT)
-    const range = yield* alignedRange(input.fromMs, input.toMs, resolutionOf("minute").sizeMs)
-    const segments = coveringSegments(range.fromMs, range.toMs)
+    const shortest = resolutionOf("minute", model.definition)
+    const range = yield* alignedRange(input.fromMs, input.toMs, shortest.sizeMs)
+    const segments = coveringSegments(range.fromMs, range.toMs, shortest)
     const groups = new Map<string, MergedPartials>()
     let complete = true
     const add = (row: StoredRow): void => {

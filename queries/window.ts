@@ -3,7 +3,7 @@ import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import type { MeasureFigure } from "@tidemark/domain/measures/measure"
 import type { ReadModelStore, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
-import { windowStart } from "@tidemark/domain/time/window"
+import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 import type { ResolutionName } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { dimensionIndex, isOther, labelled, storedText } from "./dimensions.ts"
@@ -56,14 +56,19 @@ export const keyTexts = Effect.fn("keyTexts")(function* (model: ReadableModel<un
   return complete
 })
 
+const lengthText = (name: ResolutionName, sizeMs: number): string => {
+  if (name === "hour") return "an hour"
+  return name === "minute" && sizeMs !== RESOLUTIONS[0].sizeMs ? `a window of ${sizeMs / 1_000} s` : `a ${name}`
+}
+
 /** The window in a model that is open, or null when it has no data. */
 export const windowOf = <E>(model: ReadableModel<E>, input: WindowInput): Effect.Effect<WindowAnswer | null, QueryError | E> =>
   Effect.gen(function* () {
     const { projection, generation, dimensions, tenantId } = model
     const key = yield* keyTexts(model, input.key)
-    const { sizeMs, code } = resolutionOf(input.resolution)
+    const { sizeMs, code } = resolutionOf(input.resolution, model.definition)
     const startMs = input.startMs
-    if (startMs !== windowStart(startMs, sizeMs)) return yield* Effect.fail(new BadArgumentError({ argument: "start", detail: `is not the start of ${input.resolution === "hour" ? "an hour" : `a ${input.resolution}`}` }))
+    if (startMs !== windowStart(startMs, sizeMs)) return yield* Effect.fail(new BadArgumentError({ argument: "start", detail: `is not the start of ${lengthText(input.resolution, sizeMs)}` }))
     if (startMs < model.retainedFromMs) return null
     const merged = new MergedPartials(allParts(model.definition))
     let complete = true

@@ -12,6 +12,7 @@ import { MergedPartials, wantedParts } from "./mergePartials.ts"
 import type { WantedPart } from "./mergePartials.ts"
 import type { ReadableModel } from "./openModel.ts"
 import { alignedRange, resolutionOf } from "./resolution.ts"
+import type { Resolution } from "./resolution.ts"
 import { correctionsOf, windowState } from "./windowState.ts"
 import type { PositionPart, WindowState } from "./windowState.ts"
 
@@ -75,7 +76,7 @@ interface Found {
 interface Plan {
   readonly wanted: readonly WantedPart[]
   readonly keys: KeyChoice
-  readonly resolution: ReturnType<typeof resolutionOf>
+  readonly resolution: Resolution
   readonly fromMs: number
   readonly toMs: number
 }
@@ -130,7 +131,7 @@ const inOrder = (a: Found, b: Found): number => a.startMs - b.startMs || (a.key.
 export const windowChangesOf = <E>(before: ReadableModel<E>, after: ReadableModel<E>, input: WindowChangesInput): Effect.Effect<WindowChanges, QueryError | E> =>
   Effect.gen(function* () {
     const { projection, generation, pointerVersion, definition, dimensions } = after
-    const resolution = resolutionOf(input.resolution)
+    const resolution = resolutionOf(input.resolution, definition)
     const range = yield* alignedRange(input.fromMs, input.toMs, resolution.sizeMs)
     const windows = (range.toMs - range.fromMs) / resolution.sizeMs
     if (windows > BUCKETS_MAX) return yield* Effect.fail(new LimitError({ limit: "buckets", max: BUCKETS_MAX, wanted: windows }))

@@ -69,7 +69,7 @@ export enum LateOutcome {
   HELD = "held"
 }
 
-registerEnumType(Resolution, { name: "Resolution", description: "Length of a window." })
+registerEnumType(Resolution, { name: "Resolution", description: "Length of a window. MINUTE names the shortest ones of a projection, which are a minute long unless its definition says otherwise." })
 registerEnumType(WindowState, { name: "WindowState", description: "Provisional until the watermark passes the end of the window; revised when late or imported events changed it." })
 registerEnumType(ProjectionState, { name: "ProjectionState", description: "Halted projections stop at a record and say why; paused ones go on when somebody resumes them. They skip nothing." })
 registerEnumType(SeriesChangeKind, { name: "SeriesChangeKind", description: "RESYNC replaces the whole series; UPSERT holds the changed points." })
