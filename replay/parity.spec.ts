@@ -51,9 +51,9 @@ const rebuilt = (definition = orders(), how: Effect.Effect<unknown, unknown, Eff
     }))
   })
 
-/** Test orders in the order of receipt, each as `appendOrders` makes it. */
-const testOrders = () => Array.from({ length: EVENTS + 500 }, (_, number) => number).filter((number) => number % 7 === 0)
-  .map((number) => ({ id: `o-${number}`, tenantId: number % 13 === 0 ? "other" : "t", key: `s${number % 5}`, timeMs: T0 + number * 700 }))
+/** Orders in the order of receipt, each as `appendOrders` makes it. */
+const allOrders = () => Array.from({ length: EVENTS + 500 }, (_, number) => ({ number, id: `o-${number}`, tenantId: number % 13 === 0 ? "other" : "t", key: `s${number % 5}`, timeMs: T0 + number * 700 }))
+const testOrders = () => allOrders().filter(({ number }) => number % 7 === 0)
 
 type Rows = ReturnType<typeof makeMemory>["modelDisk"]["state"]["rows"]
 
@@ -227,6 +227,22 @@ describe("a rebuild with a longer retention", () => {
     const found = await run(compare())
     expect(found).toMatchObject({ onlyOld: 0, differ: 0, faults: [] })
     expect(found.onlyNew).toBeGreaterThan(100)
+  })
+})
+
+describe("a rebuild that mends what could not be folded", () => {
+  it("folds what was dead, and names the first such event of each window", async () => {
+    const { run } = makeMemory()
+    // Orders of a quarter are dead under the served definition, and count under the mended one.
+    const served = orders({ measures: { amount: { kind: "sum", of: "event.data.amount == '0.25' ? null : event.data.amount", required: true } } })
+    await run(rebuilt(orders({ version: 2, measures: { amount: { kind: "sum", of: "event.data.amount" } } }), build(), served))
+    const found = await run(compare(10_000))
+    expect(found).toMatchObject({ sameDefinition: false, onlyOld: 0, faults: [], sample: { differing: [] } })
+    expect(found.differ).toBeGreaterThan(10)
+    for (const difference of differencesOf(found)) {
+      const first = allOrders().find(({ number, tenantId, key, timeMs }) => number % 90 === 0 && tenantId === difference.tenantId && key === difference.key[0] && windowStart(timeMs, RESOLUTIONS[difference.resolution].sizeMs) === difference.startMs)
+      expect(difference.firstDivergingEvent?.id, JSON.stringify(difference)).toBe(first?.id)
+    }
   })
 })
 

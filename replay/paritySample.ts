@@ -55,9 +55,10 @@ export class SampleChoice {
     chosen[at] = { window: { projection, generation, tenantId, resolution, startMs, keyId, key }, span: offsets.reduce((sum, { min, max }) => sum + (max - min) + 1n, 0n) }
   }
 
-  /** Shorter windows first. */
+  /** Shorter windows first, each once, however many of its lanes' rows were chosen. */
   all(): readonly Chosen[] {
-    return [...this.chosen.values()].flat()
+    const name = ({ window: { tenantId, resolution, startMs, keyId } }: Chosen): string => `${tenantId} ${resolution} ${startMs} ${keyId}`
+    return [...new Map([...this.chosen.values()].flat().map((one) => [name(one), one])).values()]
   }
 }
 

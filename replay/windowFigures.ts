@@ -9,7 +9,8 @@ import { digestHex } from "./verifyRows.ts"
 /** A measure's canonical bytes as text, and its figures. */
 export interface MeasureState {
   readonly bytes: string
-  readonly figures: readonly (readonly [part: string, text: string])[]
+  /** Read when somebody asks: most windows are equal by their bytes. */
+  readonly figures: () => readonly (readonly [part: string, text: string])[]
 }
 
 /** One measure over all partials; undefined when the definition does not have it. */
@@ -24,9 +25,9 @@ export const measureOf = ({ measures: specs }: ProjectionDefinition, name: strin
   } catch (error) {
     // A row that was damaged differs from one that was not; it must not keep the rest from being compared.
     if (!(error instanceof MeasureBytesError)) throw error
-    return { bytes: stored.map(digestHex).join(), figures: [[name, "unreadable"]] }
+    return { bytes: stored.map(digestHex).join(), figures: () => [[name, "unreadable"]] }
   }
-  return { bytes: digestHex(merged.encode()), figures: figuresOf(name, spec, merged) }
+  return { bytes: digestHex(merged.encode()), figures: () => figuresOf(name, spec, merged) }
 }
 
 /**
@@ -34,7 +35,7 @@ export const measureOf = ({ measures: specs }: ProjectionDefinition, name: strin
  * the measure has become another one.
  */
 export const comparedText = (spec: MeasureSpec | undefined, other: MeasureSpec | undefined, { bytes, figures }: MeasureState): string =>
-  spec !== undefined && other !== undefined && spec.kind === other.kind && measureScale(spec) === measureScale(other) ? bytes : JSON.stringify(figures)
+  spec !== undefined && other !== undefined && spec.kind === other.kind && measureScale(spec) === measureScale(other) ? bytes : JSON.stringify(figures())
 
 /** The measure's parts as text, "" for one without a value. */
 export const figuresOf = (name: string, spec: MeasureSpec, state: Accumulator): readonly (readonly [part: string, text: string])[] =>
@@ -51,7 +52,7 @@ export const fingerprint = (rows: readonly StoredRow[]): bigint => BigInt.asUint
 export const rowFigures = (definition: ProjectionDefinition, rows: readonly StoredRow[]): Readonly<Record<string, string>> | null =>
   rows.length === 0 ? null : Object.fromEntries([
     ["events", String(sum(rows, ({ events }) => events))], ["lateEvents", String(sum(rows, ({ lateEvents }) => lateEvents))], ["backfillEvents", String(sum(rows, ({ backfillEvents }) => backfillEvents))],
-    ...Object.keys(definition.measures).flatMap((name) => measureOf(definition, name, rows)?.figures ?? [])
+    ...Object.keys(definition.measures).flatMap((name) => measureOf(definition, name, rows)?.figures() ?? [])
   ])
 
 /** What is compared of the rows' counts: events, late, imported, fingerprint. */

@@ -64,7 +64,7 @@ export class WindowFold {
   measureText(name: string, other: MeasureSpec | undefined): string {
     const [accumulator, spec] = [this.accumulators[this.compiled.measureNames.indexOf(name)], this.compiled.definition.measures[name]]
     if (accumulator === undefined || spec === undefined) return ""
-    return comparedText(spec, other, { bytes: digestHex(accumulator.encode()), figures: figuresOf(name, spec, accumulator) })
+    return comparedText(spec, other, { bytes: digestHex(accumulator.encode()), figures: () => figuresOf(name, spec, accumulator) })
   }
 
   /** Figures as text, by name. */

@@ -52,19 +52,21 @@ export const rebuildsOptions = (api: Api, projection: string) =>
 
 export interface DifferencePage {
   readonly edges: readonly { readonly node: Difference }[]
+  /** Of the tenant's windows, listed or not; null where none differs. */
+  readonly counts: { readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly listed: string; readonly measures: readonly { readonly measure: string; readonly windows: string }[] } | null
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
 }
 
 const DIFFERENCES = `query Differences($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
-  edges { node { key { name value } start resolution old new cause firstDivergingEvent { id partition offset type old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } } } }`
+  edges { node { key { name value } start resolution old new cause firstDivergingEvent { id partition offset type old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld onlyNew listed measures { measure windows } } } } }`
 
-/** The windows that differ, the first 200. */
+/** The windows of the key's tenant that differ, the first 200. */
 export const differencesOptions = (api: Api, id: string) =>
   queryOptions({
-    queryKey: ["differences", id] as const,
+    queryKey: ["differences", id, api.tenant] as const,
     queryFn: async ({ signal }): Promise<DifferencePage> => {
       const { rebuild } = await ask<{ rebuild: { differences: DifferencePage } | null }>(api, DIFFERENCES, { id, first: 200 }, signal)
-      return rebuild?.differences ?? { edges: [], pageInfo: { hasNextPage: false, endCursor: null } }
+      return rebuild?.differences ?? { edges: [], counts: null, pageInfo: { hasNextPage: false, endCursor: null } }
     }
   })
 

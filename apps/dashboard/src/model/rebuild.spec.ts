@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { actionsOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
+import { actionsOf, changesOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
 const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, differing: [] }, accepted: null, position: [] }
@@ -56,5 +56,14 @@ describe("what may be done to a rebuild", () => {
     expect(ratioOf(rebuild({}))).toBe(0)
     expect(ratioOf(rebuild({ progress: { processed: "50", total: "200", eventsPerSecond: 1, etaSeconds: null } }))).toBe(0.25)
     expect(ratioOf(rebuild({ progress: { processed: "201", total: "200", eventsPerSecond: 1, etaSeconds: 0 } }))).toBe(1)
+  })
+})
+
+describe("what differs of a window", () => {
+  it("is told figure by figure, of a window of one generation too", () => {
+    expect(changesOf({ old: "events 3, amount 12.50", new: "events 2, amount 10.25" })).toEqual([{ name: "events", old: "3", new: "2" }, { name: "amount", old: "12.50", new: "10.25" }])
+    expect(changesOf({ old: null, new: "events 2" })).toEqual([{ name: "events", old: "–", new: "2" }])
+    expect(changesOf({ old: "events 2, visitors ", new: null })).toEqual([{ name: "events", old: "2", new: "–" }, { name: "visitors", old: "", new: "–" }])
+    expect(changesOf({ old: "", new: "" })).toEqual([])
   })
 })

@@ -135,3 +135,19 @@ export const readCap = (text: string): number | null | undefined => {
   if (digits === "") return null
   return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined
 }
+
+/** A figure that is not the same in both generations; "–": not there. */
+export interface FigureChange {
+  readonly name: string
+  readonly old: string
+  readonly new: string
+}
+
+const figuresOf = (text: string | null): ReadonlyMap<string, string> =>
+  new Map((text ?? "").split(", ").filter((part) => part.includes(" ")).map((part) => [part.slice(0, part.indexOf(" ")), part.slice(part.indexOf(" ") + 1)]))
+
+/** What differs of a window, figure by figure, in the order of the answer. */
+export const changesOf = ({ old, new: now }: Pick<Difference, "old" | "new">): readonly FigureChange[] => {
+  const [before, after] = [figuresOf(old), figuresOf(now)]
+  return [...new Set([...before.keys(), ...after.keys()])].map((name) => ({ name, old: before.get(name) ?? "–", new: after.get(name) ?? "–" }))
+}

@@ -50,7 +50,7 @@ const ParityLine = ({ parity }: { readonly parity: Parity }) => {
         {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
       </p>
       {parity.sample === null ? null : <p className="note">{formatNumber(parity.sample.windows)} windows chosen at random were recomputed from the log: {formatNumber(parity.sample.differing.length)} differ{parity.sample.skipped === 0 ? "" : `, ${parity.sample.skipped} were too large`}.</p>}
-      {parity.faults.map((fault) => <p className="failure" key={fault}>{fault}</p>)}
+      {[...new Set(parity.faults)].map((fault) => <p className="failure" key={fault}>{fault}</p>)}
     </>
   )
 }

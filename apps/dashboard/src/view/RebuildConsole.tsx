@@ -76,10 +76,12 @@ const Past = ({ rebuilds, nowMs }: { readonly rebuilds: readonly Rebuild[]; read
 
 export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) => {
   const queryClient = useQueryClient()
-  const query = useQuery(rebuildsOptions(api, projection.name))
+  // What a rebuild says of all tenants is told to the operator's key.
+  const reader = admin ?? api
+  const query = useQuery(rebuildsOptions(reader, projection.name))
   const rebuilds = query.data ?? []
   const current = rebuilds.find((rebuild) => !isOver(rebuild))
-  useProgress(api, current)
+  useProgress(reader, current)
   const changed = useCallback((rebuild: Rebuild) => {
     put(queryClient, rebuild)
     void queryClient.invalidateQueries({ queryKey: ["projections"] })
