@@ -57,6 +57,8 @@ export interface Telemetry {
   /** Windows the background audit has recomputed, how many of them differ from what is stored, and those it skipped, by reason. */
   readonly audited: (figures: { readonly windows: number; readonly differing: number; readonly skipped: Readonly<Record<string, number>> }) => void
   readonly observe: (figures: Figures) => void
+  /** How a rebuild fares that this process carries out; undefined once it no longer does. `ratio`: 0 to 1. */
+  readonly rebuilding: (projection: string, figures: { readonly ratio: number; readonly eventsPerSecond: number | undefined; readonly allowedPerSecond: number | undefined } | undefined) => void
   /** How the outbox's age is read for each scrape, ms. */
   readonly watchOutbox: (ageMs: (nowMs: number) => number) => void
   readonly expose: () => Promise<{ readonly contentType: string; readonly text: string }>

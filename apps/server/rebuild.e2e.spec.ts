@@ -105,6 +105,8 @@ describe("a rebuild on the real process", () => {
     }
     expect(await cli("start", "page-views", "--reason", "x", "--rate", "100", "--yes")).toMatchObject({ code: 0 })
     await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "BUILDING", throttle: "capped at 100 events/s", eventsPerSecondMax: 100 })
+    const metrics = async () => (await fetch(new URL("/metrics", dashboard))).text()
+    await expect.poll(metrics, POLL).toMatch(/^tidemark_rebuild_allowed_events_per_second\{projection="page-views"\} 100$/m)
     expect(await cli("start", "event-counts", "--reason", "y", "--yes")).toMatchObject({ code: 0 })
     await expect.poll(() => state("event-counts"), POLL).toMatchObject({ status: "PLANNED", throttle: "waits: 1 at a time" })
     expect((await cli("status", "page-views")).out).toMatch(/^throttle {2}capped at 100 events\/s$/m)

@@ -73,11 +73,12 @@ const measure = Effect.fn("measure")(function* (carried: Carried, { rate, thrott
   const throttle = makeThrottle()
   let said = ""
   const look = Effect.gen(function* () {
-    const { processed } = yield* buildProgress({ projection, generation }, carried.lanes)
+    const { processed, total } = yield* buildProgress({ projection, generation }, carried.lanes)
     const nowMs = yield* Clock.currentTimeMillis
     rate.note(rebuildId, processed, nowMs)
     const now = throttle({ capPerSecond: carried.rebuild.eventsPerSecondMax, ratePerSecond: rate.of(rebuildId), vitals: yield* vitals.read, nowMs })
     allow(carried.pace, now.allowedPerSecond)
+    vitals.telemetry.rebuilding(projection, { ratio: total === 0n ? 0 : Number(processed) / Number(total), eventsPerSecond: rate.of(rebuildId), allowedPerSecond: now.allowedPerSecond })
     const waits = yield* waitsFor(carried.rebuild)
     throttles.set(rebuildId, waits === undefined ? now : { ...now, reason: waits })
     const text = `${processed} ${waits ?? now.reason}`
@@ -189,6 +190,7 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
       measured.rate.ended(rebuildId)
       measured.throttles.delete(rebuildId)
       vitals.disturb(running.size > 0)
+      vitals.telemetry.rebuilding(rebuild.projection, undefined)
       ring()
     })
     yield* Effect.forkIn(Effect.ensuring(careful(work(rebuild)), end), scope)

@@ -16,4 +16,15 @@ describe("telemetry", () => {
       'tidemark_ingest_requests_total{status="503",outcome="storage-full"} 1', "tidemark_ingest_ack_seconds_count 1", "tidemark_ingest_clock_skew_seconds -2.5", 'tidemark_projection_reprocessed_total{projection="page-views"} 42'
     ]) expect(text.split("\n")).toContain(line)
   })
+
+  it("tells how a rebuild fares while there is one, and nothing afterwards", async () => {
+    const telemetry = makeTelemetry("silent")
+    telemetry.rebuilding("revenue", { ratio: 0.25, eventsPerSecond: 900, allowedPerSecond: 1_000 })
+    const { text } = await telemetry.expose()
+    for (const line of ["progress_ratio{projection=\"revenue\"} 0.25", "events_per_second{projection=\"revenue\"} 900", "allowed_events_per_second{projection=\"revenue\"} 1000"]) expect(text).toContain(`tidemark_rebuild_${line}\n`)
+    telemetry.rebuilding("revenue", { ratio: 0.5, eventsPerSecond: undefined, allowedPerSecond: undefined })
+    expect((await telemetry.expose()).text).toContain('tidemark_rebuild_allowed_events_per_second{projection="revenue"} +Inf\n')
+    telemetry.rebuilding("revenue", undefined)
+    expect((await telemetry.expose()).text).not.toMatch(/^tidemark_rebuild_.*revenue/m)
+  })
 })

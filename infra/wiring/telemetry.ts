@@ -56,6 +56,15 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
       }
       metrics.conservationError.set(conservationFaults)
     },
+    rebuilding: (projection: string, figures: { readonly ratio: number; readonly eventsPerSecond: number | undefined; readonly allowedPerSecond: number | undefined } | undefined): void => {
+      if (figures === undefined) {
+        for (const gauge of [metrics.rebuildProgress, metrics.rebuildEventsPerSecond, metrics.rebuildAllowed]) gauge.remove({ projection })
+        return
+      }
+      metrics.rebuildProgress.set({ projection }, figures.ratio)
+      metrics.rebuildEventsPerSecond.set({ projection }, figures.eventsPerSecond ?? 0)
+      metrics.rebuildAllowed.set({ projection }, figures.allowedPerSecond ?? Infinity)
+    },
     /** How the outbox's age is read for each scrape, ms. */
     watchOutbox: (ageMs: (nowMs: number) => number): void => {
       readOutboxAgeMs = ageMs
