@@ -83,7 +83,8 @@ const question = (random: SeededRandom, nowMs: number): Asked => {
   const tenantId = random.pick(TENANTS)
   const resolution = random.pick(["MINUTE", "HOUR", "DAY"])
   const toMs = nowMs + random.between(0, 3_600_000)
-  const range = `from: ${time(toMs - random.pick([3_600_000, DAY_MS, 5 * DAY_MS]))}, to: ${time(toMs)}`
+  // Of three days the half minutes of `sim-types` fit into one answer too.
+  const range = `from: ${time(toMs - random.pick([3_600_000, DAY_MS, 3 * DAY_MS]))}, to: ${time(toMs)}`
   const where = random.chance(0.2) ? `, where: [{ name: ${JSON.stringify(by)}, in: ["/a", "EUR", "order.paid", "(none)", "page.viewed"] }]` : ""
   if (random.chance(0.35)) {
     return { tenantId, field: "top", of: `projection: "${name}", measure: "${random.pick(measures)}", by: "${by}", ${range}${where}, first: 7`, selection: `${PROVENANCE} rows { value events measure { name value text exact errorBound } } truncated` }
