@@ -134,6 +134,21 @@ describe("carrying a rebuild out", () => {
     }
   })
 
+  it("leaves a generation alone to which the pointer moved while its rebuild was aborted", async () => {
+    const { journal, set } = keep(orders())
+    const left = await makeMemory().run(served(Effect.gen(function* () {
+      expect(yield* run(journal)).toBe("ready")
+      yield* (yield* ReadModelStore).flip("orders", 2, 1)
+      set({ status: "aborted" }, true)
+      expect(yield* run(journal)).toBe("aborted")
+      yield* appendOrders(5_000, 100)
+      yield* folded(2)
+      return yield* seen
+    })))
+    expect(left.pointer).toMatchObject({ generation: 2 })
+    expect(left.shadow?.isDropped).toBeUndefined()
+  })
+
   it("fails, to be resumed, where the generation halts, and says why", async () => {
     const { journal, rebuild } = keep(orders())
     await makeMemory().run(served(Effect.gen(function* () {

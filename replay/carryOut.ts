@@ -45,7 +45,8 @@ const AT_REST: readonly RebuildStatus[] = ["ready", "active", "standby", "retire
 const discard = Effect.fn("discard")(function* (id: GenerationId) {
   const store = yield* ReadModelStore
   yield* Effect.catchTag(store.follow(id, false), "GenerationMissingError", () => Effect.void)
-  yield* store.dropGeneration(id)
+  // The pointer has moved to it while it was aborted: it stays, and the journal follows the pointer.
+  yield* Effect.catchTag(store.dropGeneration(id), "GenerationInUseError", () => Effect.void)
 })
 
 /** Completes once the journal says that the phase was left by somebody else. */

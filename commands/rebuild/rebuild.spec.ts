@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
-import { ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
+import { GenerationInUseError, ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
 import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
-import type { Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationId, Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
 import { makeFakeEventStore } from "../settings/fakes.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
@@ -22,7 +22,7 @@ const command = {
 
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
-  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined }
+  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, beforeDrop: (): void => {} }
   const snapshot = { pointer: () => Effect.sync(() => control.pointer) } as unknown as ReadSnapshot
   const shape = {
     snapshot: Effect.succeed(snapshot),
@@ -32,8 +32,15 @@ const makeStore = () => {
       control.pointer = { projection, generation, pointerVersion: expected + 1 }
       return Effect.succeed(control.pointer)
     }),
-    follow: ({ generation }: { readonly generation: number }, isFollowed: boolean) => Effect.sync(() => void control.dropped.push(`${generation} followed ${isFollowed}`)),
-    dropGeneration: ({ generation }: { readonly generation: number }) => Effect.sync(() => void control.dropped.push(`${generation} dropped`))
+    follow: ({ generation }: GenerationId, isFollowed: boolean) => Effect.sync(() => {
+      control.dropped.push(`${generation} followed ${isFollowed}`)
+      control.beforeDrop()
+    }),
+    dropGeneration: ({ projection, generation }: GenerationId) => Effect.suspend(() => {
+      if (control.pointer.generation === generation) return Effect.fail(new GenerationInUseError({ projection, generation }))
+      control.dropped.push(`${generation} dropped`)
+      return Effect.void
+    })
   } as unknown as ReadModelStoreShape
   return { control, shape }
 }
@@ -111,6 +118,20 @@ describe("a generation on standby", () => {
       expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
       expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
     }
+  })
+})
+
+describe("a generation to which the pointer moves back while it is to be dropped", () => {
+  it("stays, and nothing is told of its end", async () => {
+    const { run, control, status } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    control.beforeDrop = () => void (control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 })
+    expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+    expect(control.dropped).toEqual(["1 followed false"])
+    expect(await status()).toBe("active")
+    await run(followPointer("page-views", act))
+    expect(await status()).toBe("standby")
   })
 })
 

@@ -13,7 +13,7 @@ const standbyOf = ({ status, generation, fromGeneration }: Rebuild): number | un
 
 /**
  * Drops what has been on standby for `standbyMs` since the last cut-over or rollback; answers the generation dropped.
- * Repeatable: one that was interrupted is finished.
+ * Repeatable: one that was interrupted is finished. One to which the pointer moves at this very moment stays.
  */
 export const retireStandby = Effect.fn("retireStandby")(function* (projection: string, standbyMs: number, act: Act) {
   yield* followPointer(projection, act)
@@ -23,7 +23,8 @@ export const retireStandby = Effect.fn("retireStandby")(function* (projection: s
   if (rebuild === undefined || generation === undefined || nowMs < (rebuild.finishedAtMs ?? nowMs) + standbyMs) return undefined
   const store = yield* ReadModelStore
   yield* Effect.catchTag(store.follow({ projection, generation }, false), "GenerationMissingError", () => Effect.void)
-  yield* store.dropGeneration({ projection, generation })
+  const isDropped = yield* store.dropGeneration({ projection, generation }).pipe(Effect.as(true), Effect.catchTag("GenerationInUseError", () => Effect.succeed(false)))
+  if (!isDropped) return undefined
   yield* changeRebuilds(projection, act, (state, at) => decideRetire(state, rebuild.rebuildId, at))
   return generation
 })
