@@ -151,7 +151,7 @@ export const why = async (client: Client, projection: string, key: string, start
   const proved = lineage.fingerprintMatches && lineage.expectedEvents === lineage.foundEvents
   if (json) output.data(JSON.stringify(window))
   else {
-    const figures = window.measures.map((measure) => `${measure.name} ${figure(measure)}`).join(" · ")
+    const figures = window.measures.filter(({ value }) => value !== null).map((measure) => `${measure.name} ${figure(measure)}`).join(" · ")
     output.data(`${figures} = ${lineage.foundEvents} of ${lineage.expectedEvents} events · ${window.state.toLowerCase()} · gen ${window.generation} · fingerprint ${lineage.fingerprintMatches ? "matches" : "DIFFERS"}`)
     if (options.asOf !== undefined) output.note(`as of ${positionText(window.position)}`)
     for (const edge of lineage.events.edges) output.data(whyLine(edge))
