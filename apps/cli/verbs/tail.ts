@@ -24,10 +24,13 @@ const faultOf = (error: unknown, url: string): CliError => {
   return unreachable(url)
 }
 
-/** Closes after which it makes sense to connect again: everything but what a key cannot do. */
+/** Codes from here on are the server's own: it has something against this client. */
+const OWN_CODES = 4_000
+
+/** Faults and closes after which it makes sense to connect again, such as a restart of the server. */
 const isPassing = (error: unknown): boolean => {
   const { code } = error as { readonly code?: unknown }
-  return code !== UNAUTHORIZED && code !== FORBIDDEN
+  return typeof code !== "number" || code < OWN_CODES
 }
 
 /** Prints events as they are stored, until interrupted. A lost connection is made again; a first one that fails ends it. */
@@ -47,8 +50,8 @@ export const tail = async (client: Client, type: string | undefined, json: boole
         else output.note("Waiting for events; Ctrl-C ends.")
         ;[connected, lost] = [true, false]
       },
-      closed: () => {
-        if (connected && !lost) output.note("The connection is lost; trying again …")
+      closed: (event) => {
+        if (connected && !lost && isPassing(event)) output.note("The connection is lost; trying again …")
         lost = connected
       }
     }
