@@ -150,7 +150,7 @@ describe("the dashboard in a browser", () => {
     await send(ingest, KEYS.write, [...orders, viewed(1, `/a-page-with-a-very-long-name/${"x".repeat(300)}`)])
     const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     const dialogOverflow = "document.querySelector('dialog').scrollWidth - document.querySelector('dialog').clientWidth"
-    const clipped = `[...document.querySelectorAll(".tile .figure, .tile h2, .pill, .segmented, .controls")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.getBoundingClientRect().right > innerWidth).map((box) => box.className + ": " + box.textContent)`
+    const clipped = `[...document.querySelectorAll(".tile .figure, .tile h2, .pill, .segmented, .controls")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.getBoundingClientRect().right > innerWidth || box.matches(".segmented") && box.clientHeight > 36).map((box) => box.className + ": " + box.textContent)`
     const wide = `[...document.querySelectorAll(".cards, .generation, .generation dd")].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className + ": " + box.textContent)`
     for (const colorScheme of ["light", "dark"] as const) {
       const backgrounds = { light: "rgb(255, 255, 255)", dark: "rgb(15, 20, 25)" }
