@@ -32,12 +32,25 @@ describe("the throttle of a rebuild", () => {
     expect(step(input({ vitals: lagging }))).toEqual({ allowedPerSecond: 60_000, reason: "gives way: live lag 3.2 s" })
     expect(step(input({ vitals: lagging, nowMs: 500 })).allowedPerSecond).toBe(60_000)
     expect(step(input({ vitals: lagging, nowMs: 1_500, ratePerSecond: 60_000 })).allowedPerSecond).toBe(36_000)
-    for (let nowMs = 3_000; nowMs < 40_000; nowMs += 1_500) step(input({ vitals: lagging, nowMs, ratePerSecond: 2_000 }))
+    for (let nowMs = 3_000; nowMs < 40_000; nowMs += 1_500) step(input({ vitals: lagging, nowMs, ratePerSecond: 6_000 }))
     expect(step(input({ vitals: lagging, nowMs: 40_000, ratePerSecond: 10 })).allowedPerSecond).toBe(PER_SECOND_MIN)
-    expect(step(input({ nowMs: 40_500, ratePerSecond: 1_000 }))).toEqual({ allowedPerSecond: 1_100, reason: "comes back after: live lag 3.2 s" })
+    expect(step(input({ nowMs: 40_500, ratePerSecond: 5_000 }))).toEqual({ allowedPerSecond: 5_750, reason: "comes back after: live lag 3.2 s" })
     const rates = Array.from({ length: 80 }, (_, at) => step(input({ nowMs: 41_000 + at * 500, ratePerSecond: 100_000 })).allowedPerSecond)
     expect(rates.at(-1)).toBeUndefined()
     expect(rates.filter((rate) => rate !== undefined).every((rate, at, all) => at === 0 || rate > (all[at - 1] ?? 0))).toBe(true)
+  })
+
+  it("takes for usual what answers take while it all but stands still, and comes back; a lag stays a lag", () => {
+    const slow: Vitals = { liveLagMs: 0, latencies: [{ name: "queries", recentMs: 80, usualMs: 10 }] }
+    const step = makeThrottle()
+    let nowMs = 0
+    /** What is allowed after each half second of so many. */
+    const during = (count: number, vitals: Vitals) => Array.from({ length: count }, () => step(input({ vitals, nowMs: (nowMs += 500), ratePerSecond: 6_000 })))
+    expect(during(4, slow).at(-1)).toMatchObject({ allowedPerSecond: PER_SECOND_MIN, reason: "gives way: queries p95 80 ms, 10 ms without a rebuild" })
+    expect(during(14, slow).at(-1)).toMatchObject({ reason: "comes back after: queries p95 80 ms, 10 ms without a rebuild" })
+    // Half as long again as that is a reason to give way again.
+    expect(during(1, { liveLagMs: 0, latencies: [{ name: "queries", recentMs: 121, usualMs: 10 }] })[0]?.reason).toBe("gives way: queries p95 121 ms, 80 ms without a rebuild")
+    expect(during(60, lagging).at(-1)).toEqual({ allowedPerSecond: PER_SECOND_MIN, reason: "gives way: live lag 3.2 s" })
   })
 
   it("never allows more than the cap, and says which of the two it is", () => {

@@ -1,6 +1,7 @@
 /**
  * How quickly a rebuild may fold: as quickly as it can while nothing live suffers, less while something does, never more
- * than somebody's cap. It gives way at once and comes back slowly; it never stands still. Pure.
+ * than somebody's cap. It gives way at once and comes back slowly; it never stands still. Answers that stay slow while it
+ * all but stands still are slow for another reason: they are what is usual from then on. Pure.
  */
 
 /** What suffers: the served projections' lag, and p95 of answers beside what it was without a rebuild; undefined: not known here. */
@@ -32,11 +33,13 @@ const SLACK_MS = 10
 const LATENCY_MS_MAX = 250
 
 const SLOWER = 0.6
-const FASTER = 1.1
+const FASTER = 1.15
 /** A step down shows its effect before the next one. */
 const SETTLE_MS = 1_500
 /** However much suffers, a rebuild comes to its end. */
-export const PER_SECOND_MIN = 1_000
+export const PER_SECOND_MIN = 5_000
+/** At the least rate for so long, what answers take is not the rebuild's doing. */
+const LEAST_MS = 5_000
 /** Of a rebuild that nothing was measured of yet. */
 const PER_SECOND_FIRST = 20_000
 
@@ -58,6 +61,21 @@ export const sufferingOf = ({ liveLagMs, latencies }: Vitals): string | undefine
 export const makeThrottle = (): ((input: ThrottleInput) => Throttle) => {
   let allowed: number | undefined
   let [cause, downMs] = ["", -Infinity]
+  /** Since when it goes at the least rate. */
+  let leastMs: number | undefined
+  /** What was found to be usual meanwhile, by name. */
+  const usual = new Map<string, number>()
+  /** What is usual now: the longer one of before the rebuild and of its stand. */
+  const known = ({ liveLagMs, latencies }: Vitals): Vitals => ({
+    liveLagMs,
+    latencies: latencies.map(({ name, recentMs, usualMs }) => ({ name, recentMs, usualMs: usual.has(name) ? Math.max(usualMs ?? 0, usual.get(name) ?? 0) : usualMs }))
+  })
+  const learn = ({ vitals, nowMs }: ThrottleInput): void => {
+    leastMs = allowed === PER_SECOND_MIN ? (leastMs ?? nowMs) : undefined
+    if (leastMs === undefined || nowMs < leastMs + LEAST_MS) return
+    for (const { name, recentMs } of vitals.latencies) if (recentMs !== undefined) usual.set(name, recentMs)
+    leastMs = nowMs
+  }
   const giveWay = (suffering: string, { ratePerSecond, nowMs }: ThrottleInput): void => {
     cause = suffering
     if (nowMs < downMs + SETTLE_MS) return
@@ -72,7 +90,8 @@ export const makeThrottle = (): ((input: ThrottleInput) => Throttle) => {
     if (ratePerSecond !== undefined && allowed > 3 * ratePerSecond) allowed = undefined
   }
   return (input) => {
-    const suffering = sufferingOf(input.vitals)
+    learn(input)
+    const suffering = sufferingOf(known(input.vitals))
     if (suffering === undefined) comeBack(input)
     else giveWay(suffering, input)
     const { capPerSecond } = input
