@@ -12,12 +12,11 @@ import type * as Scope from "effect/Scope"
 import type { Database, RootDatabase } from "lmdb"
 import { fromText, toText } from "./jsonCodec.ts"
 import { openEnvironment } from "./lmdbEnvironment.ts"
-import type { EnvironmentOpenError } from "./lmdbEnvironment.ts"
+import type { EnvironmentOpenError, EnvironmentOptions, Transact } from "./lmdbEnvironment.ts"
 import { OFFSET_END, offsetText } from "./modelStores.ts"
 import type { Key } from "./modelStores.ts"
 
-export interface EventStoreOptions {
-  readonly directory: string
+export interface EventStoreOptions extends EnvironmentOptions {
   readonly nowMs: () => number
   /** How this instance learns of appends by another thread; answers the way to stop listening. */
   readonly onWake?: (listener: () => void) => () => void
@@ -25,6 +24,7 @@ export interface EventStoreOptions {
 
 interface Stores {
   readonly root: RootDatabase<string, Key>
+  readonly transact: Transact
   /** [stream, revision] → event. */
   readonly events: Database<string, Key>
   /** position → its key in `events`. A plain key: LMDB answers a key of one part as that part. */
@@ -92,7 +92,7 @@ const write = (stores: Stores, stream: string, added: readonly NewStoredEvent[],
 
 /** Appends, or finds the same events already there, or answers why neither. */
 const append = (stores: Stores, stream: string, added: readonly NewStoredEvent[], expected: bigint | "any", createdAtMs: number): Appended | WrongRevisionError =>
-  stores.root.transactionSync(() => {
+  stores.transact(() => {
     const actual = lastRevision(stores, stream)
     const start = startOf(stores, stream, added, expected, actual)
     if (start === actual + 1n) {
@@ -185,7 +185,7 @@ const makeStore = (stores: Stores, options: EventStoreOptions, listeners: Set<()
 
 const openStore = (options: EventStoreOptions): Effect.Effect<EventStoreShape, EnvironmentOpenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const root = yield* openEnvironment(options.directory)
+    const { root, transact } = yield* openEnvironment(options)
     const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
     const listeners = new Set<() => void>()
     yield* Effect.acquireRelease(
@@ -193,7 +193,7 @@ const openStore = (options: EventStoreOptions): Effect.Effect<EventStoreShape, E
       (stop) => Effect.sync(() => stop?.())
     )
     const positions = root.openDB<string, string>({ name: "positions", encoding: "string" })
-    return makeStore({ root, events: named("events"), positions, ids: named("ids") }, options, listeners)
+    return makeStore({ root, transact, events: named("events"), positions, ids: named("ids") }, options, listeners)
   })
 
 /** The event store in `options.directory`, closed with the scope. */

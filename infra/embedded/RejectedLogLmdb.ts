@@ -7,27 +7,25 @@ import { RejectedLog, RejectedLogError } from "@tidemark/domain/ports/RejectedLo
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Database, RootDatabase } from "lmdb"
+import type { Database } from "lmdb"
 import { fromText, toText } from "./jsonCodec.ts"
 import { openEnvironment } from "./lmdbEnvironment.ts"
-import type { EnvironmentOpenError } from "./lmdbEnvironment.ts"
+import type { EnvironmentOpenError, EnvironmentOptions, Transact } from "./lmdbEnvironment.ts"
 import { OFFSET_END } from "./modelStores.ts"
 import type { Key } from "./modelStores.ts"
 
-export interface RejectedLogOptions {
-  readonly directory: string
-}
+export type RejectedLogOptions = EnvironmentOptions
 
 interface Stores {
-  readonly root: RootDatabase<string, Key>
+  readonly transact: Transact
   /** [tenant, receivedAtMs, entry id] → entry. */
   readonly entries: Database<string, Key>
   /** [tenant, entry id] → receivedAtMs. */
   readonly times: Database<string, Key>
 }
 
-const put = ({ root, entries, times }: Stores, added: readonly RejectedEvent[]): void =>
-  root.transactionSync(() => {
+const put = ({ transact, entries, times }: Stores, added: readonly RejectedEvent[]): void =>
+  transact(() => {
     for (const entry of added) {
       const { tenantId, entryId, receivedAtMs } = entry
       if (times.get([tenantId, entryId]) !== undefined) continue
@@ -58,10 +56,10 @@ const makeRejectedLog = (stores: Stores): RejectedLogShape => ({
 export const rejectedLogLmdb = (options: RejectedLogOptions): Layer.Layer<RejectedLog, EnvironmentOpenError> =>
   Layer.effect(
     RejectedLog,
-    openEnvironment(options.directory).pipe(
-      Effect.map((root) => {
+    openEnvironment(options).pipe(
+      Effect.map(({ root, transact }) => {
         const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
-        return makeRejectedLog({ root, entries: named("entries"), times: named("times") })
+        return makeRejectedLog({ transact, entries: named("entries"), times: named("times") })
       })
     )
   )

@@ -28,7 +28,7 @@ import * as Layer from "effect/Layer"
 import type { Configuration } from "./configuration.ts"
 import type { Part } from "./failpoints.ts"
 import { withFailpoints } from "./failpoints.ts"
-import { endUnsynced } from "./unsyncedLog.ts"
+import { endUnsynced } from "./unsynced.ts"
 
 /** Every port of the product. */
 export type Engines = EventLog | PartitionIndex | ReadModelStore | EventStore | PubSub | RejectedLog | SearchIndex | LaneAssignment | ResultCache
@@ -71,8 +71,8 @@ const embeddedEngines = (configuration: Configuration, commitThread: URL | undef
     partitionIndex(configuration),
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
-    eventStoreLmdb({ directory: directory("settings"), nowMs }),
-    rejectedLogLmdb({ directory: directory("rejected") }),
+    eventStoreLmdb({ directory: directory("settings"), nowMs, onUnsynced: endUnsynced(directory("settings")) }),
+    rejectedLogLmdb({ directory: directory("rejected"), onUnsynced: endUnsynced(directory("rejected")) }),
     pubSubInProcess,
     resultCacheInProcess(),
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))

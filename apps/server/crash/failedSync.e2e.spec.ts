@@ -49,7 +49,7 @@ describe("the server on a disk that does not sync the log", () => {
     expect(acknowledged).toBeGreaterThan(5)
     const { code, stderr } = await failing.exit
     expect(code).toBe(74)
-    expect(stderr).toMatch(/The disk did not write the log in .*\/log \(Input\/output error\).*acknowledged nothing of that append.*start Tidemark again/)
+    expect(stderr).toMatch(/The disk did not write .*\/log \(Input\/output error\).*acknowledged nothing of that write.*start Tidemark again/)
 
     const again = await start().ready
     for (let id = 0; id < acknowledged; id++) expect(await send(again, id)).toMatchObject({ status: 200, body: { accepted: 0, duplicate: 1 } })
