@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { commitThreadEntry, engines } from "@tidemark/infra-wiring/engines"
 import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
+import { endProcess } from "@tidemark/infra-wiring/unsynced"
 import { threadsOf } from "@tidemark/projector/projectorPool"
 import { checksOf } from "./checkThread.ts"
 import { runServer } from "./runServer.ts"
@@ -19,6 +20,7 @@ await runServer(() => {
     startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
     startCheck: checksOf(new URL("./workerMain.js", import.meta.url), configuration),
     dashboardDirectory: fileURLToPath(new URL("../../dashboard/dist", import.meta.url)),
-    version: "0.1.0"
+    version: "0.1.0",
+    endProcess
   }
 })

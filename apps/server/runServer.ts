@@ -15,6 +15,7 @@ import { StartError, startSentence } from "./startError.ts"
 
 /** Everything acknowledged is durable, so a process that cannot end in time may be ended. */
 const END_MS_MAX = 9_000
+const END_WRITES_MS_MAX = 900
 
 type ServedPorts = Effect.Services<ReturnType<typeof serve>>
 
@@ -27,6 +28,8 @@ export interface ServerProcess<E> {
   readonly startCheck: StartCheck
   readonly dashboardDirectory: string
   readonly version: string
+  /** Ends the process whatever its threads do, once none is inside a write or `waitMaxMs` are over. */
+  readonly endProcess: (code: number, waitMaxMs: number) => void
 }
 
 const checkDataDir = (dataDir: string): void => {
@@ -41,11 +44,11 @@ const checkDataDir = (dataDir: string): void => {
 const say = (line: string): void => void process.stdout.write(line + "\n")
 
 /** SIGTERM and SIGINT end the server; a second one ends the process at once. */
-const endOnSignal = (end: Deferred.Deferred<void, StartError>): void => {
+const endOnSignal = (end: Deferred.Deferred<void, StartError>, endProcess: ServerProcess<never>["endProcess"]): void => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
-      if (!Deferred.doneUnsafe(end, Effect.void)) process.exit(1)
-      setTimeout(() => process.exit(0), END_MS_MAX).unref()
+      if (!Deferred.doneUnsafe(end, Effect.void)) endProcess(1, END_WRITES_MS_MAX)
+      setTimeout(() => endProcess(0, END_WRITES_MS_MAX), END_MS_MAX).unref()
     })
   }
 }
@@ -68,11 +71,11 @@ const fail = (sentence: string): void => {
 export const runServer = async <E>(start: () => ServerProcess<E>): Promise<void> => {
   let place = { dataDir: "", host: "", port: 0 }
   try {
-    const { settings, terminal, engines, ...rest } = start()
+    const { settings, terminal, engines, endProcess, ...rest } = start()
     place = settings
     checkDataDir(settings.dataDir)
     const end = Deferred.makeUnsafe<void, StartError>()
-    endOnSignal(end)
+    endOnSignal(end, endProcess)
     const exit = await Effect.runPromiseExit(serve({ ...rest, settings, announcer: makeAnnouncer(terminal, say), end }).pipe(Effect.provide(engines), Effect.provide(loggerOf(rest.telemetry))))
     if (Exit.isFailure(exit)) fail(startSentence(Cause.squash(exit.cause), place))
   } catch (error) {

@@ -17,6 +17,7 @@ import type { RunStores } from "./importRuns.ts"
 import { makeLocalDirectory } from "./localDirectory.ts"
 import { keyOf, offsetOfKey } from "./logKeys.ts"
 import { decodeClocks, decodeSegment, encodeClocks, encodeSegment, segmentFrom } from "./segmentCodec.ts"
+import { gateWrites } from "./writeGate.ts"
 
 export interface PartitionIndexOptions {
   /** A directory of its own. */
@@ -49,6 +50,7 @@ const OFFSET_MAX = 0xffff_ffff_ffff_fffen
 const openStores = ({ directory, logId }: PartitionIndexOptions): Stores => {
   makeLocalDirectory(directory)
   const root = open<string, string>({ path: directory, encoding: "string", maxDbs: 8, mapSize: MAP_BYTES, overlappingSync: false, noMemInit: true })
+  gateWrites(root)
   const openDb = (name: string) => root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" })
   const stores: Stores = { root, segments: openDb("segments"), ends: openDb("ends"), clocks: openDb("clocks"), runs: openDb("runs"), pages: openDb("pages") }
   if (root.get(LOG_ID_KEY) === logId) return stores

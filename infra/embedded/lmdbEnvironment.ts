@@ -7,6 +7,7 @@ import type { RootDatabase } from "lmdb"
 import { commitFault, roomBytesIn } from "./commitFault.ts"
 import { makeLocalDirectory } from "./localDirectory.ts"
 import type { Key } from "./modelStores.ts"
+import { gateWrites } from "./writeGate.ts"
 
 /** The directory cannot be created, written or read as an LMDB environment. */
 export class EnvironmentOpenError extends Schema.TaggedError<EnvironmentOpenError>()("EnvironmentOpenError", {
@@ -50,7 +51,9 @@ export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Envi
     Effect.try({
       try: () => {
         makeLocalDirectory(directory)
-        return open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
+        const root = open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
+        gateWrites(root)
+        return root
       },
       catch: (cause) => new EnvironmentOpenError({ directory, cause })
     }),

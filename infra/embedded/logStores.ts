@@ -3,6 +3,7 @@ import { open } from "lmdb"
 import type { RootDatabase } from "lmdb"
 import { makeLocalDirectory } from "./localDirectory.ts"
 import type { BlockStore } from "./logPlaces.ts"
+import { gateWrites } from "./writeGate.ts"
 
 export interface LogStores {
   readonly root: RootDatabase<string, string>
@@ -16,5 +17,7 @@ const DATABASES_MAX = 32
 export const openLogStores = (directory: string): LogStores => {
   makeLocalDirectory(directory)
   const root = open<string, string>({ path: directory, encoding: "string", maxDbs: DATABASES_MAX, mapSize: MAP_BYTES, overlappingSync: false, noMemInit: true })
-  return { root, blocks: root.openDB<Buffer, Buffer>({ name: "blocks", encoding: "binary", keyEncoding: "binary" }) }
+  const blocks = root.openDB<Buffer, Buffer>({ name: "blocks", encoding: "binary", keyEncoding: "binary" })
+  for (const database of [root, blocks]) gateWrites(database)
+  return { root, blocks }
 }

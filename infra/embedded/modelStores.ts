@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { open } from "lmdb"
 import type { Database, RootDatabase } from "lmdb"
 import { makeLocalDirectory } from "./localDirectory.ts"
+import { gateWrites } from "./writeGate.ts"
 
 /** Ordered composite keys. */
 export type Key = (string | number)[]
@@ -41,6 +42,7 @@ export const renewView: Effect.Effect<void> = Effect.promise(() => Promise.resol
 export const openModelStores = (directory: string): ModelStores => {
   makeLocalDirectory(directory)
   const root = open<string, Key>({ path: directory, encoding: "string", maxDbs: DATABASES_MAX, mapSize: MAP_BYTES, overlappingSync: false })
+  gateWrites(root)
   const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
   return {
     root,
