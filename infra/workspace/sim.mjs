@@ -1,14 +1,14 @@
 /**
  * `npm run sim -- --seeds N [--from S] [--bug NAME]`: runs of the simulation, after preparing the workspace.
  * `npm run sim -- --scenario JSON [--bug NAME]`: one run, as a failure printed it.
- * `--world rebuilds`: with rebuilds, cut-overs and rollbacks going on.
+ * `--world rebuilds`: with rebuilds, cut-overs and rollbacks going on; `--world search`: with a window index.
  *
  * With a planted bug it ends well when the bug was caught. Closing line `N passed, N failed`.
  */
 import { nodeTooOld, prepare } from "./prepare.mjs"
 
-const USAGE = "usage: npm run sim -- --seeds N [--from S] [--world rebuilds] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--world rebuilds] [--bug NAME]"
-const WORLDS = ["plain", "rebuilds"]
+const USAGE = "usage: npm run sim -- --seeds N [--from S] [--world rebuilds|search] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--world rebuilds|search] [--bug NAME]"
+const WORLDS = ["plain", "rebuilds", "search"]
 
 const fail = (text, code) => {
   process.stderr.write(text + "\n")
@@ -23,7 +23,7 @@ const readOptions = (words) => {
     if (flag === "--bug") options.bug = value
     else if (flag === "--scenario") options.scenario = value
     else if (flag === "--world") {
-      if (!WORLDS.includes(value)) fail(`--world: there is ${WORLDS.join(" and ")}\n${USAGE}`, 2)
+      if (!WORLDS.includes(value)) fail(`--world: there are ${WORLDS.join(", ")}\n${USAGE}`, 2)
       options.world = value
     }
     else if (flag === "--seeds" || flag === "--from") {
@@ -38,16 +38,24 @@ const { seeds, from, bug, scenario, world } = readOptions(process.argv.slice(2))
 const old = nodeTooOld()
 if (old !== undefined) fail(old, 1)
 await prepare((text) => process.stderr.write(`== ${text}\n`)).catch((error) => fail(error.message, 1))
-const { bugLines, catchBug, failureLines, findBug, plainSimulation, runCampaign } = await import("@tidemark/projections/simulation/campaign")
+const { catchBug, failureLines, plainSimulation, runCampaign } = await import("@tidemark/projections/simulation/campaign")
 const { parseScenario } = await import("@tidemark/projections/simulation/scenario")
 
+const { plantedBugs } = await import("@tidemark/projections/simulation/plantedBugs")
+const { searchBugs } = await import("@tidemark/projections/simulation/searchBugs")
+const { searchSimulation } = await import("@tidemark/projections/simulation/searchWorld")
 const { rebuildBugs } = await import("@tidemark/server/simulation/rebuildBugs")
 const { rebuildSimulation } = await import("@tidemark/server/simulation/rebuildWorld")
 
-/** Bugs of rebuilds show themselves in that world only. */
-const rebuildBug = rebuildBugs.find(({ name }) => name === bug)
-const planted = rebuildBug ?? (bug === undefined ? undefined : findBug(bug))
-const simulation = world === "rebuilds" || (world === undefined && rebuildBug !== undefined) ? rebuildSimulation : plainSimulation
+/** Each world with the bugs that show themselves in it. */
+const worlds = {
+  plain: { simulation: plainSimulation, bugs: plantedBugs },
+  rebuilds: { simulation: rebuildSimulation, bugs: rebuildBugs },
+  search: { simulation: searchSimulation, bugs: searchBugs }
+}
+const planted = Object.values(worlds).flatMap(({ bugs }) => bugs).find(({ name }) => name === bug)
+const home = Object.keys(worlds).find((name) => worlds[name].bugs.includes(planted))
+const { simulation } = worlds[world ?? home ?? "plain"]
 
 const say = (lines) => process.stdout.write(lines.join("\n") + "\n")
 
@@ -67,7 +75,7 @@ if (bug !== undefined && bug !== "list" && planted === undefined) fail(`no bug i
 if (scenario !== undefined) {
   runOne(scenario)
 } else if (bug === "list") {
-  say([...bugLines(), ...rebuildBugs.map(({ name }) => `${name} (with rebuilds)`)])
+  say(Object.entries(worlds).flatMap(([name, { bugs }]) => bugs.map((one) => (name === "plain" ? one.name : `${one.name} (--world ${name})`))))
 } else if (planted !== undefined) {
   const result = catchBug(planted, from, seeds, simulation)
   if (result === undefined) say([`${bug} was not caught by the seeds ${from} to ${from + seeds - 1}`, "0 passed, 1 failed"])

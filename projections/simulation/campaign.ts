@@ -1,5 +1,5 @@
 /** Many runs of the simulation, and what they add up to. */
-import { bugsNotApplicable, plantedBugs } from "./plantedBugs.ts"
+import { plantedBugs } from "./plantedBugs.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
 import { runScenario } from "./runWorld.ts"
 import { scenarioOf } from "./scenario.ts"
@@ -27,12 +27,6 @@ export interface CampaignSummary {
   /** Runs with at least one fenced commit and at least three commits between two kills. */
   readonly telling: number
 }
-
-/** Lines for `--bug list`: a name each; what cannot be planted yet says what it waits for. */
-export const bugLines = (): readonly string[] => [
-  ...plantedBugs.map(({ name }) => name),
-  ...bugsNotApplicable.map(({ name, needs }) => `${name} (not yet: needs ${needs})`)
-]
 
 export const findBug = (name: string): PlantedBug | undefined => plantedBugs.find((bug) => bug.name === name)
 

@@ -27,7 +27,8 @@ export interface MemoryWindowDisk {
 /** An empty disk without faults. */
 export const createMemoryWindowDisk = (): MemoryWindowDisk => ({ images: new Map(), isDown: () => false, isReplyLost: () => false, itemFault: () => undefined })
 
-const imageName = ({ projection, generation, incarnation }: WindowImage): string => `${projection}/${generation}/${incarnation}`
+/** Name of an image in `MemoryWindowDisk.images`. */
+export const imageName = ({ projection, generation, incarnation }: WindowImage): string => `${projection}/${generation}/${incarnation}`
 /** Name of a document within its image. */
 export const documentName = ({ tenantId, resolution, windowStartMs, keyId }: RowKey): string => `${tenantId}/${resolution}/${windowStartMs}/${keyId}`
 
@@ -81,7 +82,8 @@ const candidates = (model: WindowModel, stored: StoredImage, selections: readonl
   return { values: ranked.filter(([, sum]) => sum >= least).map(([value]) => value), complete: true }
 }
 
-const makeIndex = (disk: MemoryWindowDisk): WindowIndexShape => {
+/** The index on `disk`, for one process or all. */
+export const makeMemoryWindows = (disk: MemoryWindowDisk): WindowIndexShape => {
   const up = <A>(act: () => A): Effect.Effect<A, SearchUnavailableError> => Effect.suspend((): Effect.Effect<A, SearchUnavailableError> => {
     if (disk.isDown()) return Effect.fail(unavailable)
     const answer = act()
@@ -113,4 +115,4 @@ const makeIndex = (disk: MemoryWindowDisk): WindowIndexShape => {
 }
 
 /** The index on `disk`. */
-export const memoryWindowIndex = (disk: MemoryWindowDisk): Layer.Layer<WindowIndex> => Layer.effect(WindowIndex, Effect.sync(() => makeIndex(disk)))
+export const memoryWindowIndex = (disk: MemoryWindowDisk): Layer.Layer<WindowIndex> => Layer.effect(WindowIndex, Effect.sync(() => makeMemoryWindows(disk)))

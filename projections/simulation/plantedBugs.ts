@@ -11,11 +11,13 @@ import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import type { Scaled } from "@tidemark/domain/measures/decimal"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import type { LaneCommit, LaneId, ReadModelStoreShape, Row } from "@tidemark/domain/ports/ReadModelStore"
+import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
 import { DeltaTable } from "../runtime/deltas.ts"
 import type { MemoryLogDisk } from "./memoryEventLog.ts"
 import { laneKey, rowId } from "./memoryModelState.ts"
 import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
+import type { MemoryWindowDisk } from "./memoryWindowIndex.ts"
 
 /** Told where the bug has just made something other than it had to be: a lane, a partition, an event. */
 export type TookEffect = (where: string) => void
@@ -26,6 +28,7 @@ export interface PlantedBug {
   readonly name: string
   readonly wrapLog?: (log: EventLogShape, disk: MemoryLogDisk, tookEffect: TookEffect) => EventLogShape
   readonly wrapStore?: (store: ReadModelStoreShape, disk: MemoryModelDisk, tookEffect: TookEffect) => ReadModelStoreShape
+  readonly wrapWindows?: (index: WindowIndexShape, disk: MemoryWindowDisk, tookEffect: TookEffect) => WindowIndexShape
   /** Replaces something until the answer is called. `nowMs`: the world's clock. */
   readonly plant?: (nowMs: () => number, tookEffect: TookEffect) => () => void
 }
@@ -248,13 +251,7 @@ const backfillMovesM: PlantedBug = {
   }
 }
 
-/** All that can be planted today. */
+/** Bugs of runtime, log and ingest. Those of the window index and of rebuilds are planted in worlds that have one. */
 export const plantedBugs: readonly PlantedBug[] = [
   noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM
-]
-
-/** Bugs of the fault plan in parts that the simulation does not hold yet, with what they wait for. */
-export const bugsNotApplicable: readonly { readonly number: number; readonly name: string; readonly needs: string }[] = [
-  { number: 7, name: "search-hard-delete", needs: "the search index" },
-  { number: 12, name: "conflict-dropped", needs: "the search index" }
 ]

@@ -120,6 +120,8 @@ export class World {
   readonly scenario: Scenario
   /** Deeds that happened so far. */
   readonly struck: Deed[] = []
+  /** Looks at what every commit did, besides the checker; answers what is wrong. */
+  readonly lookers: (() => readonly string[])[] = []
   /** Halt codes that are right just now. */
   expectedHalts: ReadonlySet<string> = new Set()
   private readonly engines: Engines
@@ -208,6 +210,7 @@ export class World {
       }
       this.published.committed(commits, modelDisk.state.sequence)
       this.checker.committed(commits)
+      for (const look of this.lookers) for (const found of look()) this.checker.violate(found)
       this.stopIfBroken()
     }
     modelDisk.onGenerations = () => {

@@ -5,6 +5,7 @@
 import { checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import type { LaneCommit } from "@tidemark/domain/ports/ReadModelStore"
+import { BUS_CONSUMER } from "../runtime/outboxDrain.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
 export class PublishedHints {
@@ -48,7 +49,8 @@ export class PublishedHints {
       const published = this.last.get(`${checkpointTopic(projection)} ${projection}`)
       if (published !== checkpointVersion(position)) owed.push(`${projection} stands at ${checkpointVersion(position)}, published was ${published ?? "nothing"}`)
     }
-    if (state.outbox.size > 0) owed.push(`${state.outbox.size} entries rest in the outbox`)
+    const rest = state.outboxCursors.size > 1 ? [...state.outbox.keys()].filter((sequence) => sequence > (state.outboxCursors.get(BUS_CONSUMER) ?? 0n)) : [...state.outbox.keys()]
+    if (rest.length > 0) owed.push(`${rest.length} entries rest in the outbox`)
     return owed
   }
 }

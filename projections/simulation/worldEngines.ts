@@ -9,6 +9,8 @@ import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/Part
 import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LaneId, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { memoryEventStore } from "./memoryEventStore.ts"
@@ -90,6 +92,23 @@ const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRando
   const orFail = <A>(effect: Effect.Effect<A, PartitionIndexError>): Effect.Effect<A, PartitionIndexError> =>
     seam(Effect.suspend(() => (random.chance(weather.indexFault) ? Effect.fail(new PartitionIndexError({ cause: new Error("simulated") })) : effect)))
   return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)), clocks: (partition, atMost, receivedMaxMs) => orFail(index.clocks(partition, atMost, receivedMaxMs)) }
+}
+
+/** The window index as one process sees it: requests are delayed, refused, or take effect without an answer, and items have to be sent again. */
+export const processWindows = (index: WindowIndexShape, random: SeededRandom, weather: EngineWeather): Layer.Layer<WindowIndex> => {
+  const seam = makeSeam(random, weather)
+  return Layer.succeed(WindowIndex, {
+    put: (model, documents) => seam(index.put(model, documents)),
+    read: (model, keys) => seam(index.read(model, keys)),
+    find: (model, search) => seam(index.find(model, search)),
+    candidates: (model, selections, ranking) => seam(index.candidates(model, selections, ranking)),
+    refresh: (image) => seam(index.refresh(image)),
+    keepRefused: (model, refused) => seam(index.keepRefused(model, refused)),
+    state: (image) => seam(index.state(image)),
+    setComplete: (image, complete) => seam(index.setComplete(image, complete)),
+    images: seam(index.images),
+    drop: (image, beforeMs) => seam(index.drop(image, beforeMs))
+  })
 }
 
 /** The event store as one process sees it. */
