@@ -4,8 +4,8 @@ import { parentPort, workerData } from "node:worker_threads"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import type { CheckStart } from "./checkThread.ts"
 
-/** Of 19: where processors are scarce it gets a third of what others get. */
-const NICE = 5
+/** Of 19: where processors are scarce it gets half of what others get. */
+const NICE = 3
 
 const { settings, task } = workerData as CheckStart
 if (parentPort === null) throw new Error("a checking thread is started by the server")
