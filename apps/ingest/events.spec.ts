@@ -34,6 +34,15 @@ describe("POST /v1/events", () => {
     expect((await ingest.post(json({ events: [event("2")], sentAt: Date.now() }))).answer).not.toHaveProperty("hint")
   })
 
+  it("stores nothing of a body that gives its events twice, and refuses a CloudEvent with a number as time by its own result", async () => {
+    const twice = await ingest.post(`{"events":[${json(event("1"))}],"events":[${json(event("2"))}]}`)
+    expect(twice).toMatchObject({ status: 400, answer: { code: "json", detail: "events is given more than once" } })
+    expect(ingest.events()).toEqual([])
+    const cloud = (id: string, time: unknown) => ({ specversion: "1.0", source: "s", type: "a", userid: "u", id, time })
+    const answered = await ingest.post(json([cloud("3", 5), cloud("4", "2023-11-14T00:00:00Z")]), { "content-type": "application/cloudevents-batch+json" })
+    expect(answered).toMatchObject({ status: 200, answer: { accepted: 1, rejected: 1, results: [{ status: "rejected", code: "time", pointer: "/time" }, { status: "accepted", id: "4" }] } })
+  })
+
   it("takes every body form", async () => {
     const cloud = (id: string) => ({ specversion: "1.0", source: "s", type: "a", userid: "u", id })
     const bodies: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [

@@ -1,4 +1,4 @@
-/** Members of an event that the record has no place for: left out, and said so in the event's result. */
+/** Members that cannot be stored as sent: those the record has no place for are left out and named to the sender, those given twice refuse it. */
 
 const NATIVE = ["type", "id", "time", "userId", "anonymousId", "sessionId", "source", "schemaVersion", "data"]
 /** Attributes of CloudEvents that are taken. What ingest owns is overwritten, so a client's own is ignored. */
@@ -44,3 +44,11 @@ export const ignoredAroundHint = (names: readonly string[]): string | undefined 
   const unknown = unknownNames(names, AROUND)
   return unknown === undefined ? undefined : `not read: ${unknown}; put what belongs to the events into each of them`
 }
+
+const repeated = (names: readonly string[], known: readonly string[]): string | undefined => known.find((name) => names.indexOf(name) !== names.lastIndexOf(name))
+
+/** A member of an event that decides what is stored and is there twice, so that one value would be lost; undefined when none is. */
+export const repeatedMember = (names: readonly string[], cloudEvents: boolean): string | undefined => repeated(names, cloudEvents ? CLOUD_EVENTS : NATIVE)
+
+/** The same for the object around a batch. */
+export const repeatedAround = (names: readonly string[]): string | undefined => repeated(names, AROUND)

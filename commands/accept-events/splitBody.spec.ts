@@ -49,9 +49,22 @@ describe("splitBody", () => {
     expect(item).toMatchObject({ kind: "event", fields: { id: "1", source: "s", type: "a", userId: "zü", schemaVersion: 3 }, dataText: undefined })
   })
 
-  it("takes the last of two members called data, as the parser does", () => {
-    const [item] = items(`{"type":"a","data":1,"d\\u0061ta":2}`).items
-    expect(item).toMatchObject({ dataText: "2", fields: { data: 2 } })
+  it("refuses a body whose events or sentAt are given twice, and only the event that says twice what is stored", () => {
+    for (const text of [`{"events":[{"type":"a"}],"events":[{"type":"b"}]}`, `{"events":[],"\\u0065vents":[{"type":"b"}]}`, `{"sentAt":1,"events":[{"type":"a"}],"sentAt":2}`, `{"type":"a","type":"b"}`]) {
+      expect(split(text), text).toMatchObject({ kind: "bad", status: 400, code: "json", detail: expect.stringMatching(/^(events|sentAt|type) is given more than once$/) as string })
+    }
+    const list = items(`[{"type":"a","data":1},{"type":"b","data":1,"d\\u0061ta":2},{"type":"c","id":"1","id":"1"},{"type":"d","note":1,"note":2,"data":{"x":1,"x":2}}]`).items
+    expect(list.map((item) => (item.kind === "event" ? item.fields.type : [item.code, item.pointer, item.detail]))).toEqual(["a", ["json", "/data", "data is given more than once"], ["json", "/id", "id is given more than once"], "d"])
+    const cloud = `{"specversion":"1.0","id":"1","source":"s","type":"a","userid":"u","userid":"v"}`
+    expect(dataTexts(items(`[${cloud}]`, "application/cloudevents-batch+json").items)).toEqual(["json"])
+  })
+
+  it("refuses a CloudEvent whose time is no text, by its own result", () => {
+    const cloud = (time: string) => `{"specversion":"1.0","id":"1","source":"s","type":"a","time":${time}}`
+    const codes = (list: readonly Item[]) => list.map((item) => (item.kind === "event" ? "event" : [item.code, item.pointer]))
+    const batch = `[${[`5`, `"2026-01-31T12:00:00Z"`, `1700000000000`, `true`, `null`].map(cloud).join()}]`
+    expect(codes(items(batch, "application/cloudevents-batch+json").items)).toEqual([["time", "/time"], "event", ["time", "/time"], ["time", "/time"], "event"])
+    expect(codes(items(cloud("5"), "application/cloudevents+json").items)).toEqual([["time", "/time"]])
   })
 
   it("rejects an item that cannot be parsed and keeps the others", () => {

@@ -5,7 +5,7 @@
  */
 import { parse as parseSecurely } from "secure-json-parse"
 import { parseTime } from "@tidemark/domain/time/rfc3339"
-import { ignoredAroundHint, ignoredHint } from "./ignoredMembers.ts"
+import { ignoredAroundHint, ignoredHint, repeatedAround, repeatedMember } from "./ignoredMembers.ts"
 import { describeJsonFault, findJsonFault } from "./jsonFault.ts"
 import { elementsOf, memberText, membersOf, skipSpace } from "./jsonText.ts"
 import { prescan } from "./prescan.ts"
@@ -157,6 +157,8 @@ const fromCloudEvent = (fields: Fields): ClaimedFields => ({
 const cloudEventFault = (text: string, fields: Fields): RejectedItem | undefined => {
   if (fields["specversion"] !== "1.0") return rejected(text, "specversion", "/specversion", "expected CloudEvents 1.0")
   for (const name of ["id", "source"]) if (fields[name] === undefined) return rejected(text, "required", `/${name}`, "CloudEvents require it")
+  const { time } = fields
+  if (time !== undefined && time !== null && typeof time !== "string") return rejected(text, "time", "/time", "CloudEvents demand RFC 3339 text, for example 2026-01-31T12:00:00Z")
   if (fields["data_base64"] !== undefined) return rejected(text, "data", "/data_base64", "binary data is not taken; send JSON in data")
   const type = fields["datacontenttype"]
   return type === undefined || (typeof type === "string" && isJsonType(type)) ? undefined : rejected(text, "data", "/datacontenttype", "expected a JSON content type")
@@ -167,12 +169,16 @@ const ignoredOf = (names: readonly string[], cloudEvents: boolean): { readonly i
   return ignored === undefined ? {} : { ignored }
 }
 
+const givenTwice = (name: string): string => `${name} is given more than once`
+
 const itemOf = (text: string, cloudEvents: boolean): Item => {
   const parsed = parseBounded(text)
   if ("kind" in parsed) return parsed
   const { value } = parsed
   const members = membersOf(text)
   if (typeof value !== "object" || value === null || members === undefined) return rejected(text, "json", "", "expected an object")
+  const twice = repeatedMember(members.map(({ key }) => key), cloudEvents)
+  if (twice !== undefined) return rejected(text, "json", `/${twice}`, givenTwice(twice))
   const fields = value as Fields
   const fault = cloudEvents ? cloudEventFault(text, fields) : undefined
   if (fault !== undefined) return fault
@@ -215,11 +221,14 @@ const splitJson = (text: string): SplitItems | BadBody => {
   if (members === undefined) return badJson(text, "expected a JSON object or array")
   const events = memberText(text, members, "events")
   if (events === undefined || memberText(text, members, "type") !== undefined) return single(text, false)
+  const names = members.map(({ key }) => key)
+  const twice = repeatedAround(names)
+  if (twice !== undefined) return bad(400, "json", givenTwice(twice))
   const sentAtMs = sentAtOf(memberText(text, members, "sentAt"))
   if (typeof sentAtMs === "object") return sentAtMs
   const split = splitArray(events, false, sentAtMs, text)
   if (split.kind === "bad") return split
-  const ignored = ignoredAroundHint(members.map(({ key }) => key))
+  const ignored = ignoredAroundHint(names)
   return ignored === undefined ? split : { ...split, ignored }
 }
 
