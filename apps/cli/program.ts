@@ -76,7 +76,9 @@ const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
   program.command("import <file>").description("bulk load a file, - for standard input (gz too); the same import again adds nothing")
     .addOption(new Option("--format <format>", "of the lines; needed").choices(["ndjson", "access-log", "csv"]).makeOptionMandatory())
     .option("--name <name>", "name of the import; default: the file's name").option("--type <type>", "event type of every line; NDJSON may have a field `type` instead")
-    .option("--time-field <path>", "where a line has its time: RFC 3339, or Unix ms").option("--user-field <path>", "where it has its user").option("--id-field <path>", "where it has an id of its own; else the id is a hash of name, line number and line")
+    .option("--time-field <path>", "where a line has its time: RFC 3339, or Unix ms")
+    .addOption(new Option("--time-unit <unit>", "of numbers there; without it they are ms, and those that look like seconds are refused").choices(["ms", "s"]))
+    .option("--user-field <path>", "where it has its user").option("--id-field <path>", "where it has an id of its own; else the id is a hash of name, line number and line")
     .option("--map <file>", "YAML, a line for each field of the event's data: `target.path: source.path`")
     .action((file: string, flags: ImportFlags) => run((client, json) => importVerb(client, file, flags, json, output)))
 }

@@ -201,7 +201,10 @@ describe("an import that cannot be right", () => {
     for (const [args, words] of [
       [[folder, "--format", "csv"], /is a directory/], [[rows, "--format", "csv"], /needs --type/], [[`${rows}.no`, "--format", "csv"], /There is no file/],
       [["-", "--format", "ndjson"], /--name/], [[rows, "--format", "csv", "--type", "a", "--name", ""], /1 to 128 bytes/],
-      [[rows, "--format", "csv", "--type", "a", "--map", broken], /^The map .*broken\.yaml cannot be read: [^\n]+$/], [[rows, "--format", "csv", "--type", "a", "--map", list], /is not one/], [[rows, "--format", "csv", "--type", "a", "--map", "/nowhere.yaml"], /cannot be read: ENOENT/]
+      [[rows, "--format", "csv", "--type", "a", "--map", broken], /^The map .*broken\.yaml cannot be read: [^\n]+$/], [[rows, "--format", "csv", "--type", "a", "--map", list], /is not one/], [[rows, "--format", "csv", "--type", "a", "--map", "/nowhere.yaml"], /cannot be read: ENOENT/],
+      ...(["--time-field", "--user-field", "--id-field", "--map"] as const).map((flag) => [[rows, "--format", "access-log", flag, "a"], new RegExp(`${flag} has no meaning with --format access-log`)] as const),
+      [[rows, "--format", "ndjson", "--time-unit", "s"], /--time-unit needs --time-field/], [[rows, "--format", "ndjson", "--time-field", "a", "--time-unit", "h"], /Allowed choices are ms, s/],
+      [[fileOf("twice.csv", "a,b,a\n1,2,3\n"), "--format", "csv", "--type", "a"], /The header names the column `a` twice/]
     ] as const) expect(await cli("import", ...args), args.join(" ")).toMatchObject({ code: 2, out: "", notes: expect.stringMatching(words) as string })
   })
 

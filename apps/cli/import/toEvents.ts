@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto"
 import { parse as parseCsv } from "csv-parse"
+import { CliError } from "../client.ts"
 import { parseAccessLogLine } from "./accessLog.ts"
 import { readBytes, readLines } from "./readLines.ts"
 import type { Line } from "./readLines.ts"
@@ -16,6 +17,8 @@ export interface ImportOptions {
   readonly name: string
   readonly type?: string
   readonly timeField?: string
+  /** Unit of numbers at `timeField`; without it they are Unix ms, and those that look like seconds are refused. */
+  readonly timeUnit?: "ms" | "s"
   readonly userField?: string
   readonly idField?: string
   /** Target path in `data` → source path, from the YAML file of `--map`. */
@@ -71,25 +74,55 @@ const mapped = (source: unknown, map: ReadonlyMap<string, string>): Record<strin
 const text = (value: unknown): string | undefined =>
   value === undefined || value === null ? undefined : typeof value === "string" ? value : JSON.stringify(value)
 
-const time = (value: unknown): string | number | undefined => {
-  if (typeof value === "number") return value
-  if (typeof value !== "string") return undefined
-  return /^\d{12,14}$/.test(value) ? Number(value) : value.includes(" ") && !value.includes("T") ? value.replace(" ", "T") + (/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? "" : "Z") : value
+/** Unix ms of 1973, and Unix seconds of the year 5138: a number below it is hardly ms, one above it hardly seconds. */
+const SECONDS_BELOW = 100_000_000_000
+const NUMERAL = /^\d{9,14}(?:\.\d+)?$/
+
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : typeof value === "string" && NUMERAL.test(value) ? Number(value) : undefined
+
+/** RFC 3339 of `2024-01-04 10:00:00`, which is UTC unless it has an offset; other text as it is. */
+const instantText = (value: string): string =>
+  value.includes(" ") && !value.includes("T") ? value.replace(" ", "T") + (/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? "" : "Z") : value
+
+/** The time where one was named, or why there is none: the moment of the import would be a wrong one. */
+const timeOf = (source: unknown, { timeField, timeUnit }: ImportOptions): { readonly time?: string | number; readonly fault?: string } => {
+  if (timeField === undefined) return {}
+  const value = at(source, timeField)
+  const number = numberOf(value)
+  if (number === undefined) return typeof value === "string" ? { time: instantText(value) } : { fault: `no time at ${timeField}, which --time-field names` }
+  const small = Math.abs(number) < SECONDS_BELOW
+  if (timeUnit === "s") return small ? { time: Math.round(number * 1_000) } : { fault: "looks like milliseconds; --time-unit says seconds" }
+  if (timeUnit === undefined && small) return { fault: "looks like seconds; Unix milliseconds are meant: say --time-unit s, or ms if they are milliseconds" }
+  return { time: number }
 }
 
-/** Why the record has no time where one was named; the moment of the import would be a wrong one. */
-const timeFault = (source: unknown, { timeField }: ImportOptions): string | undefined =>
-  timeField === undefined || time(at(source, timeField)) !== undefined ? undefined : `no time at ${timeField}, which --time-field names`
+/** What the named fields of the record say about its event. */
+interface Named {
+  readonly id: string | undefined
+  readonly time: string | number | undefined
+  readonly userId: string | undefined
+}
 
-const fieldsOf = (source: unknown, options: ImportOptions, fallbackId: string): string => {
-  const named = options.idField === undefined ? undefined : text(at(source, options.idField))
-  const fields = {
-    type: options.type,
-    id: named ?? fallbackId,
-    time: options.timeField === undefined ? undefined : time(at(source, options.timeField)),
-    userId: options.userField === undefined ? undefined : text(at(source, options.userField))
-  }
-  return JSON.stringify(fields).slice(0, -1)
+const namedOf = (source: unknown, options: ImportOptions, time: string | number | undefined): Named => ({
+  id: options.idField === undefined ? undefined : text(at(source, options.idField)),
+  time,
+  userId: options.userField === undefined ? undefined : text(at(source, options.userField))
+})
+
+/** An event of the type the options name. `dataText`: JSON. */
+const typedBody = ({ id, time, userId }: Named, type: string, fallbackId: string, dataText: string): string =>
+  `${JSON.stringify({ type, id: id ?? fallbackId, time, userId }).slice(0, -1)},"data":${dataText}}`
+
+/**
+ * A line that is an event by itself, with what the options set. Members are added behind its own, the last of a name
+ * being the one that counts, so that the rest keeps every digit.
+ */
+const nativeBody = (line: string, native: Record<string, unknown>, named: Named, fallbackId: string, map: ImportOptions["map"]): string => {
+  const added = Object.entries({ ...named, data: map === undefined ? undefined : mapped(native, map) }).filter(([name, value]) => value !== undefined && value !== native[name])
+  const own = map === undefined ? line.trim() : JSON.stringify({ ...native, data: undefined })
+  const set = added.length === 0 ? own : `${own.slice(0, -1)},${JSON.stringify(Object.fromEntries(added)).slice(1)}`
+  return "id" in native || named.id !== undefined ? set : `{"id":${JSON.stringify(fallbackId)},${set.slice(1)}`
 }
 
 const fromJson = ({ number, text: line, fault }: Line, options: ImportOptions): ImportLine => {
@@ -101,18 +134,15 @@ const fromJson = ({ number, text: line, fault }: Line, options: ImportOptions): 
   } catch (error) {
     return unreadable(number, line, `not JSON: ${(error as Error).message}`)
   }
-  if (options.type === undefined) {
-    const native = source as Record<string, unknown> | null
-    if (native === null || typeof native !== "object" || typeof native["type"] !== "string") {
-      return unreadable(number, line, "no field `type`: name one with --type")
-    }
-    const body = "id" in native ? line : `{"id":${JSON.stringify(id)},${line.trim().slice(1)}`
-    return { number, body }
+  const native = options.type === undefined ? (source as Record<string, unknown> | null) : undefined
+  if (native !== undefined && (native === null || typeof native !== "object" || typeof native["type"] !== "string")) {
+    return unreadable(number, line, "no field `type`: name one with --type")
   }
-  const noTime = timeFault(source, options)
+  const { time, fault: noTime } = timeOf(source, options)
   if (noTime !== undefined) return unreadable(number, line, noTime)
-  const data = options.map === undefined ? line : JSON.stringify(mapped(source, options.map))
-  return { number, body: `${fieldsOf(source, options, id)},"data":${data}}` }
+  const named = namedOf(source, options, time)
+  if (options.type === undefined) return { number, body: nativeBody(line, source as Record<string, unknown>, named, id, options.map) }
+  return { number, body: typedBody(named, options.type, id, options.map === undefined ? line : JSON.stringify(mapped(source, options.map))) }
 }
 
 /** Log lines that are not UTF-8 are taken with replacement characters: servers log what clients sent. */
@@ -123,10 +153,38 @@ const fromAccessLog = ({ number, text: line, fault }: Line, options: ImportOptio
   return { number, body: JSON.stringify({ type, id: lineId(options.name, number, line), time: entry.time, data: entry.data }) }
 }
 
+interface CsvRecord {
+  readonly record: Record<string, unknown>
+  /** The record as it is in the file, with empty lines before it and its line end. */
+  readonly raw: string
+  readonly info: { readonly lines: number; readonly columns: readonly unknown[]; readonly error?: { readonly record: readonly unknown[] } }
+}
+
+/** The header as it is; one that names a column twice would lose one of them. */
+const checkedHeader = (header: string[]): string[] => {
+  const twice = header.find((name, index) => header.indexOf(name) !== index)
+  if (twice !== undefined) throw new CliError(`The header names the column \`${twice}\` twice: give each a name of its own.`, 2)
+  return header
+}
+
+const cells = (count: number): string => `${count} ${count === 1 ? "cell" : "cells"}`
+
+const fromCsvRecord = ({ record, raw, info }: CsvRecord, options: ImportOptions): ImportLine | undefined => {
+  const row = raw.replace(/^[\r\n]+|[\r\n]+$/g, "")
+  if (info.error !== undefined) {
+    return row.trim() === "" ? undefined : unreadable(info.lines, row, `has ${cells(info.error.record.length)}, the header has ${info.columns.length}`)
+  }
+  const { time, fault } = timeOf(record, options)
+  if (fault !== undefined) return unreadable(info.lines, row, fault)
+  const data = JSON.stringify(options.map === undefined ? record : mapped(record, options.map))
+  return { number: info.lines, body: typedBody(namedOf(record, options, time), options.type ?? "", lineId(options.name, info.lines, row), data) }
+}
+
 async function* fromCsv(path: string, options: ImportOptions, onBytes: (bytes: number) => void): AsyncGenerator<ImportLine> {
   const skipped: ImportLine[] = []
   const parser = parseCsv({
-    columns: true, relax_column_count: true, relax_quotes: true, skip_empty_lines: true, info: true, bom: true, raw: true, skip_records_with_error: true,
+    // Rows of another length come with the others, in their order, and are told by `info.error`.
+    columns: checkedHeader, relax_column_count: true, relax_quotes: true, skip_empty_lines: true, info: true, bom: true, raw: true, skip_records_with_error: true,
     max_record_size: CSV_RECORD_MAX,
     cast: (value, context) => castCell(value, context.header),
     on_skip: (error, raw) => {
@@ -138,16 +196,10 @@ async function* fromCsv(path: string, options: ImportOptions, onBytes: (bytes: n
   })
   const input = await readBytes(path, onBytes)
   input.on("error", (error) => parser.destroy(error))
-  const records = input.pipe(parser) as AsyncIterable<{ record: Record<string, unknown>; info: { lines: number } }>
-  for await (const { record, info } of records) {
+  for await (const record of input.pipe(parser) as AsyncIterable<CsvRecord>) {
     yield* skipped.splice(0)
-    const noTime = timeFault(record, options)
-    if (noTime !== undefined) {
-      yield unreadable(info.lines, JSON.stringify(record), noTime)
-      continue
-    }
-    const raw = JSON.stringify(options.map === undefined ? record : mapped(record, options.map))
-    yield { number: info.lines, body: `${fieldsOf(record, options, lineId(options.name, info.lines, raw))},"data":${raw}}` }
+    const line = fromCsvRecord(record, options)
+    if (line !== undefined) yield line
   }
   yield* skipped.splice(0)
 }

@@ -15,6 +15,7 @@ export interface ImportFlags {
   readonly name?: string
   readonly type?: string
   readonly timeField?: string
+  readonly timeUnit?: "ms" | "s"
   readonly userField?: string
   readonly idField?: string
   readonly map?: string
@@ -49,9 +50,19 @@ const nameOf = (file: string, given: string | undefined): string => {
   return name
 }
 
+/** Flags that say where a line has something: an access log's lines have their places. */
+const PLACE_FLAGS = [["timeField", "--time-field"], ["userField", "--user-field"], ["idField", "--id-field"], ["map", "--map"]] as const
+
+const checkFlags = (flags: ImportFlags): void => {
+  if (flags.format === "csv" && flags.type === undefined) throw new CliError("A CSV import needs --type: the event type of its rows.", 2)
+  const meaningless = flags.format === "access-log" ? PLACE_FLAGS.find(([name]) => flags[name] !== undefined) : undefined
+  if (meaningless !== undefined) throw new CliError(`${meaningless[1]} has no meaning with --format access-log: its lines have their fields in fixed places.`, 2)
+  if (flags.timeUnit !== undefined && flags.timeField === undefined) throw new CliError("--time-unit needs --time-field: it is the unit of the numbers there.", 2)
+}
+
 const optionsOf = (file: string, flags: ImportFlags): ImportOptions => {
   checkFile(file)
-  if (flags.format === "csv" && flags.type === undefined) throw new CliError("A CSV import needs --type: the event type of its rows.", 2)
+  checkFlags(flags)
   const { map, name, ...rest } = flags
   return { ...rest, name: nameOf(file, name), ...(map === undefined ? {} : { map: readMap(map) }) }
 }
