@@ -148,10 +148,14 @@ describe("the dashboard in a browser", () => {
     const { dashboard, ingest } = await start()
     const orders = ["EUR", "GBP", "USD"].map((currency, n) => ({ id: `order-${n}`, type: "order.paid", data: { orderId: `order-${n}`, amount: "1234567.89", currency } }))
     await send(ingest, KEYS.write, [...orders, viewed(1, `/a-page-with-a-very-long-name/${"x".repeat(300)}`)])
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString()
+    const imported = ["page.viewed", "checkout.payment.authorized.by.bank"].map((type, n) => ({ ...viewed(n + 2), id: `import-${n}`, type, time: yesterday, schemaVersion: n === 0 ? 2 : 0 }))
+    expect(await send(ingest, KEYS.admin, imported, { "tidemark-backfill": "old" })).toMatchObject({ body: { accepted: 2 } })
     const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     const dialogOverflow = "document.querySelector('dialog').scrollWidth - document.querySelector('dialog').clientWidth"
     const clipped = `[...document.querySelectorAll(".tile .figure, .tile h2, .pill, .segmented, .controls")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.getBoundingClientRect().right > innerWidth || box.matches(".segmented") && box.clientHeight > 36).map((box) => box.className + ": " + box.textContent)`
     const wide = `[...document.querySelectorAll(".cards, .generation, .generation dd")].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className + ": " + box.textContent)`
+    const cut = `[...document.querySelectorAll(".event-type bdi, .event-line time, .event-position")].filter((box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1 || box.getBoundingClientRect().right > innerWidth).map((box) => box.textContent)`
     for (const colorScheme of ["light", "dark"] as const) {
       const backgrounds = { light: "rgb(255, 255, 255)", dark: "rgb(15, 20, 25)" }
       for (const width of [360, 768, 1366]) {
@@ -159,6 +163,13 @@ describe("the dashboard in a browser", () => {
         await expect.poll(() => number(page), POLL).toBe("1")
         expect(await page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor")).toBe(backgrounds[colorScheme])
         expect([colorScheme, width, await page.evaluate(overflow), await page.evaluate(clipped)]).toEqual([colorScheme, width, 0, []])
+        await page.locator(".event-line").filter({ hasText: "page.viewed" }).waitFor()
+        expect([await page.locator(".event-line").count(), await page.locator(".event-line .chip").count()]).toEqual([4, 0])
+        await page.getByRole("button", { name: "Show imports" }).press("Enter")
+        await page.locator(".event-line").filter({ hasText: "bank" }).waitFor()
+        expect([colorScheme, width, await page.locator(".event-line").count(), await page.locator(".event-line .chip").count(), await page.evaluate(cut), await page.evaluate(overflow)]).toEqual([colorScheme, width, 6, 2, [], 0])
+        const screenshots = process.env["TIDEMARK_SCREENSHOTS"]
+        if (screenshots !== undefined) await page.locator(".panel:has(.tail)").screenshot({ path: join(screenshots, `events-${colorScheme}-${width}.png`) })
         await page.locator(PAGE_VIEWS).click()
         await page.getByRole("dialog").getByText("fingerprint matches").waitFor()
         expect(await page.evaluate(dialogOverflow)).toBe(0)
@@ -173,6 +184,26 @@ describe("the dashboard in a browser", () => {
         await page.context().close()
       }
     }
+  })
+
+  it("lists only live events until imports are asked for, and says so while there are none", async () => {
+    const { dashboard, ingest } = await start()
+    const old = (n: number) => ({ ...viewed(n), time: new Date(Date.now() - 86_400_000).toISOString() })
+    expect(await send(ingest, KEYS.admin, [old(1), old(2)], { "tidemark-backfill": "old" })).toMatchObject({ body: { accepted: 2 } })
+    const { page, faults } = await open(dashboard, {}, ".tail .empty")
+    const rows = page.locator(".event-line")
+    expect([await rows.count(), await page.locator(".tail .empty").textContent()]).toEqual([0, expect.stringMatching(/^The latest events were all imported/) as string])
+    await send(ingest, KEYS.write, [viewed(3)])
+    await rows.first().waitFor()
+    const imports = page.getByRole("button", { name: "Show imports" })
+    expect([await rows.count(), await imports.getAttribute("aria-pressed")]).toEqual([1, "false"])
+    await imports.press("Enter")
+    await rows.nth(2).waitFor()
+    expect([await rows.count(), await page.locator(".event-line .chip").count(), await imports.getAttribute("aria-pressed")]).toEqual([3, 2, "true"])
+    await imports.press("Enter")
+    await rows.nth(1).waitFor({ state: "detached" })
+    expect([await rows.count(), await page.locator(".event-line .chip").count()]).toEqual([1, 0])
+    expect(faults).toEqual([])
   })
 
   it("tells what became of an event of the list, by keyboard alone, also narrow", async () => {

@@ -58,8 +58,8 @@ export const ask = async (graphql: string, key: string, query: string, variables
   return response.json()
 }
 
-/** POST of events; the answer's status and body. */
-export const send = async (ingest: string, key: string, events: readonly object[]): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> => {
-  const response = await fetch(ingest, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify({ events }) })
+/** POST of events, with more headers if given; the answer's status and body. */
+export const send = async (ingest: string, key: string, events: readonly object[], headers: Readonly<Record<string, string>> = {}): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> => {
+  const response = await fetch(ingest, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers }, body: JSON.stringify({ events }) })
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }

@@ -6,6 +6,7 @@
  * while the page is paused) makes the question be asked again.
  */
 import { applyChange, outdated } from "../model/order.ts"
+import { collect } from "../model/tail.ts"
 import { openSocket, persist } from "./socket.ts"
 import { AHEAD_WINDOWS, EVENT_TAIL, oldestStartOf, SERIES_CHANGED, seriesOptions, seriesVariables, TOP_PAGES } from "./questions.ts"
 import type { QueryClient, QueryKey } from "@tanstack/react-query"
@@ -93,8 +94,7 @@ export const openLiveFeed = (options: LiveFeedOptions): LiveFeed => {
   const events: LoggedEvent[] = []
   const timer = setInterval(makeCommitter(options, pending, events), COMMIT_MS)
   const stopTail = persist<{ eventTail: LoggedEvent }>(client, { query: EVENT_TAIL }, ({ eventTail }) => {
-    if (events.length >= EVENTS_PENDING_MAX) events.shift()
-    events.push(eventTail)
+    collect(events, eventTail, EVENTS_PENDING_MAX)
   }, () => undefined)
 
   const follow = (question: SeriesQuestion, since: readonly PartitionOffset[]): (() => void) => {

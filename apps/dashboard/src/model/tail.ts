@@ -49,3 +49,29 @@ export const release = (tail: Tail): Tail =>
 
 /** How many events arrived since the list was held. */
 export const waitingCount = (tail: Tail): number => tail.waiting.length + tail.dropped
+
+/** The list with and without the events of imports: history that is sent in now is no news. */
+export interface Tails {
+  readonly all: Tail
+  readonly withoutImports: Tail
+}
+
+export const EMPTY_TAILS: Tails = { all: EMPTY_TAIL, withoutImports: EMPTY_TAIL }
+
+/** `receive` for both lists. */
+export const receiveBoth = ({ all, withoutImports }: Tails, events: readonly LoggedEvent[]): Tails => ({
+  all: receive(all, events),
+  withoutImports: receive(withoutImports, events.filter(({ backfill }) => backfill === null))
+})
+
+/** `hold` or `release` for both lists. */
+export const holdBoth = ({ all, withoutImports }: Tails, held: boolean): Tails => {
+  const change = held ? hold : release
+  return { all: change(all), withoutImports: change(withoutImports) }
+}
+
+/** Adds an event to those not yet shown; at `max` the oldest goes, one of an import before any other. */
+export const collect = (pending: LoggedEvent[], event: LoggedEvent, max: number): void => {
+  if (pending.length >= max) pending.splice(Math.max(0, pending.findIndex(({ backfill }) => backfill !== null)), 1)
+  pending.push(event)
+}

@@ -32,6 +32,14 @@ const PauseButton = ({ live }: { readonly live: Live }) => (
   </button>
 )
 
+const ImportsButton = ({ live }: { readonly live: Live }) => <button type="button" className="small" aria-pressed={live.importsShown} onClick={live.toggleImports}>Show imports</button>
+
+const Empty = ({ live }: { readonly live: Live }) => (
+  <div className="empty fill">
+    {live.anySeen ? <p>The latest events were all imported; “Show imports” lists them. The next live event appears here the moment it is stored.</p> : <p>The log is empty. The first event appears here the moment it is stored.</p>}
+  </div>
+)
+
 export const EventTail = ({ api, live }: { readonly api: Api; readonly live: Live }) => {
   const list = useRef<HTMLDivElement>(null)
   const { tail, holdTail } = live
@@ -49,13 +57,13 @@ export const EventTail = ({ api, live }: { readonly api: Api; readonly live: Liv
     return () => box.removeEventListener("scroll", scroll)
   }, [holdTail])
   return (
-    <Panel className="wide" title="Live events" note="Straight from the log · time in UTC · partition/offset" actions={<PauseButton live={live} />}>
+    <Panel className="wide" title="Live events" note="Straight from the log · time in UTC · partition/offset" actions={<><ImportsButton live={live} /><PauseButton live={live} /></>}>
       <div className="tail-wrap">
         {waiting > 0 ? <button type="button" className="waiting" onClick={show}>{formatNumber(waiting)} new – show</button> : null}
         <div className="tail" ref={list} tabIndex={0} role="region" aria-label="Live events">
           {!live.tailKnown && live.tailError === null && tail.rows.length === 0 ? <div className="skeleton fill" role="status" aria-label="Loading" /> : null}
           {live.tailError === null || tail.rows.length > 0 ? null : <Failure error={live.tailError} retry={() => location.reload()} />}
-          {live.tailKnown && tail.rows.length === 0 ? <div className="empty fill"><p>The log is empty. The first event appears here the moment it is stored.</p></div> : null}
+          {live.tailKnown && tail.rows.length === 0 ? <Empty live={live} /> : null}
           <ol>{tail.rows.map((event) => <EventRow key={`${event.partition}/${event.offset}`} api={api} event={event} />)}</ol>
         </div>
       </div>

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { openLiveFeed } from "../data/liveFeed.ts"
 import { AHEAD_WINDOWS, latestEventsOptions, seriesOptions } from "../data/questions.ts"
-import { EMPTY_TAIL, hold, receive, release } from "../model/tail.ts"
+import { EMPTY_TAILS, holdBoth, receiveBoth } from "../model/tail.ts"
 import { RANGES } from "../model/range.ts"
 import { useWatched } from "./clock.ts"
 import type { UseQueryResult } from "@tanstack/react-query"
@@ -17,7 +17,12 @@ import type { Tail } from "../model/tail.ts"
 export interface Live {
   readonly feed: LiveFeed | undefined
   readonly status: ConnectionStatus
+  /** What the list shows: without the events of imports unless they are asked for. */
   readonly tail: Tail
+  readonly importsShown: boolean
+  readonly toggleImports: () => void
+  /** Events are there, though not all need be shown. */
+  readonly anySeen: boolean
   /** True as soon as the latest events were asked for and answered. */
   readonly tailKnown: boolean
   readonly tailError: Error | null
@@ -34,7 +39,8 @@ export const useLive = (api: Api): Live => {
   const watched = useWatched()
   const [feed, setFeed] = useState<LiveFeed>()
   const [status, setStatus] = useState(CONNECTING)
-  const [tail, setTail] = useState(EMPTY_TAIL)
+  const [tails, setTails] = useState(EMPTY_TAILS)
+  const [importsShown, setImportsShown] = useState(false)
   const [paused, setPaused] = useState(false)
   const pausedNow = useRef(false)
   const wasOpen = useRef(false)
@@ -47,7 +53,7 @@ export const useLive = (api: Api): Live => {
     const opened = openLiveFeed({
       api,
       queryClient,
-      onEvents: (events) => setTail((current) => receive(current, events)),
+      onEvents: (events) => setTails((current) => receiveBoth(current, events)),
       onStatus: setStatus,
       isPaused: () => pausedNow.current
     })
@@ -61,18 +67,20 @@ export const useLive = (api: Api): Live => {
 
   const seed = latest.data
   useEffect(() => {
-    if (seed !== undefined) setTail((current) => receive(current, seed))
+    if (seed !== undefined) setTails((current) => receiveBoth(current, seed))
   }, [seed])
 
   const togglePause = useCallback(() => {
     pausedNow.current = !pausedNow.current
     setPaused(pausedNow.current)
-    setTail(pausedNow.current ? hold : release)
+    setTails((current) => holdBoth(current, pausedNow.current))
   }, [])
   const holdTail = useCallback((held: boolean) => {
-    if (!pausedNow.current) setTail(held ? hold : release)
+    if (!pausedNow.current) setTails((current) => holdBoth(current, held))
   }, [])
-  return { feed, status, tail, tailKnown: seed !== undefined, tailError: latest.error, paused, togglePause, holdTail }
+  const toggleImports = useCallback(() => setImportsShown((shown) => !shown), [])
+  const tail = importsShown ? tails.all : tails.withoutImports
+  return { feed, status, tail, importsShown, toggleImports, anySeen: tails.all.rows.length > 0, tailKnown: seed !== undefined, tailError: latest.error, paused, togglePause, holdTail }
 }
 
 /** The answer to a question, kept current by the feed unless it is one of the past. `question` has to be stable between renders. */
