@@ -216,6 +216,15 @@ describe("an import that cannot be right", () => {
     expect(notes).toContain("Every line was refused: is --format access-log right?")
   })
 
+  it("sets time, user, id and data of lines that have a type of their own, in place of what they have", async () => {
+    const file = fileOf("own.ndjson", '{"type":"own.one","id":"a","time":"2026-02-01T00:00:00Z","at":1577836800,"who":"u9","key":"own-1","data":{"v":1}}\n')
+    const { code, out, notes } = await cli("import", file, "--format", "ndjson", "--time-field", "at", "--time-unit", "s", "--user-field", "who", "--id-field", "key", "--map", fileOf("own.yaml", "w: data.v\n"))
+    expect([code, out, notes]).toEqual([0, expect.stringContaining("1 lines, 1 accepted, 0 already there, 0 rejected") as string, expect.not.stringContaining("line 1") as string])
+    const shown = await cli("event", "show", "own-1")
+    expect(shown.out).toMatch(/2020-01-01T00:00:00/)
+    expect(shown.out).toContain("u9")
+  })
+
   it("refuses lines without the time that was named: now would be a wrong one", async () => {
     const file = fileOf("times.ndjson", '{"at":"2026-01-01T00:00:00Z","v":1}\n{"v":2}\n')
     const { code, out, notes } = await cli("import", file, "--format", "ndjson", "--type", "timed.one", "--time-field", "at")

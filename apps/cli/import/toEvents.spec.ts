@@ -127,6 +127,7 @@ describe("an import", () => {
     const [read] = await lines(line, { timeField: "at", userField: "who", idField: "key" })
     expect(read?.body).toContain('"data":{"n":9007199254740993}')
     expect(JSON.parse(read?.body ?? "")).toMatchObject({ type: "page.viewed", time: "2020-01-01T00:00:00Z", userId: "7", id: "k1" })
+    expect(read?.body.match(/"(?:time|id|userId)":/g)).toHaveLength(3)
     const [mapped] = await bodies(line, { map: new Map([["page", "key"]]) })
     expect(mapped).toMatchObject({ type: "page.viewed", data: { page: "k1" }, time: "2026-01-01T00:00:00Z" })
     expect((await lines(line, { map: new Map([["page", "key"]]) }))[0]?.body).not.toContain("90071992547409")

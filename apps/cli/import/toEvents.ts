@@ -6,6 +6,7 @@
  * and keeps it with its reason and number, once for an import.
  */
 import { createHash } from "node:crypto"
+import { membersOf } from "@tidemark/commands/accept-events/jsonText"
 import { parse as parseCsv } from "csv-parse"
 import { CliError } from "../client.ts"
 import { parseAccessLogLine } from "./accessLog.ts"
@@ -115,14 +116,16 @@ const typedBody = ({ id, time, userId }: Named, type: string, fallbackId: string
   `${JSON.stringify({ type, id: id ?? fallbackId, time, userId }).slice(0, -1)},"data":${dataText}}`
 
 /**
- * A line that is an event by itself, with what the options set. Members are added behind its own, the last of a name
- * being the one that counts, so that the rest keeps every digit.
+ * A line that is an event by itself, with what the options set in place of its own members: ingest refuses one that is
+ * given twice. The other members are taken as text, so that they keep every digit.
  */
 const nativeBody = (line: string, native: Record<string, unknown>, named: Named, fallbackId: string, map: ImportOptions["map"]): string => {
-  const added = Object.entries({ ...named, data: map === undefined ? undefined : mapped(native, map) }).filter(([name, value]) => value !== undefined && value !== native[name])
-  const own = map === undefined ? line.trim() : JSON.stringify({ ...native, data: undefined })
-  const set = added.length === 0 ? own : `${own.slice(0, -1)},${JSON.stringify(Object.fromEntries(added)).slice(1)}`
-  return "id" in native || named.id !== undefined ? set : `{"id":${JSON.stringify(fallbackId)},${set.slice(1)}`
+  const id = named.id ?? ("id" in native ? undefined : fallbackId)
+  const set = Object.entries({ ...named, id, data: map === undefined ? undefined : mapped(native, map) }).filter(([name, value]) => value !== undefined && value !== native[name])
+  if (set.length === 0) return line
+  const replaced = new Set(set.map(([name]) => name))
+  const kept = (membersOf(line) ?? []).filter(({ key }) => !replaced.has(key)).map(({ key, from, to }) => `${JSON.stringify(key)}:${line.slice(from, to)}`)
+  return `{${[...set.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`), ...kept].join(",")}}`
 }
 
 const fromJson = ({ number, text: line, fault }: Line, options: ImportOptions): ImportLine => {
