@@ -6,6 +6,7 @@ import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { eventStoreLmdb } from "@tidemark/infra-embedded/EventStoreLmdb"
 import * as Effect from "effect/Effect"
+import type { Scope } from "effect/Scope"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ensureFirstKeys } from "./firstKeys.ts"
 
@@ -19,7 +20,7 @@ describe("the first keys", () => {
   })
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-  const run = <A>(program: Effect.Effect<A, unknown, EventStore | import("effect").Scope.Scope>): Promise<A> =>
+  const run = <A>(program: Effect.Effect<A, unknown, EventStore | Scope>): Promise<A> =>
     Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(eventStoreLmdb({ directory: join(directory, "settings"), nowMs: () => 1 }))))
 
   it("are created once when several processes start at once, and every process knows them", async () => {

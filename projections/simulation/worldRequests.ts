@@ -4,6 +4,7 @@
  */
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import { formatRfc3339 } from "@tidemark/domain/time/rfc3339"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { readOracleRecord } from "./oracleRecord.ts"
@@ -166,7 +167,7 @@ export class RequestClients {
       this.sent.add(nameOf(tenantId, id))
       events.push({
         id, source: "urn:request", ...(isBad ? {} : { type: number % 2 === 0 ? "signed.up" : "page.viewed" }), userId: USERS[number % USERS.length],
-        time: new Date(nowMs - random.pick([0, 500, -2_000, MINUTE_MS, 15 * MINUTE_MS])).toISOString(), data: { page: `/${number % 4}`, durationMs: number }
+        time: formatRfc3339(nowMs - random.pick([0, 500, -2_000, MINUTE_MS, 15 * MINUTE_MS])), data: { page: `/${number % 4}`, durationMs: number }
       })
     }
     this.left -= events.length
