@@ -111,7 +111,7 @@ const apps: readonly ImportRow[] = [
   {
     at: "apps/cli",
     imports: [
-      EFFECT, "domain", "replay", "commander", "csv-parse", "graphql-ws", "ws", "yaml", "node:crypto", "node:events", "node:fs", "node:net",
+      EFFECT, "domain", "commands", "replay", "commander", "csv-parse", "graphql-ws", "ws", "yaml", "node:crypto", "node:events", "node:fs", "node:net",
       "node:path", "node:stream", "node:stream/consumers", "node:timers/promises", "node:zlib"
     ],
     specs: PROCESSES
