@@ -40,6 +40,13 @@ describe("a benchmark of tiny size", () => {
     expect(rows.map(({ question }) => question)).toEqual(expect.arrayContaining(["series, a day by hours", "top ten pages of six hours", "window, one page and minute"]))
   })
 
+  it("says how fast a log is replayed, with one digest of all runs and threads", () => {
+    const { rows, conditions } = run("rebuild", "--events", "3000", "--runs", "1", "--threads", "1,2", "--per-day", "10000000")
+    expect(rows.map(({ models, threads }) => [models, threads])).toEqual([["page-views", 1], ["page-views", 2], ["all", 1], ["all", 2]])
+    expect(rows[0]?.["digest"]).toBe(rows[1]?.["digest"])
+    expect(conditions).toMatchObject({ events: 3_000, "events a day": 10_000_000 })
+  })
+
   it("says what live traffic feels of a rebuild, and that what was built equals what is served", () => {
     const { rows, conditions } = run("rebuild-live", "--events", "3000", "--pairs", "1", "--seconds", "1", "--rate", "5")
     expect(rows.map(({ what }) => what)).toEqual(["ingest", "queries"])

@@ -16,6 +16,7 @@ import { modelOutcome } from "./modelOutcome.ts"
 
 const PARTITIONS = 4
 const LANES = 4
+const DAY_MS = 86_400_000
 
 interface Replay {
   readonly configuration: Configuration
@@ -43,31 +44,41 @@ const replay = (options: Replay): Promise<Replayed> => {
   return Effect.runPromise(program.pipe(Effect.provide(engines(options.configuration))))
 }
 
-/** `--events`, `--runs`, `--threads 1,2,4`, `--models page-views,all`. */
+/** One digest of all runs and threads of one set of models. Throws when there are several: no rate is worth anything then. */
+const theDigest = (models: string, digests: readonly string[]): string => {
+  const different = [...new Set(digests)]
+  if (different.length !== 1) throw new Error(`the rows of ${models} are not the same in every run: ${different.join(" ≠ ")}`)
+  return different[0] ?? ""
+}
+
+/** `--events`, `--per-day` of them by receive time (one a millisecond when absent), `--runs`, `--threads 1,2,4`, `--models page-views,all`. */
 export const rebuild = async (argv: readonly string[]): Promise<Report> => {
   const events = numberOption(argv, "events", 500_000)
+  const perDay = numberOption(argv, "per-day", DAY_MS)
   const runs = numberOption(argv, "runs", 3)
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
   try {
-    const shape = { events, partitions: PARTITIONS, lanes: LANES, everyMs: 1 }
+    const shape = { events, partitions: PARTITIONS, lanes: LANES, everyMs: DAY_MS / perDay }
     const eventBytes = await writeLog(dataDir, shape)
     const rows: Report["rows"][number][] = []
     for (const models of listOption(argv, "models", ["page-views", "all"])) {
       const definitions = projections.filter(({ name }) => models === "all" || models === name)
       if (definitions.length === 0) throw new RangeError(`--models: there is no ${models}`)
+      const digests: string[] = []
       for (const threads of listOption(argv, "threads", ["1", "2", "4"]).map(Number)) {
         const options = { configuration: configurationOf(dataDir, shape), definitions, threads, records: events + PARTITIONS }
         const done: Replayed[] = []
         for (let run = 0; run < runs; run++) done.push(await replay(options))
+        digests.push(...done.map(({ digest }) => digest))
         const rates = done.map(({ seconds }) => events / seconds)
         rows.push({
           models, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)),
           "cpu µs/event": rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / events)), 2),
-          digest: [...new Set(done.map(({ digest }) => digest))].join(" ≠ ")
+          digest: theDigest(models, digests)
         })
       }
     }
-    return { name: "rebuild", conditions: { ...conditions(), events, "event bytes": rounded(eventBytes), partitions: PARTITIONS, lanes: LANES, runs }, rows }
+    return { name: "rebuild", conditions: { ...conditions(), events, "event bytes": rounded(eventBytes), "events a day": rounded(perDay), partitions: PARTITIONS, lanes: LANES, runs }, rows }
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
