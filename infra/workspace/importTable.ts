@@ -66,7 +66,7 @@ const infra: readonly ImportRow[] = [
     at: "infra/dev-engines",
     imports: ["node:child_process", "node:crypto", "node:fs", "node:net", "node:os", "node:path", "node:timers/promises", "node:util"]
   },
-  { at: "infra/workspace", imports: ["node:child_process", "node:fs", "node:os", "node:path"], specs: PROCESSES },
+  { at: "infra/workspace", imports: ["node:child_process", "node:crypto", "node:fs", "node:os", "node:path"], specs: PROCESSES },
   { at: "infra/workspace/importGate.ts", imports: ["vitest"] },
   { at: "infra/workspace/sim.mjs", imports: ["apps/server/simulation", "projections/simulation"] },
   { at: "infra/workspace/start.mjs", imports: [COMPUTED, "node:url"] },

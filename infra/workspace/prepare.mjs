@@ -4,15 +4,15 @@
  * Uses Node alone: it runs before anything is installed.
  */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 const NODE_MIN = [20, 20, 2]
 const SOURCE_ENDINGS = /\.(ts|tsx|css|html|json|mjs)$/
-const NOT_SOURCE = new Set(["node_modules", "dist", ".git", ".nx", ".tidemark", "docs", "fixtures"])
+const NOT_SOURCE = new Set(["node_modules", "dist", ".git", ".nx", ".tidemark", "docs"])
 
 export const root = join(import.meta.dirname, "..", "..")
-const stampFile = join(root, "node_modules", ".tidemark-build")
 
 /** One sentence why this Node cannot run Tidemark, or undefined. */
 export const nodeTooOld = (version = process.versions.node) => {
@@ -40,15 +40,62 @@ const run = (command, args, onLine) =>
       code === 0 ? resolve() : reject(new Error(`${command} ${args.join(" ")} ended with code ${code}:\n${output.slice(-6000)}`)))
   })
 
-const newestMs = (folder) => {
-  let newest = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (NOT_SOURCE.has(entry.name)) continue
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) newest = Math.max(newest, newestMs(path))
-    else if (SOURCE_ENDINGS.test(entry.name)) newest = Math.max(newest, statSync(path).mtimeMs)
-  }
-  return newest
+const readJson = (file) => JSON.parse(readFileSync(file, "utf8"))
+
+/** Folders of the workspaces that are there, from the root. */
+const workspacesOf = (folder) =>
+  readJson(join(folder, "package.json")).workspaces.flatMap((entry) => {
+    if (!entry.endsWith("/*")) return [entry]
+    const parent = entry.slice(0, -2)
+    return existsSync(join(folder, parent)) ? readdirSync(join(folder, parent)).map((name) => `${parent}/${name}`) : []
+  }).filter((workspace) => existsSync(join(folder, workspace, "package.json")))
+
+/** Paths of the sources in a folder, from `root`; only of the folder itself when it is the root, which workspaces lie in. */
+const sourcesIn = (root, folder) =>
+  readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (NOT_SOURCE.has(entry.name)) return []
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`
+    if (entry.isDirectory()) return folder === "" ? [] : sourcesIn(root, path)
+    return SOURCE_ENDINGS.test(entry.name) ? [path] : []
+  })
+
+/** The first file that a workspace's build writes and that is not there. */
+const missingOutput = (root, workspace) => {
+  const build = readJson(join(root, workspace, "package.json")).scripts?.build
+  if (build === undefined) return undefined
+  const outputs = build.startsWith("tsc")
+    ? sourcesIn(root, workspace).filter((path) => /(?<!\.d)\.ts$/.test(path)).map((path) => path.slice(workspace.length + 1, -2) + "js")
+    : ["index.html"]
+  return outputs.map((path) => `${workspace}/dist/${path}`).find((path) => !existsSync(join(root, path)))
+}
+
+const stampOf = (root) => join(root, "node_modules", ".tidemark-build")
+
+/**
+ * What a build of the tree under `root` would have to do now: `why` is undefined when everything is built.
+ *
+ * `incomplete` are the workspaces whose output has gaps. The compiler does not see them, since it believes its own record.
+ * `sources` is a digest of the paths, by which the next look sees that one was removed.
+ */
+export const lookForWork = (root) => {
+  const workspaces = workspacesOf(root)
+  const paths = ["", ...workspaces].flatMap((folder) => sourcesIn(root, folder)).sort()
+  const sources = createHash("sha256").update(paths.join("\n")).digest("hex")
+  const gaps = workspaces.map((workspace) => [workspace, missingOutput(root, workspace)]).filter(([, path]) => path !== undefined)
+  const incomplete = gaps.map(([workspace]) => workspace)
+  const found = (why) => ({ why, incomplete, sources })
+  if (!existsSync(stampOf(root))) return found("nothing is built yet")
+  const [startedAt, builtSources] = readFileSync(stampOf(root), "utf8").trim().split(" ")
+  if (gaps.length > 0) return found(`${gaps[0][1]} is missing`)
+  if (builtSources !== sources) return found("a source was added or removed")
+  const changed = paths.find((path) => statSync(join(root, path)).mtimeMs >= Date.parse(startedAt))
+  return found(changed === undefined ? undefined : `${changed} changed`)
+}
+
+/** Notes that what `lookForWork` found has been built. `startedAt`: when the build began, so that a change during it is seen. */
+export const noteBuilt = (root, startedAt, { sources }) => {
+  mkdirSync(join(root, "node_modules"), { recursive: true })
+  writeFileSync(stampOf(root), `${startedAt.toISOString()} ${sources}\n`)
 }
 
 const timeOf = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
@@ -62,10 +109,10 @@ export const prepare = async (report) => {
     await run("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
   }
   const startedAt = new Date()
-  if (timeOf(stampFile) < newestMs(root)) {
-    report("building")
-    await run(join(root, "node_modules", ".bin", "nx"), ["run-many", "-t", "build", "--parallel=2", "--outputStyle=stream"])
-    mkdirSync(join(root, "node_modules"), { recursive: true })
-    writeFileSync(stampFile, startedAt.toISOString() + "\n")
-  }
+  const work = lookForWork(root)
+  if (work.why === undefined) return
+  report(`building: ${work.why}`)
+  for (const workspace of work.incomplete) rmSync(join(root, workspace, "dist"), { recursive: true, force: true })
+  await run(join(root, "node_modules", ".bin", "nx"), ["run-many", "-t", "build", "--parallel=2", "--outputStyle=stream"])
+  noteBuilt(root, startedAt, work)
 }
