@@ -20,8 +20,8 @@ import { findDivergence } from "./firstDivergence.ts"
 import type { SearchBudget, Sides } from "./firstDivergence.ts"
 import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
 import type { Comparing, Side } from "./parityWindows.ts"
-import { SampleChoice, recomputeSample } from "./paritySample.ts"
-import type { ParitySample } from "./paritySample.ts"
+import { SAMPLE_BOUNDS, SampleChoice, recomputeSample } from "./paritySample.ts"
+import type { ParitySample, SampleBounds } from "./paritySample.ts"
 import { digestHex } from "./verifyRows.ts"
 import type { FoldedSide, WindowPlace } from "./windowFold.ts"
 
@@ -140,6 +140,8 @@ export interface ParityInput {
   readonly differencesMax: number
   /** Of the sample that is recomputed from the log; 0 when absent. */
   readonly seed?: number
+  /** `SAMPLE_BOUNDS` when absent. */
+  readonly sampleBounds?: SampleBounds
   /** `SEARCH_MAX` when absent. */
   readonly searchMax?: Readonly<SearchBudget>
 }
@@ -194,9 +196,9 @@ const placeText = ({ tenantId, resolution, startMs, key }: WindowPlace): string 
 const rowFaults = (tallies: Tallies): readonly string[] =>
   tallies.flatMap(({ tally }) => tally.differences).filter(({ noEvent }) => noEvent?.code === "ROWS_DIFFER").slice(0, FAULTS_MAX).map((difference) => `${placeText(difference)}: ${difference.noEvent?.detail ?? ""}`)
 
-/** A window of the sample that is not what the log gives, or a sample that proves nothing. */
-const sampleFaults = ({ windows, skipped, differing }: ParitySample): readonly string[] => [
-  ...differing.slice(0, FAULTS_MAX), ...(windows === 0 && skipped > 0 ? [`none of the ${skipped} windows that were chosen could be recomputed from the log`] : [])
+/** What is not what the log gives, or a sample that proves nothing: the log has lost the events of all of it since, or this program cannot run the definition. */
+const sampleFaults = ({ windows, skipped, wholeRows, differing }: ParitySample): readonly string[] => [
+  ...differing.slice(0, FAULTS_MAX), ...(windows === 0 && skipped > 0 && wholeRows === null ? [`nothing is proved: the log no longer holds the events of any of the ${skipped} windows that were chosen`] : [])
 ]
 
 /** Tenant by tenant. Each may list its share of what is left, so one with many differences leaves room for the others. */
@@ -227,7 +229,7 @@ export const parity = Effect.fn("parity")(function* (input: ParityInput) {
     yield* searchTenants(yield* sidesOf(comparing), tallies, input.searchMax ?? SEARCH_MAX)
     const choice = new SampleChoice(input.seed ?? 0)
     const digests = yield* digestFaults(snapshot, now, tenants, choice)
-    const sample = sameDefinition ? null : yield* recomputeSample(snapshot, choice)
+    const sample = sameDefinition ? null : yield* recomputeSample({ snapshot, record: now.record, checkpoints: now.checkpoints, tenants }, choice, input.sampleBounds ?? SAMPLE_BOUNDS)
     const proof = sample === null ? laneFaults(old, now) : [...sharedFaults(old, now), ...rowFaults(tallies), ...sampleFaults(sample)]
     const faults = [...coverageFaults(old, now), ...proof, ...digests]
     const found: Parity = {

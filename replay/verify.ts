@@ -210,7 +210,8 @@ const recomputeGeneration = Effect.fn("recomputeGeneration")(function* (subject:
   if (unaccounted.length === 0) model.modelDigest = digestLabel(digest)
 })
 
-const checkModel = Effect.fn("checkModel")(function* (snapshot: ReadSnapshot, record: GenerationRecord, checkpoints: readonly LaneCheckpoint[], options: VerifyOptions) {
+/** One generation recomputed from the log up to its checkpoint: rows, ledgers, counters, digests. What is found wrong stands in the answer. */
+export const checkModel = Effect.fn("checkModel")(function* (snapshot: ReadSnapshot, record: GenerationRecord, checkpoints: readonly LaneCheckpoint[], options: VerifyOptions) {
   const { identity } = yield* EventLog
   const { projection, generation } = record
   const model = newModelCheck(projection, generation)

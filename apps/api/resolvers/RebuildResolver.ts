@@ -41,7 +41,7 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
     parity: parity === null ? null : {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
       sameDefinition: parity.sameDefinition,
-      sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, differing: told(context, parity.sample.differing) },
+      sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, wholeRows: parity.sample.wholeRows?.toString() ?? null, differing: told(context, parity.sample.differing) },
       measures: measuresShape(parity.measures ?? []), addedMeasures: [...(parity.addedMeasures ?? [])], removedMeasures: [...(parity.removedMeasures ?? [])],
       faults: told(context, parity.faults), tenants: context.operates ? (parity.tenants ?? []).map(({ tenantId, windows }) => ({ tenantId, windows: String(windows) })) : null, accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
     },

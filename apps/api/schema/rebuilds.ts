@@ -82,8 +82,10 @@ export class ParitySample {
   seed!: number
   @Field(() => Int, { description: "Recomputed." })
   windows!: number
-  @Field(() => Int, { description: "Chosen, but beyond the bounds of the work." })
+  @Field(() => Int, { description: "Chosen, but beyond the bounds of the work, or no longer in the log." })
   skipped!: number
+  @Field(() => String, { nullable: true, description: "Rows of minute, hour and day: the whole generation was recomputed, because no chosen window was within the bounds. Null otherwise." })
+  wholeRows!: string | null
   @Field(() => [String], { description: "What is wrong with those that are not what the log gives; faults too." })
   differing!: string[]
 }

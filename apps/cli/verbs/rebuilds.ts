@@ -21,7 +21,7 @@ interface Rebuild {
   readonly throttle: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
-  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null } | null
+  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null } | null
 }
 
 export interface RebuildFlags {
@@ -44,7 +44,7 @@ export interface RebuildCall {
 }
 
 const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped differing } position { partition offset } }`
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
 const NOT_CAUGHT_UP = 4
@@ -91,7 +91,7 @@ const tenantLines = (tenants: NonNullable<Rebuild["parity"]>["tenants"]): readon
   tenants === null || tenants.length === 0 ? [] : [`tenants   ${tenants.map(({ tenantId, windows }) => `${tenantId} ${grouped(windows)}`).join(" · ")}`]
 
 const sampleLines = (sample: NonNullable<Rebuild["parity"]>["sample"]): readonly string[] =>
-  sample === null ? [] : [`sample    ${sample.windows} windows recomputed from the log · ${sample.differing.length} differ${sample.skipped === 0 ? "" : ` · ${sample.skipped} too large`}`]
+  sample === null ? [] : sample.wholeRows !== null ? [`whole     ${grouped(sample.wholeRows)} rows recomputed from the log, for every chosen window was too large · ${sample.differing.length === 0 ? "none differs" : "not all are equal"}`] : [`sample    ${sample.windows} windows recomputed from the log · ${sample.differing.length} differ${sample.skipped === 0 ? "" : ` · ${sample.skipped} too large`}`]
 
 const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
   if (parity === null) return "parity    not compared yet"

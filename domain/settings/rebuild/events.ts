@@ -9,8 +9,8 @@ const Plan = Schema.Struct({ events: Schema.String, bytes: Schema.String, second
 const ParitySummary = Schema.Struct({
   /** Names the stored lists of differences; absent in comparisons that stored none. */
   comparisonId: Schema.optionalKey(Schema.String),
-  /** Of another definition: windows recomputed from the log, and what is wrong with them. Null for the same one. */
-  sample: Schema.optionalKey(Schema.NullOr(Schema.Struct({ seed: Schema.Finite, windows: Schema.Finite, skipped: Schema.Finite, differing: Schema.Array(Schema.String) }))),
+  /** Of another definition: windows recomputed from the log, and what is wrong with them. Null for the same one. `wholeRows`: of the whole generation, recomputed because no window was within the bounds. */
+  sample: Schema.optionalKey(Schema.NullOr(Schema.Struct({ seed: Schema.Finite, windows: Schema.Finite, skipped: Schema.Finite, wholeRows: Schema.optionalKey(Schema.NullOr(Schema.Finite)), differing: Schema.Array(Schema.String) }))),
   /** Of the windows that are there in both, how many differ in a measure, or in `events`. */
   measures: Schema.optionalKey(Schema.Array(Schema.Struct({ measure: Schema.String, windows: Schema.Finite }))),
   /** The tenants with most differing windows. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actionsOf, changesOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
-const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, differing: [] }, accepted: null, position: [] }
+const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
   id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over

@@ -16,7 +16,7 @@ export interface Parity {
   readonly faults: readonly string[]
   readonly sameDefinition: boolean
   /** Windows recomputed from the log where the definition is another one. */
-  readonly sample: { readonly windows: number; readonly skipped: number; readonly differing: readonly string[] } | null
+  readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null
   readonly accepted: string | null
   readonly position: readonly PartitionOffset[]
 }

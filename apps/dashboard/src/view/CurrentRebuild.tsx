@@ -49,7 +49,8 @@ const ParityLine = ({ parity }: { readonly parity: Parity }) => {
         Parity at #{formatDecimal(String(at))}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
         {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
       </p>
-      {parity.sample === null ? null : <p className="note">{formatNumber(parity.sample.windows)} windows chosen at random were recomputed from the log: {formatNumber(parity.sample.differing.length)} differ{parity.sample.skipped === 0 ? "" : `, ${parity.sample.skipped} were too large`}.</p>}
+      {parity.sample?.wholeRows == null ? null : <p className="note">Every window chosen at random was too large, so all {formatDecimal(parity.sample.wholeRows)} rows of the new generation were recomputed from the log{parity.sample.differing.length === 0 ? ": none differs" : ": not all are equal"}.</p>}
+      {parity.sample === null || parity.sample.wholeRows !== null ? null : <p className="note">{formatNumber(parity.sample.windows)} windows chosen at random were recomputed from the log: {formatNumber(parity.sample.differing.length)} differ{parity.sample.skipped === 0 ? "" : `, ${parity.sample.skipped} were too large`}.</p>}
       {[...new Set(parity.faults)].map((fault) => <p className="failure" key={fault}>{fault}</p>)}
     </>
   )
