@@ -199,8 +199,7 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
   const round = Effect.gen(function* () {
     for (const { name } of projections) {
-      const dropped = yield* retireStandby(name, settings.standbyMs, REPLAY_ACT)
-      if (dropped !== undefined) log.info({ projection: name, generation: dropped }, "a generation on standby was dropped")
+      for (const generation of yield* retireStandby(name, settings.standbyMs, REPLAY_ACT)) log.info({ projection: name, generation }, "a generation that is not served any more was dropped")
     }
     const { all, due } = yield* findDue(projections.map(({ name }) => name))
     let free = freeSlots(settings.rebuildsMax, executor, running.size, all, yield* Clock.currentTimeMillis)

@@ -25,24 +25,29 @@ const announce = Effect.fn("announce")(function* ({ projection, pointerVersion }
   yield* Effect.ignore((yield* PubSub).publish(pointerTopic(projection), [{ key: projection, version: String(pointerVersion) }]))
 })
 
-/** Moves the pointer to the generation, unless it is there, and says so; again when asked again, as the first word may not have got out. */
-const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: number) {
+/**
+ * Moves the pointer from where it was found to the generation, unless it is there, and says so; again when asked again, as
+ * the first word may not have got out. Fails with PointerConflictError when it has moved since it was found.
+ */
+const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: number, found: Pointer | undefined) {
   const store = yield* ReadModelStore
-  const found = yield* pointerOf(projection)
   const pointer: Pointer = found?.generation === generation ? found : yield* store.flip(projection, generation, found?.pointerVersion ?? 0)
   yield* announce(pointer)
   return pointer
 })
 
 /**
- * Fails with ParityDiffersError while the differences are neither none nor accepted, with TargetBehindError while the
- * new generation has not folded what the old one has; then nothing has moved.
+ * Fails with ParityDiffersError while the differences are neither none nor accepted, with RebuildStatusError where the
+ * served generation is not the one that it was compared with, with TargetBehindError while the new generation has not
+ * folded what the old one has; then nothing has moved.
  */
 export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }: RebuildPlace, acceptNote: string | undefined, act: Act) {
-  yield* changeRebuilds(projection, act, (state, nowMs) => decideCutOver(state, rebuildId, acceptNote, nowMs))
+  // Looked at before the decision: should it move afterwards, the flip meets another version.
+  const found = yield* pointerOf(projection)
+  yield* changeRebuilds(projection, act, (state, nowMs) => decideCutOver(state, rebuildId, acceptNote, found?.generation, nowMs))
   const rebuild = (yield* loadRebuilds(projection)).find((one) => one.rebuildId === rebuildId)
   if (rebuild === undefined) return yield* new RebuildMissingError({ rebuildId })
-  const pointer = yield* moveTo(projection, rebuild.generation)
+  const pointer = yield* moveTo(projection, rebuild.generation, found)
   yield* changeRebuilds(projection, act, (state, nowMs) => decideMoved(state, rebuildId, pointer.pointerVersion, nowMs))
   return pointer
 })
@@ -53,7 +58,7 @@ export const rollBack = Effect.fn("rollBack")(function* (projection: string, act
   // An earlier rebuild, whose generation was replaced in turn, is no way back.
   const rebuild = (yield* loadRebuilds(projection)).findLast(({ status, generation }) => status === "active" && generation === served?.generation)
   if (rebuild === undefined) return yield* new RebuildStatusError({ rebuildId: "", status: "none is active", wanted: "active" })
-  const pointer = yield* moveTo(projection, rebuild.fromGeneration)
+  const pointer = yield* moveTo(projection, rebuild.fromGeneration, served)
   yield* changeRebuilds(projection, act, (state, nowMs) => decideMovedBack(state, rebuild.rebuildId, pointer.pointerVersion, nowMs))
   return pointer
 })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
-import { GenerationInUseError, ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
+import { GenerationInUseError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
 import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
@@ -22,13 +22,17 @@ const command = {
 
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
-  const control = { pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, beforeDrop: (): void => {} }
-  const snapshot = { pointer: () => Effect.sync(() => control.pointer) } as unknown as ReadSnapshot
+  const stored = new Set([1])
+  const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, beforeDrop: (): void => {} }
+  const generations = () => Effect.sync(() => [...stored].map((generation) => ({ projection: "page-views", generation })))
+  const snapshot = { pointer: () => Effect.sync(() => control.pointer), generations } as unknown as ReadSnapshot
   const shape = {
     snapshot: Effect.succeed(snapshot),
-    flip: (projection: string, generation: number, expected: number) => Effect.suspend(() => {
+    flip: (projection: string, generation: number, expected: number) => Effect.suspend((): ReturnType<ReadModelStoreShape["flip"]> => {
       if (control.refusal !== undefined) return Effect.fail(control.refusal)
+      if (expected !== control.pointer.pointerVersion) return Effect.fail(new PointerConflictError({ projection, pointerVersion: control.pointer.pointerVersion }))
       control.flips += 1
+      stored.add(generation)
       control.pointer = { projection, generation, pointerVersion: expected + 1 }
       return Effect.succeed(control.pointer)
     }),
@@ -39,6 +43,7 @@ const makeStore = () => {
     dropGeneration: ({ projection, generation }: GenerationId) => Effect.suspend(() => {
       if (control.pointer.generation === generation) return Effect.fail(new GenerationInUseError({ projection, generation }))
       control.dropped.push(`${generation} dropped`)
+      stored.delete(generation)
       return Effect.void
     })
   } as unknown as ReadModelStoreShape
@@ -61,11 +66,113 @@ const open = () => {
 }
 
 /** A rebuild that was compared: `differ` windows, of another definition. */
-const ready = (differ: number) => Effect.gen(function* () {
-  yield* startRebuild(command, act)
-  for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("page-views", act, (state, nowMs) => decideMove(state, "r1", to, nowMs))
+const ready = (differ: number, over: Partial<typeof command> = {}) => Effect.gen(function* () {
+  const planned = { ...command, ...over }
+  const { rebuildId } = planned
+  yield* startRebuild(planned, act)
+  for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("page-views", act, (state, nowMs) => decideMove(state, rebuildId, to, nowMs))
   const parity = { sameDefinition: false, sample: { seed: 1, windows: 9, skipped: 0, differing: [] }, compared: 9, equal: 9 - differ, differ, onlyOld: 0, onlyNew: 0, faults: [], position: [] }
-  yield* changeRebuilds("page-views", act, (state, nowMs) => decideVerified(state, "r1", parity, nowMs))
+  yield* changeRebuilds("page-views", act, (state, nowMs) => decideVerified(state, rebuildId, parity, nowMs))
+})
+
+/** The second rebuild: from 2 to 3. */
+const second = { rebuildId: "r2", generation: 3, fromGeneration: 2 }
+const placeOf = (rebuildId: string) => ({ projection: "page-views", rebuildId })
+
+/** One rebuild serves generation 2, the next one is ready to serve 3. */
+const openTwo = async () => {
+  const opened = open()
+  await opened.run(ready(0))
+  await opened.run(cutOver(place, undefined, act))
+  await opened.run(ready(0, second))
+  return { ...opened, statuses: () => opened.run(Effect.map(loadRebuilds("page-views"), (all) => all.map(({ status }) => status))) }
+}
+
+describe("a rebuild that a later one has replaced", () => {
+  it("is retired by the same append that tells of the later one, and cut over again changes nothing", async () => {
+    const { run, events, control, statuses } = await openTwo()
+    await run(cutOver(placeOf("r2"), undefined, act))
+    expect(await statuses()).toEqual(["retired", "active"])
+    expect(events.stored.slice(-2)).toMatchObject([{ type: "rebuild.cut_over", data: { rebuildId: "r2" } }, { type: "rebuild.retired", data: { rebuildId: "r1" } }])
+    const told = events.stored.length
+    expect(await run(Effect.flip(cutOver(place, undefined, act)))).toMatchObject({ _tag: "RebuildStatusError", rebuildId: "r1", status: "retired" })
+    expect(control.pointer).toMatchObject({ generation: 3, pointerVersion: 3 })
+    expect(events.stored).toHaveLength(told)
+  })
+
+  it("is not served by a second request either while the stream still calls it active", async () => {
+    const { run, control, statuses } = await openTwo()
+    control.pointer = { projection: "page-views", generation: 3, pointerVersion: 3 }
+    expect(await statuses()).toEqual(["active", "ready"])
+    expect(await run(Effect.flip(cutOver(place, undefined, act)))).toMatchObject({ _tag: "RebuildStatusError", status: "active, but generation 3 is served" })
+    expect(control.pointer).toMatchObject({ generation: 3, pointerVersion: 3 })
+    await run(followPointer("page-views", act))
+    expect(await statuses()).toEqual(["retired", "active"])
+  })
+
+  it("leaves no generation: one is on standby, the earlier ones are dropped at once", async () => {
+    const { run, control } = await openTwo()
+    await run(cutOver(placeOf("r2"), undefined, act))
+    await run(ready(0, { rebuildId: "r3", generation: 4, fromGeneration: 3 }))
+    await run(cutOver(placeOf("r3"), undefined, act))
+    expect([...control.stored]).toEqual([1, 2, 3, 4])
+    expect(await run(retireStandby("page-views", 60_000, act))).toEqual([1, 2])
+    expect([...control.stored]).toEqual([3, 4])
+    expect(await run(retireStandby("page-views", 60_000, act))).toEqual([])
+    await run(rollBack("page-views", act))
+    expect(control.pointer).toMatchObject({ generation: 3 })
+    expect(await run(retireStandby("page-views", 60_000, act))).toEqual([])
+    expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
+    expect(await run(retireStandby("page-views", 0, act))).toEqual([4])
+    expect([...control.stored]).toEqual([3])
+  })
+
+  it("leaves no generation that stood by after a way back", async () => {
+    const { run, control, statuses } = await openTwo()
+    await run(abortRebuild(placeOf("r2"), act))
+    await run(rollBack("page-views", act))
+    await run(ready(0, { rebuildId: "r3", generation: 4, fromGeneration: 1 }))
+    await run(cutOver(placeOf("r3"), undefined, act))
+    expect(await statuses()).toEqual(["retired", "aborted", "active"])
+    expect(await run(retireStandby("page-views", 60_000, act))).toEqual([2])
+    expect([...control.stored]).toEqual([1, 4])
+  })
+
+  it("is retired afterwards where streams of earlier versions call both active", async () => {
+    const { run, control, statuses } = await openTwo()
+    await run(changeRebuilds("page-views", act, (_, atMs) => [{ type: "rebuild.cut_over", data: { rebuildId: "r2", pointerVersion: 3, atMs } }]))
+    control.pointer = { projection: "page-views", generation: 3, pointerVersion: 3 }
+    control.stored.add(3)
+    expect(await statuses()).toEqual(["active", "active"])
+    expect(await run(retireStandby("page-views", 60_000, act))).toEqual([1])
+    expect(await statuses()).toEqual(["retired", "active"])
+  })
+})
+
+describe("a rebuild that is ready, compared with a generation that is not served any more", () => {
+  it("is refused until that one is served again", async () => {
+    const { run, control, statuses } = await openTwo()
+    await run(rollBack("page-views", act))
+    const refused = await run(Effect.flip(cutOver(placeOf("r2"), undefined, act)))
+    expect(refused).toMatchObject({ _tag: "RebuildStatusError", status: "ready, compared with generation 2, but generation 1 is served" })
+    expect(refused).toHaveProperty("wanted", expect.stringContaining("it has to be compared again"))
+    expect(control.pointer).toMatchObject({ generation: 1, pointerVersion: 3 })
+    expect(await statuses()).toEqual(["standby", "ready"])
+    await run(cutOver(place, undefined, act))
+    await run(cutOver(placeOf("r2"), undefined, act))
+    expect(control.pointer).toMatchObject({ generation: 3, pointerVersion: 5 })
+  })
+
+  it("is refused as well when the way back is taken between its decision and the move", async () => {
+    const { run, events, control } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    await run(ready(6, second))
+    // The first append of the cut-over stores the note.
+    events.control.beforeAppend = Effect.sync(() => void (control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 }))
+    expect(await run(Effect.flip(cutOver(placeOf("r2"), "refunds count", act)))).toMatchObject({ _tag: "PointerConflictError" })
+    expect(control.pointer).toMatchObject({ generation: 1, pointerVersion: 3 })
+  })
 })
 
 describe("commands of a rebuild", () => {
@@ -104,19 +211,19 @@ describe("a generation on standby", () => {
   it("is dropped once its time is over, the replaced one after a cut-over and the rebuilt one after a rollback, and never the served one", async () => {
     for (const isBack of [false, true]) {
       const { run, control, status } = open()
-      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+      expect(await run(retireStandby("page-views", 0, act))).toEqual([])
       await run(ready(0))
-      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+      expect(await run(retireStandby("page-views", 0, act))).toEqual([])
       await run(cutOver(place, undefined, act))
       if (isBack) await run(rollBack("page-views", act))
-      expect(await run(retireStandby("page-views", 60_000, act))).toBeUndefined()
+      expect(await run(retireStandby("page-views", 60_000, act))).toEqual([])
       expect(control.dropped).toEqual([])
       const standby = isBack ? 2 : 1
-      expect(await run(retireStandby("page-views", 0, act))).toBe(standby)
+      expect(await run(retireStandby("page-views", 0, act))).toEqual([standby])
       expect(control.dropped).toEqual([`${standby} followed false`, `${standby} dropped`])
       expect(await status()).toBe("retired")
       expect(await run(Effect.flip(rollBack("page-views", act)))).toMatchObject({ _tag: "RebuildStatusError" })
-      expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+      expect(await run(retireStandby("page-views", 0, act))).toEqual([])
     }
   })
 })
@@ -127,7 +234,7 @@ describe("a generation to which the pointer moves back while it is to be dropped
     await run(ready(0))
     await run(cutOver(place, undefined, act))
     control.beforeDrop = () => void (control.pointer = { projection: "page-views", generation: 1, pointerVersion: 3 })
-    expect(await run(retireStandby("page-views", 0, act))).toBeUndefined()
+    expect(await run(retireStandby("page-views", 0, act))).toEqual([])
     expect(control.dropped).toEqual(["1 followed false"])
     expect(await status()).toBe("active")
     await run(followPointer("page-views", act))

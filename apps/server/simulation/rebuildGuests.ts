@@ -106,9 +106,9 @@ export const executor = (world: World, settings: ExecutorSettings, deeds: Rebuil
     const round = Effect.gen(function* () {
       for (const name of NAMES) {
         const dropped = yield* retireStandby(name, settings.standbyMs, REPLAY_ACT)
-        if (dropped === undefined) continue
-        deeds.dropped += 1
-        world.say(`${node.name} has dropped generation ${dropped} of ${name}`)
+        if (dropped.length === 0) continue
+        deeds.dropped += dropped.length
+        world.say(`${node.name} has dropped generation ${dropped.join()} of ${name}`)
       }
       for (const rebuild of (yield* findDue(NAMES)).due) {
         const { rebuildId } = rebuild

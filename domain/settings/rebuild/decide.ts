@@ -113,13 +113,30 @@ export const decideFail = (state: Rebuilds | undefined, rebuildId: string, error
 /** Windows and whole-model faults that differ. */
 export const differencesIn = ({ differ, onlyOld, onlyNew, faults }: ParitySummary): number => differ + onlyOld + onlyNew + faults.length
 
+/** Why the pointer may not move from `served` to the rebuilt generation, whatever was proved: the proof is of another pair. */
+const pairFault = ({ rebuildId, status, generation, fromGeneration }: Rebuild, served: number | undefined): RebuildStatusError | undefined => {
+  const serves = served === undefined ? "no generation is served" : `generation ${served} is served`
+  if (served === generation) return undefined
+  if (status === "active") return new RebuildStatusError({ rebuildId, status: `${status}, but ${serves}`, wanted: "ready, standby" })
+  if (served === fromGeneration) return undefined
+  const wanted = `generation ${fromGeneration} to be served: it has to be compared again, so serve that one again, or abort this rebuild and start another`
+  return new RebuildStatusError({ rebuildId, status: `${status}, compared with generation ${fromGeneration}, but ${serves}`, wanted })
+}
+
 /**
- * Whether the pointer may move to the rebuilt generation: proved equal; or, of another definition, proved
- * by a sample and its differences accepted with a note, which is what is to be stored before the pointer moves. Faults of
- * the build itself are never accepted, and nothing is without a proof.
+ * Whether the pointer, which names `served`, may move to the rebuilt generation: proved equal to that one; or, of another
+ * definition, proved by a sample and its differences accepted with a note, which is what is to be stored before the
+ * pointer moves. Faults of the build itself are never accepted, and nothing is without a proof. One that is active and
+ * served stays so; one that was replaced since, or was compared with a generation that is not served, is refused.
  */
-export const decideCutOver = (state: Rebuilds | undefined, rebuildId: string, acceptNote: string | undefined, nowMs: number): readonly RebuildEvent[] | Refusal | ParityDiffersError | InvalidSettingError =>
-  within(state, rebuildId, ["ready", "standby"], ["active"], ({ parity, accepted }): readonly RebuildEvent[] | ParityDiffersError | InvalidSettingError => {
+export const decideCutOver = (
+  state: Rebuilds | undefined, rebuildId: string, acceptNote: string | undefined, served: number | undefined, nowMs: number
+): readonly RebuildEvent[] | Refusal | ParityDiffersError | InvalidSettingError =>
+  within(state, rebuildId, ["ready", "standby", "active"], [], (rebuild): readonly RebuildEvent[] | RebuildStatusError | ParityDiffersError | InvalidSettingError => {
+    const { status, parity, accepted } = rebuild
+    const fault = pairFault(rebuild, served)
+    if (fault !== undefined) return fault
+    if (status === "active") return []
     if (parity === null) return new ParityDiffersError({ rebuildId, differences: 0, isAcceptable: false })
     const differences = differencesIn(parity)
     const isProved = parity.sameDefinition || (parity.sample ?? null) !== null
@@ -132,12 +149,26 @@ export const decideCutOver = (state: Rebuilds | undefined, rebuildId: string, ac
 /** A look at the pointer that is older than what the stream tells of it says nothing. */
 const isNews = ({ pointerVersion: told }: Rebuild, pointerVersion: number): boolean => told === null || pointerVersion > told
 
+/** Served or on standby: the projection has a way back or forth by it. */
+const isFinished = ({ status }: Rebuild): boolean => status === "active" || status === "standby"
+
+/** The ways back and forth end of every other one: a projection has one generation on standby. */
+const retireOthers = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] =>
+  (state?.rebuilds ?? []).filter((one) => isFinished(one) && one.rebuildId !== rebuildId).map((one) => ({ type: "rebuild.retired", data: { rebuildId: one.rebuildId, atMs: nowMs } }))
+
 /**
  * The pointer has moved to the rebuilt generation, by whoever's hand: the read models say so. Also when the rebuild was
- * aborted while the pointer moved: what is served is not dropped.
+ * aborted while the pointer moved: what is served is not dropped. Those that it replaces are retired by the same word.
  */
 export const decideMoved = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>
-  within(state, rebuildId, ["ready", "standby", "aborted"], ["active"], (rebuild) => !isNews(rebuild, pointerVersion) ? [] : [{ type: "rebuild.cut_over", data: { rebuildId, pointerVersion, atMs: nowMs } }])
+  within(state, rebuildId, ["ready", "standby", "aborted"], ["active"], (rebuild) =>
+    !isNews(rebuild, pointerVersion) ? [] : [{ type: "rebuild.cut_over", data: { rebuildId, pointerVersion, atMs: nowMs } }, ...retireOthers(state, rebuildId, nowMs)])
+
+/** Retires what a later rebuild has replaced although its stream does not say so yet. */
+export const decideReplaced = (state: Rebuilds | undefined, nowMs: number): readonly RebuildEvent[] => {
+  const [latest] = (state?.rebuilds ?? []).filter(isFinished).sort((a, b) => (b.pointerVersion ?? 0) - (a.pointerVersion ?? 0))
+  return latest === undefined ? [] : retireOthers(state, latest.rebuildId, nowMs)
+}
 
 /** The pointer has moved back. */
 export const decideMovedBack = (state: Rebuilds | undefined, rebuildId: string, pointerVersion: number, nowMs: number): readonly RebuildEvent[] | Refusal =>

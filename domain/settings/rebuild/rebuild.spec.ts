@@ -36,7 +36,7 @@ const move = (to: Parameters<typeof decideMove>[2]) => (state: Rebuilds | undefi
 const verified = (over: Partial<ParitySummary> = {}) => (state: Rebuilds | undefined) => decideVerified(state, ID, { ...equal, ...over }, NOW)
 const built = [plan, move("preparing"), move("building"), move("catching_up"), move("verifying")]
 const ready = (over: Partial<ParitySummary> = {}) => [...built, verified(over)]
-const cutOver = (note?: string) => (state: Rebuilds | undefined) => decideCutOver(state, ID, note, NOW)
+const cutOver = (note?: string, served = 1) => (state: Rebuilds | undefined) => decideCutOver(state, ID, note, served, NOW)
 const movedTo = (pointerVersion: number) => (state: Rebuilds | undefined) => decideMoved(state, ID, pointerVersion, NOW)
 const moved = movedTo(2)
 const only = (state: Rebuilds | undefined) => state?.rebuilds[0]
