@@ -56,7 +56,7 @@ export interface Pace {
 
 export interface RunLaneOptions {
   readonly lane: number
-  /** Once it completes, the lane flushes what it holds, saves its index and returns. */
+  /** Once it completes, the lane flushes what it holds, saves its index and returns. Must be complete at once when it is: see `runLanes`. */
   readonly stop: Effect.Effect<void>
   readonly observer: RuntimeObserver
   /** What is folded; the active and followed generations unless a rebuild says which one it builds. */
@@ -190,6 +190,8 @@ const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions, r
   const fold = Effect.gen(function* () {
     while (!session.stopped && !session.changed && session.generations.length > 0) {
       yield* Effect.catchTag(step(options, session), "HaltError", halting)
+      // A thread is told to stop between two turns of its event loop: under backlog nothing else lets one end.
+      yield* Effect.yieldNow
       if (!session.stopped) yield* watchChoice(options, session)
     }
   })

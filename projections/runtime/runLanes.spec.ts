@@ -342,3 +342,32 @@ describe("a commit that fails", () => {
     await expect(run(engines, clicks(), [click(T0)], everything)).rejects.toMatchObject({ _tag: "FencedError", projection: "clicks" })
   })
 })
+
+describe("the stop of a lane under backlog", () => {
+  it("is seen though it is a promise and every read is ready at once", async () => {
+    const engines = makeEngines()
+    const records = 2_000
+    const reads = { before: 0, after: 0 }
+    let settle = () => {}
+    const settled = new Promise<void>((resolve) => (settle = resolve))
+    const pace = {
+      isSlowed: () => true,
+      wait: () => Effect.promise(async () => {
+        reads[reads.before < 3 ? "before" : "after"] += 1
+        if (reads.before === 3) settle()
+      })
+    }
+    const program = Effect.gen(function* () {
+      const log = yield* EventLog
+      yield* log.append(Array.from({ length: records }, (_, at) => ({ partition: 0, key: "k", value: click(T0 + at, { page: "/", spent: 1, pad: "x".repeat(8_192) }) })))
+      yield* ensureGenerations([clicks()])
+      yield* runLanes({ lanes: [0], stop: Effect.promise(() => settled), observer: { committed: () => {}, halted: () => {}, retrying: () => {} }, pace })
+      return yield* Effect.scoped(Effect.flatMap((yield* ReadModelStore).snapshot, (snapshot) => snapshot.checkpoints("clicks", 1)))
+    })
+    const [lane] = await Effect.runPromise(program.pipe(Effect.provide(engines.layer)))
+    const folded = lane?.partitions[0]?.nextOffset ?? 0n
+    expect(folded).toBeGreaterThan(0n)
+    expect(folded).toBeLessThan(BigInt(records / 10))
+    expect(reads.after).toBeLessThanOrEqual(1)
+  })
+})
