@@ -65,7 +65,10 @@ export class AppendRejectedError extends Schema.TaggedError<AppendRejectedError>
   cause: Schema.optional(Schema.Defect())
 }) {}
 
-/** The batch may or may not be stored. Sending it again may store it twice; readers drop duplicates by event id. */
+/**
+ * Any part of the batch may be stored: all of it, none, or the records of some partitions only, each partition's in the
+ * order given. Sending it again may store records twice; readers drop duplicates by event id.
+ */
 export class AppendUnknownError extends Schema.TaggedError<AppendUnknownError>()("AppendUnknownError", {
   reason: Schema.String,
   cause: Schema.optional(Schema.Defect())
@@ -109,7 +112,10 @@ export type LogReadError = LogUnavailableError | OffsetOutOfRangeError | LogCorr
 
 export interface EventLogShape {
   readonly identity: LogIdentity
-  /** All records or none; answers in the order given, only after the batch is durable. */
+  /**
+   * All records when it answers, none when it is rejected, any part of them when the outcome is unknown. Answers in the
+   * order given, only after the batch is durable.
+   */
   readonly append: (batch: readonly LogRecord[]) => Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>
   /**
    * Batches from the given positions, in offset order within a partition, whole stored blocks trimmed to the
