@@ -19,6 +19,13 @@ const offsetsOf = (places: readonly { readonly partition: number; readonly nextO
 
 const isOf = ({ projection, generation }: GenerationId, other: GenerationId): boolean => projection === other.projection && generation === other.generation
 
+/** A move of a projection's pointer, numbers of generations. */
+export interface PointerMove {
+  readonly projection: string
+  readonly from: number
+  readonly to: number
+}
+
 export class ServedCheck {
   private readonly last = new Map<string, Served>()
   private readonly partitions: number
@@ -29,7 +36,7 @@ export class ServedCheck {
   }
 
   /** Moves of pointers seen so far. */
-  moves = 0
+  readonly moves: PointerMove[] = []
 
   /** What is wrong now; to be called after every change of the store. */
   look(state: ModelState): readonly string[] {
@@ -50,7 +57,7 @@ export class ServedCheck {
     this.last.set(projection, now)
     if (now.position.size !== this.partitions) return [`${what} is served with ${now.position.size} of ${this.partitions} partitions`]
     if (before === undefined) return []
-    if (pointerVersion !== before.pointer.pointerVersion) this.moves += 1
+    if (pointerVersion !== before.pointer.pointerVersion) this.moves.push({ projection, from: before.pointer.generation, to: generation })
     return [...this.moved(before, now), ...this.wentBack(before, now)]
   }
 

@@ -11,6 +11,7 @@ import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim } from "@tidemark/domain/settings/rebuild/decide"
+import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { changedProjections, simulatedProjections } from "@tidemark/projections/simulation/oracleProjections"
 import type { SeededRandom } from "@tidemark/projections/simulation/random"
@@ -135,25 +136,28 @@ const cutOver = Effect.fn("cutOver")(function* (desk: RebuildDesk, { rebuildId, 
   deeds.cutOver += 1
 })
 
-/** One thing that somebody might do just now. */
+/** One thing that somebody might do just now, to the newest rebuild or, as from a page that was left open, to any. */
 const turn = Effect.fn("turn")(function* (random: SeededRandom, deeds: RebuildDeeds) {
   const { same, changed } = yield* desks
   const projection = random.pick(NAMES)
   const known: readonly Rebuild[] = yield* same.all(projection)
   const [newest] = known
-  const steer = (step: "pause" | "resume" | "abort") => Effect.asVoid(same.steer(step, newest?.rebuildId ?? "", "person"))
   const start = Effect.andThen((random.chance(0.6) ? same : changed).start({ projection, reason: "simulated", dryRun: false }, "person"), Effect.sync(() => void (deeds.started += 1)))
+  if (newest === undefined) return yield* start
+  const rebuild = random.chance(0.6) ? newest : random.pick(known)
+  const mayStart = !isRunning(newest) && known.length < REBUILDS_MAX
+  const steer = (step: "pause" | "resume" | "abort") => Effect.asVoid(same.steer(step, rebuild.rebuildId, "person"))
   const abort = Effect.andThen(steer("abort"), Effect.sync(() => void (deeds.aborted += 1)))
   const takeBack = Effect.andThen(same.rollBack(projection, "person"), Effect.sync(() => void (deeds.takenBack += 1)))
-  switch (newest?.status) {
-    case undefined: case "aborted": case "retired":
-      return known.length < REBUILDS_MAX ? yield* start : undefined
+  switch (rebuild.status) {
+    case "aborted": case "retired":
+      return mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "ready":
-      return random.chance(0.1) ? yield* abort : yield* cutOver(same, newest, deeds)
+      return random.chance(0.1) ? yield* abort : yield* cutOver(same, rebuild, deeds)
     case "active":
-      return random.chance(0.4) ? yield* takeBack : random.chance(0.3) && known.length < REBUILDS_MAX ? yield* start : undefined
+      return random.chance(0.4) ? yield* takeBack : random.chance(0.3) && mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "standby":
-      return random.chance(0.4) ? yield* cutOver(same, newest, deeds) : random.chance(0.3) && known.length < REBUILDS_MAX ? yield* start : undefined
+      return random.chance(0.4) ? yield* cutOver(same, rebuild, deeds) : random.chance(0.3) && mayStart ? yield* start : undefined
     case "paused": case "failed":
       return random.chance(0.2) ? yield* abort : yield* steer("resume")
     default:
@@ -181,7 +185,10 @@ const untilLevel = <A, R>(step: Effect.Effect<A, { readonly _tag: string }, R>):
     }
   })
 
-/** Has every rebuild come to its end: what was paused or failed goes on, what is ready is cut over. */
+/** What it is compared with has been taken back, or even dropped, meanwhile: nothing but the end is left. */
+const isLost = ({ status, error }: Rebuild): boolean => status === "failed" && error !== null && error.endsWith("is gone")
+
+/** Has every rebuild come to its end: what was paused or failed goes on, what is ready is cut over, and what cannot be is aborted. */
 const finishAll = Effect.fn("finishAll")(function* (desk: RebuildDesk) {
   for (let isSettled = false; !isSettled; yield* Effect.sleep(100)) {
     isSettled = (yield* findDue(NAMES)).due.length === 0
@@ -189,8 +196,8 @@ const finishAll = Effect.fn("finishAll")(function* (desk: RebuildDesk) {
       const [newest] = yield* desk.all(name)
       if (newest === undefined || !["paused", "failed", "ready"].includes(newest.status)) continue
       isSettled = false
-      if (newest.status === "ready") yield* untilLevel(cutOver(desk, newest, noDeeds()))
-      else yield* desk.steer("resume", newest.rebuildId, "person")
+      if (newest.status === "ready" && (yield* untilLevel(cutOver(desk, newest, noDeeds())))) continue
+      yield* desk.steer(newest.status === "ready" || isLost(newest) ? "abort" : "resume", newest.rebuildId, "person")
     }
   }
 })

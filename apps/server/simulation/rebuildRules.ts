@@ -40,6 +40,23 @@ const storyOf = (world: World, projection: string, rebuilds: readonly Rebuild[])
   return found
 }
 
+/**
+ * Every move of the pointer was between the two generations of one rebuild, which were compared; the journal tells of the
+ * last one; and one generation at most is left to go to.
+ */
+const movesOf = (world: World, projection: string, rebuilds: readonly Rebuild[]): readonly string[] => {
+  const moves = world.checker.served.moves.filter((one) => one.projection === projection)
+  const found = moves
+    .filter(({ from, to }) => !rebuilds.some(({ generation, fromGeneration, parity }) => parity !== null && ((generation === to && fromGeneration === from) || (generation === from && fromGeneration === to))))
+    .map(({ from, to }) => `${projection} moved from generation ${from} to ${to}, which were never compared`)
+  const version = world.modelDisk.state.pointers.get(projection)?.pointerVersion
+  const told = rebuilds.reduce((latest, { pointerVersion }) => Math.max(latest, pointerVersion ?? 0), 0)
+  if (moves.length > 0 && told !== version) found.push(`${projection} is served at version ${version}, its journal tells of ${told}`)
+  const finished = rebuilds.filter((one) => servedBy(one) !== undefined)
+  if (finished.length > 1) found.push(`${projection} has ${finished.length} ways back or forth: ${finished.map(({ generation, status }) => `${generation} ${status}`).join(", ")}`)
+  return found
+}
+
 /** Followed generations of one definition hold the same, whatever was built, crashed or flipped. */
 const digestsOf = (world: World, projection: string): readonly string[] => {
   const { state } = world.modelDisk
@@ -63,6 +80,6 @@ export const restFaults = (world: World): readonly string[] => {
   return NAMES.flatMap((projection) => {
     const rebuilds = all.filter((one) => one.projection === projection)
     const working = rebuilds.filter(({ status }) => WORKING.includes(status)).map(({ generation, status }) => `generation ${generation} of ${projection} rests and is ${status}`)
-    return [...working, ...storyOf(world, projection, rebuilds), ...digestsOf(world, projection)]
+    return [...working, ...storyOf(world, projection, rebuilds), ...movesOf(world, projection, rebuilds), ...digestsOf(world, projection)]
   })
 }

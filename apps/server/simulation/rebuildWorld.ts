@@ -59,7 +59,7 @@ export const runRebuildScenario = (scenario: Scenario, bug?: PlantedBug): Rebuil
     if (last !== undefined) comeToRest(world, carrier)
     if (last !== undefined && !world.isBroken()) world.stop(last)
     const { checker, trace, stats, struck, effects } = world
-    return { scenario: { ...scenario, deeds: struck }, violations: checker.violations, traceHash: trace.hash(), tail: trace.tail(), stats, effects, deeds, moves: checker.served.moves }
+    return { scenario: { ...scenario, deeds: struck }, violations: checker.violations, traceHash: trace.hash(), tail: trace.tail(), stats, effects, deeds, moves: checker.served.moves.length }
   } finally {
     restore?.()
   }
