@@ -1,11 +1,28 @@
 import { describe, expect, it } from "vitest"
-import { actionsOf, changesOf, differencesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
+import { actionsOf, changesOf, differencesOf, placesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
 const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
   id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
+})
+
+describe("the console", () => {
+  const [running, serving, standby, retired] = [rebuild({ id: "c" }), rebuild({ id: "b", status: "ACTIVE" }), rebuild({ id: "b", status: "STANDBY" }), rebuild({ id: "a", status: "RETIRED" })]
+
+  it("keeps the way back of what serves, or forth to what stands by, in sight while a new one is built", () => {
+    expect(placesOf([running, serving, retired])).toEqual({ current: running, other: serving, past: [retired] })
+    expect(placesOf([running, standby, retired])).toEqual({ current: running, other: standby, past: [retired] })
+    expect(actionsOf(serving).rollBack).toBe(true)
+  })
+
+  it("has one place alone while nothing is built, and none for what is over", () => {
+    expect(placesOf([serving, retired])).toEqual({ current: serving, other: undefined, past: [retired] })
+    expect(placesOf([rebuild({ status: "ABORTED" }), serving, retired])).toMatchObject({ current: serving, other: undefined, past: [{ status: "ABORTED" }, retired] })
+    expect(placesOf([retired])).toEqual({ current: undefined, other: undefined, past: [retired] })
+    expect(placesOf([])).toEqual({ current: undefined, other: undefined, past: [] })
+  })
 })
 
 describe("what may be done to a rebuild", () => {

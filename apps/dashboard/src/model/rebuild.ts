@@ -69,6 +69,22 @@ export const isOver = ({ status }: Rebuild): boolean => status === "RETIRED" || 
 /** It reads the log or waits to be allowed to. */
 export const isRunning = ({ status }: Rebuild): boolean => ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY", "PAUSED", "FAILED"].includes(status)
 
+/** Rebuilds by the place that the console has for them. */
+export interface Places {
+  /** What is built or waits for a decision; else the one that serves or stands by. */
+  readonly current: Rebuild | undefined
+  /** The one that the pointer may leave or go to while `current` is another one. */
+  readonly other: Rebuild | undefined
+  readonly past: readonly Rebuild[]
+}
+
+/** The newest first, as they are listed. */
+export const placesOf = (rebuilds: readonly Rebuild[]): Places => {
+  const current = rebuilds.find((rebuild) => !isOver(rebuild))
+  const other = rebuilds.find((rebuild) => rebuild !== current && !isOver(rebuild) && !isRunning(rebuild))
+  return { current, other, past: rebuilds.filter((rebuild) => rebuild !== current && rebuild !== other) }
+}
+
 export interface Actions {
   readonly pause: boolean
   readonly resume: boolean

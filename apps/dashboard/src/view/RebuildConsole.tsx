@@ -4,14 +4,17 @@ import { useCallback, useEffect } from "react"
 import { REBUILD_PROGRESS, rebuildsKey, rebuildsOptions } from "../data/rebuilds.ts"
 import { openSocket, persist } from "../data/socket.ts"
 import { formatDecimal, formatDuration, formatMoment } from "../model/format.ts"
-import { isOver, isRunning, labelOf } from "../model/rebuild.ts"
+import { isOver, isRunning, labelOf, placesOf } from "../model/rebuild.ts"
 import { CurrentRebuild } from "./CurrentRebuild.tsx"
 import { Panel, PanelBody } from "./Panel.tsx"
+import { RebuildActions } from "./RebuildActions.tsx"
 import { StartRebuild } from "./StartRebuild.tsx"
 import type { QueryClient } from "@tanstack/react-query"
+import type { ReactNode } from "react"
 import type { Api } from "../data/graphql.ts"
 import type { Projection } from "../data/rebuilds.ts"
 import type { Rebuild } from "../model/rebuild.ts"
+import type { ActionsProps } from "./RebuildActions.tsx"
 
 export interface ConsoleProps {
   readonly api: Api
@@ -45,7 +48,7 @@ const useProgress = (api: Api, rebuild: Rebuild | undefined): void => {
   }, [api, id, projection, queryClient])
 }
 
-const Blue = ({ projection, nowMs }: Pick<ConsoleProps, "projection" | "nowMs">) => (
+const Blue = ({ projection, nowMs, children }: Pick<ConsoleProps, "projection" | "nowMs"> & { readonly children: ReactNode }) => (
   <div className="generation blue">
     <h3>Generation {projection.generation} · serving</h3>
     <dl className="facts">
@@ -55,7 +58,16 @@ const Blue = ({ projection, nowMs }: Pick<ConsoleProps, "projection" | "nowMs">)
     </dl>
     {projection.rebuildOffered ? <p className="note">The shipped definition is another one: a rebuild builds it beside this generation and shows what changes.</p> : null}
     {projection.halts.map((halt) => <p key={halt.code} className="failure" role="alert">Halted, {halt.code}: {halt.detail}</p>)}
+    {children}
   </div>
+)
+
+/** The way back, or forth again, that stays open while another generation is built. */
+const Other = (props: ActionsProps) => (
+  <>
+    <p className="note">The rebuild of generation {props.rebuild.generation ?? "–"} · {labelOf(props.rebuild.status).toLowerCase()}: {props.rebuild.reason}</p>
+    <RebuildActions {...props} />
+  </>
 )
 
 const Past = ({ rebuilds, nowMs }: { readonly rebuilds: readonly Rebuild[]; readonly nowMs: number }) => (
@@ -79,19 +91,20 @@ export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) 
   // What a rebuild says of all tenants is told to the operator's key.
   const reader = admin ?? api
   const query = useQuery(rebuildsOptions(reader, projection.name))
-  const rebuilds = query.data ?? []
-  const current = rebuilds.find((rebuild) => !isOver(rebuild))
+  const { current, other, past } = placesOf(query.data ?? [])
   useProgress(reader, current)
+  useProgress(reader, other)
   const changed = useCallback((rebuild: Rebuild) => {
     put(queryClient, rebuild)
     void queryClient.invalidateQueries({ queryKey: ["projections"] })
+    // A cut-over ends the way back of the one before.
+    void queryClient.invalidateQueries({ queryKey: rebuildsKey(rebuild.projection) })
   }, [queryClient])
-  const past = rebuilds.filter((rebuild) => rebuild !== current)
   return (
     <Panel title={projection.name} note="Rebuild, prove, switch, and roll back within a second.">
       <PanelBody query={query} hasData={query.data !== undefined} className="rebuild" empty={null}>
         <div className="generations">
-          <Blue projection={projection} nowMs={nowMs} />
+          <Blue projection={projection} nowMs={nowMs}>{other === undefined ? null : <Other admin={admin} rebuild={other} changed={changed} />}</Blue>
           {current === undefined ? null : <CurrentRebuild api={api} admin={admin} rebuild={current} changed={changed} />}
           {current !== undefined && isRunning(current) ? null : <StartRebuild admin={admin} projection={projection.name} started={changed} />}
         </div>
