@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type * as Layer from "effect/Layer"
 import { runCampaign } from "./campaign.ts"
@@ -12,8 +13,8 @@ export interface CrashOptions {
   readonly argv: readonly string[]
   /** The built server's main module. */
   readonly entry: string
-  /** Opens the read models in a data directory. */
-  readonly storesOf: (dataDir: string) => Layer.Layer<ReadModelStore, unknown>
+  /** Opens the settings and the read models in a data directory. */
+  readonly storesOf: (dataDir: string) => Layer.Layer<EventStore | ReadModelStore, unknown>
 }
 
 const report = (line: string): void => void process.stderr.write(line + "\n")
@@ -45,7 +46,7 @@ export const runCrash = async ({ argv, entry, storesOf }: CrashOptions): Promise
     return 2
   }
   const { seed, seeds, kills, events } = numbers
-  if (!values.replay) return (await onDirectory(`seed ${seed}: ${kills} kills, ${events} events`, (dataDir) => runCampaign({ seed, kills, events, entry, dataDir, report }))) ? 0 : 1
+  if (!values.replay) return (await onDirectory(`seed ${seed}: ${kills} kills, ${events} events`, (dataDir) => runCampaign({ seed, kills, events, entry, dataDir, settings: storesOf(dataDir), report }))) ? 0 : 1
   let isRight = true
   for (let at = seed; at < seed + seeds; at++) {
     isRight = (await onDirectory(`seed ${at}: kills at every named place of a rebuild`, (dataDir) => runReplayCampaign({ seed: at, entry, dataDir, stores: storesOf(dataDir), report }))) && isRight

@@ -79,10 +79,11 @@ const compareAll = (tenantId: string) =>
   }))
 
 /** Compares until everything is equal or `maxMs` have passed: documents follow the rows a moment later. Needs the engines of the distributed mode. */
-export const compareCopies = Effect.fn("compareCopies")(function* (tenantId: string, maxMs: number) {
+export const compareCopies = Effect.fn("compareCopies")(function* (tenants: readonly string[], maxMs: number) {
   const untilMs = Date.now() + maxMs
   for (;;) {
-    const copies = yield* compareAll(tenantId)
+    let copies = NOTHING
+    for (const tenantId of tenants) copies = add(copies, yield* compareAll(tenantId))
     if ((copies.wrong === 0 && copies.extra === 0) || Date.now() > untilMs) return copies
     yield* Effect.promise(() => sleep(EVERY_MS))
   }

@@ -4,6 +4,10 @@ import { createInterface } from "node:readline"
 
 export const KEYS = { write: "write-key-0123456789-0123456789", read: "read-key-0123456789-0123456789", admin: "admin-key-0123456789-0123456789" } as const
 
+/** Keys of a campaign's tenant; those of `default` are what every start is given. */
+export const keysOf = (tenant: string): Readonly<Record<"write" | "read" | "admin", string>> =>
+  tenant === "default" ? KEYS : { write: `${KEYS.write}-${tenant}`, read: `${KEYS.read}-${tenant}`, admin: `${KEYS.admin}-${tenant}` }
+
 export interface Ended {
   readonly code: number | null
   readonly signal: string | null
