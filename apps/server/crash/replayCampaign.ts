@@ -1,7 +1,8 @@
 /**
  * The replay campaign: one rebuild after the other on the real server, which is killed at every named place of build,
  * verification, abort, cut-over, rollback and retirement, once each, while events come. After every kill the disk must
- * hold exactly one complete active generation of every projection, and every rebuild must come to its end by itself.
+ * hold exactly one complete active generation of every projection, nowhere behind what was served before, and every
+ * rebuild must come to its end by itself.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -58,15 +59,16 @@ interface Rebuild {
 const post = async (url: string, key: string, body: object): Promise<unknown> =>
   (await fetch(url, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(10_000) })).json()
 
+const PROJECTION = "page-views"
 const DAY_MS = 86_400_000
 const START_MS = Date.now()
 
 const STATE = `{ rebuilds(projection: "page-views") { id status generation fromGeneration error }
-  series(projection: "page-views", measures: ["views"], from: "${new Date(START_MS - DAY_MS).toISOString()}", to: "${new Date(START_MS + DAY_MS).toISOString()}", resolution: DAY) { generation groups { points { events } } } }`
+  series(projection: "page-views", measures: ["views"], from: "${new Date(START_MS - DAY_MS).toISOString()}", to: "${new Date(START_MS + DAY_MS).toISOString()}", resolution: DAY) { generation position { partition offset } groups { points { events } } } }`
 
 interface State {
   readonly rebuilds: readonly Rebuild[]
-  readonly series: { readonly generation: number; readonly groups: readonly { readonly points: readonly { readonly events: string }[] }[] }
+  readonly series: { readonly generation: number; readonly position: readonly { readonly partition: number; readonly offset: string }[]; readonly groups: readonly { readonly points: readonly { readonly events: string }[] }[] }
 }
 
 /** Events with ids, sent again until they are acknowledged: they count once. */
@@ -115,6 +117,9 @@ const nextStep = (scenario: Scenario, rebuild: Rebuild | undefined): string | un
 class ReplayCampaign {
   readonly faults: string[] = []
   readonly seen = new Set<string>()
+  /** Generations that were served, and how far the answers have come. */
+  private readonly served = new Set<number>()
+  private readonly position = new Map<number, bigint>()
   readonly sender = new Sender()
   kills = 0
   answers = 0
@@ -139,11 +144,21 @@ class ReplayCampaign {
     const counted = data.series.groups.flatMap(({ points }) => points).reduce((sum, { events }) => sum + Number(events), 0)
     if (counted > this.sender.sent) this.faults.push(`generation ${data.series.generation} counts ${counted} of ${this.sender.sent} events sent`)
     if (counted >= least) this.answers += 1
+    this.note(data.series)
     for (const { id, status, error } of data.rebuilds) {
       this.seen.add(id)
       if (status === "FAILED") this.faults.push(`rebuild ${id} failed: ${error}`)
     }
     return data.rebuilds[0]
+  }
+
+  private note({ generation, position }: State["series"]): void {
+    this.served.add(generation)
+    for (const { partition, offset } of position) {
+      const before = this.position.get(partition) ?? 0n
+      if (BigInt(offset) < before) this.faults.push(`generation ${generation} answers at offset ${offset} of partition ${partition}, after ${before}`)
+      else this.position.set(partition, BigInt(offset))
+    }
   }
 
   /** Waits until everything acknowledged is counted and the newest rebuild is at rest, all by itself. */
@@ -193,7 +208,7 @@ class ReplayCampaign {
     const startedMs = Date.now()
     await this.drive(point, this.start({ TIDEMARK_FAILPOINT: failpoint, ...(point.scenario === "retire" ? { TIDEMARK_STANDBY_SECONDS: "0" } : {}) }))
     this.kills += 1
-    for (const fault of await storedFaults(this.options.stores)) this.faults.push(`after ${point.scenario}, ${failpoint}: ${fault}`)
+    for (const fault of await storedFaults(this.options.stores, { projection: PROJECTION, generations: this.served, position: this.position })) this.faults.push(`after ${point.scenario}, ${failpoint}: ${fault}`)
     this.options.report(`${point.scenario}: ${failpoint} after ${Date.now() - startedMs} ms`)
   }
 
