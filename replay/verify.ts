@@ -103,8 +103,8 @@ interface Subject {
 const WHOLE: Slice = { index: 0, of: 1 }
 const firstSlice = ({ index }: Slice): boolean => index === 0
 
-/** Takes the records of `batches` below `end`; answers the next offset and the hash of the last record taken. */
-const foldBatches = (batches: readonly LogBatch[], start: bigint, end: bigint, fold: LaneFold, prefix: Prefix): { readonly next: bigint; readonly hash: string } | undefined => {
+/** Takes the records of `batches` below `end`, and folds those from `start` on; answers the next offset and the hash of the last record taken. */
+export const foldBatches = (batches: readonly LogBatch[], start: bigint, end: bigint, fold: LaneFold, prefix: Prefix): { readonly next: bigint; readonly hash: string } | undefined => {
   let last: { readonly next: bigint; readonly hash: string } | undefined
   for (const { bytes, ends, firstOffset } of batches) {
     for (let at = 0, offset = firstOffset; at < ends.length && offset < end; at++, offset++) {

@@ -17,7 +17,7 @@ import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildRunningError, decidePlan } from "@tidemark/domain/settings/rebuild/decide"
-import { isRunning } from "@tidemark/domain/settings/rebuild/evolve"
+import { isRunning, rateOfLast } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { listCursor, readListCursor } from "@tidemark/queries/cursor"
 import { UnknownProjectionError } from "@tidemark/queries/errors"
@@ -35,6 +35,10 @@ export interface RebuildDeskOptions {
   readonly services: Context.Context<DeskPorts>
   /** The shipped definitions: a rebuild builds these. */
   readonly definitions: readonly ProjectionDefinition[]
+  /** Tenants that may have rows. */
+  readonly tenants: () => readonly string[]
+  /** Free on the disk of the data directory, bytes; undefined where the engines are elsewhere. */
+  readonly diskFreeBytes: () => number | undefined
   /** Records a second of a rebuild that runs in this process, and of the last one. */
   readonly rate: { readonly of: (rebuildId: string) => number | undefined; readonly last: () => number | undefined }
   /** What a rebuild that is carried out in this process is allowed, records a second, and why no more. */
@@ -74,17 +78,19 @@ const one = Effect.fn("oneRebuild")(function* (names: readonly string[], rebuild
 })
 
 /** Plans it, and stores the plan unless `dryRun`: then it answers what would be planned. */
-const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: RebuildDeskOptions, input: StartInput, actor: string) {
+const start = Effect.fn("planOrStart")(function* ({ definitions, rate, tenants, diskFreeBytes }: RebuildDeskOptions, input: StartInput, actor: string) {
   const { projection, reason, dryRun, eventsPerSecondMax } = input
   const definition = definitions.find(({ name }) => name === projection)
-  const estimate = definition === undefined ? undefined : yield* planRebuild(definition, rate.last())
+  const recordsPerSecond = rate.last() ?? rateOfLast(yield* all(definitions.map(({ name }) => name)))
+  const estimate = definition === undefined ? undefined : yield* planRebuild(definition, { recordsPerSecond, tenants: tenants() })
   if (definition === undefined || estimate === undefined) return yield* new UnknownProjectionError({ projection, valid: definitions.map(({ name }) => name) })
   const earlier = yield* loadRebuilds(projection)
+  const diskFree = diskFreeBytes()
   const command = {
     rebuildId: randomUUID(), projection, reason, fromGeneration: estimate.fromGeneration, definition: canonicalJson(definition), definitionHash: definitionHash(definition),
     // A rebuild that was aborted before it stored its generation may still be about to drop it.
     generation: earlier.reduce((next, { generation }) => Math.max(next, generation + 1), estimate.generation),
-    plan: { events: estimate.events.toString(), bytes: estimate.bytes.toString(), seconds: estimate.seconds },
+    plan: { events: estimate.events.toString(), bytes: estimate.bytes.toString(), seconds: estimate.seconds, rows: estimate.rows.toString(), rowBytes: estimate.rowBytes.toString(), rateFrom: estimate.rateFrom, ...(diskFree === undefined ? {} : { diskFreeBytes: diskFree.toString() }) },
     ...(eventsPerSecondMax === undefined ? {} : { eventsPerSecondMax })
   }
   if (!dryRun) {
@@ -96,7 +102,7 @@ const start = Effect.fn("planOrStart")(function* ({ definitions, rate }: Rebuild
   if (running !== undefined) return yield* new RebuildRunningError({ projection, rebuildId: running.rebuildId })
   const refused = decidePlan(undefined, command, nowMs)
   if (refused instanceof Error) return yield* Effect.fail(refused)
-  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, pointerVersion: null, startedAtMs: nowMs, finishedAtMs: null }
+  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, pointerVersion: null, built: null, startedAtMs: nowMs, finishedAtMs: null }
   return planned
 })
 

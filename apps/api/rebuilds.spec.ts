@@ -51,7 +51,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const ports = Context.make(EventStore, events.shape).pipe(Context.add(EventLog, yield* EventLog), Context.add(ReadModelStore, yield* ReadModelStore))
       const services = Context.merge(portsOf(new World()), ports)
       const run = Effect.runPromiseWith(services)
-      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], rate: { of: () => 50, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
+      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, rate: { of: () => 50, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
       const verify = (rebuildId: string) => run(Effect.gen(function* () {
@@ -94,9 +94,9 @@ const START = 'startRebuild(projection: "orders", reason: "tests were counted")'
 
 describe("rebuilds over GraphQL", () => {
   it("are planned without a trace, changed by the operator only, and refused with a code", () => withApi(async ({ post, actors }) => {
-    const planned = await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", dryRun: true) { status generation fromGeneration plan { events seconds } } }`)
+    const planned = await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", dryRun: true) { status generation fromGeneration plan { events seconds rows rowBytes diskFreeBytes rateFrom } } }`)
     // 300 orders, 28 of them sent twice, and the first record of each of the four partitions.
-    expect(planned).toMatchObject({ data: { startRebuild: { status: "PLANNED", generation: 2, fromGeneration: 1, plan: { events: "332", seconds: 3.32 } } } })
+    expect(planned).toMatchObject({ data: { startRebuild: { status: "PLANNED", generation: 2, fromGeneration: 1, plan: { events: "332", seconds: 3.32, rows: expect.stringMatching(/^\d\d+$/) as string, rowBytes: expect.stringMatching(/^\d{4,}$/) as string, diskFreeBytes: "5000000000", rateFrom: "LAST_REBUILD" } } } })
     // Generation 1 counts the tests, the shipped definition does not: offered, and nothing was started by itself.
     expect(await post("reader", "{ projections { name generation rebuildOffered } rebuilds { id } }")).toEqual({ data: { projections: [{ name: "orders", generation: 1, rebuildOffered: true }], rebuilds: [] } })
     expect(actors()).toEqual([])

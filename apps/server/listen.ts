@@ -1,5 +1,6 @@
 /** Everything of one process that answers over HTTP, on one port: what its roles have, and the operators' routes always. */
 import { randomBytes } from "node:crypto"
+import { statfsSync } from "node:fs"
 import { isApiPath, makeApiHandlers } from "@tidemark/api/makeApiHandlers"
 import type { ApiPorts } from "@tidemark/api/context"
 import { makeRebuildDesk } from "@tidemark/api/rebuildDesk"
@@ -32,6 +33,12 @@ const ingestKeyOf = (model: SettingsModel) => (keyText: string) => {
   return { tenantId, kind: role, operator, keyPrefix: prefix, allowedOrigins, strict: model.tenant(tenantId)?.strict ?? false }
 }
 
+/** Room that a process without privileges has on the disk of `directory`. */
+const freeBytesIn = (directory: string): number => {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
+}
+
 /** Of a process that rebuilds nothing. */
 const NO_REBUILDS: Rebuilds = { rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined }
 
@@ -51,7 +58,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
-      rebuilds: makeRebuildDesk({ services, definitions: projections, rate, throttle }),
+      rebuilds: makeRebuildDesk({ services, definitions: projections, tenants: () => model.tenants().map(({ tenantId }) => tenantId), diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), rate, throttle }),
       metrics: { queryAnswered: telemetry.queried, cacheAsked: telemetry.cacheAsked, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)

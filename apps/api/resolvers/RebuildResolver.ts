@@ -11,7 +11,7 @@ import { Arg, Ctx, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Roo
 import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RebuildDesk, Step } from "../rebuildDesk.ts"
-import { DifferenceCause, DifferenceConnection, NoEventCode, Rebuild, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
+import { DifferenceCause, DifferenceConnection, NoEventCode, RateSource, Rebuild, RebuildPlan, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
 import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
 import { Resolution } from "../schema/scalars.ts"
 import { offsetsOf } from "./shapes.ts"
@@ -27,6 +27,11 @@ const measuresShape = (measures: DifferenceCounts["measures"]): MeasureDifferenc
 /** Texts that may name windows of other tenants are for the operator. */
 const told = ({ operates }: ApiContext, texts: readonly string[]): string[] => (operates ? [...texts] : texts.map(() => "named to the operator's key"))
 
+const RATES = { "last-rebuild": RateSource.LAST_REBUILD, sample: RateSource.SAMPLE } as const
+
+const planShape = ({ events, bytes, seconds, rows, rowBytes, diskFreeBytes, rateFrom }: Stored["plan"]): RebuildPlan =>
+  ({ events, bytes, seconds, rows: rows ?? null, rowBytes: rowBytes ?? null, diskFreeBytes: diskFreeBytes ?? null, rateFrom: rateFrom == null ? null : RATES[rateFrom] })
+
 const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
   const { parity } = stored
   return {
@@ -37,7 +42,7 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
     generation: stored.generation,
     fromGeneration: stored.fromGeneration,
     reason: stored.reason,
-    plan: { ...stored.plan },
+    plan: planShape(stored.plan),
     parity: parity === null ? null : {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
       sameDefinition: parity.sameDefinition,

@@ -38,14 +38,29 @@ registerEnumType(NoEventCode, {
 registerEnumType(RebuildStatus, { name: "RebuildStatus", description: "Where a rebuild stands; READY waits for somebody to cut over." })
 registerEnumType(DifferenceCause, { name: "DifferenceCause", description: "LOGIC: the same events, another value. INPUT: other events, or rows that the definition does not explain." })
 
-@ObjectType({ description: "What a rebuild reads, estimated before it begins." })
+export enum RateSource {
+  LAST_REBUILD = "last-rebuild",
+  SAMPLE = "sample"
+}
+
+registerEnumType(RateSource, { name: "RateSource", description: "LAST_REBUILD: measured with all that a rebuild does. SAMPLE: a little of the log folded by one thread when it was planned; storing comes on top." })
+
+@ObjectType({ description: "What a rebuild reads and writes, estimated before it begins. It emits nothing: alerts and webhooks come from the served generation only." })
 export class RebuildPlan {
-  @Field(() => String)
+  @Field(() => String, { description: "Records of the log that are read." })
   events!: string
-  @Field(() => String)
+  @Field(() => String, { description: "Of these records." })
   bytes!: string
-  @Field(() => Float, { nullable: true, description: "At the rate of the last rebuild; null while none is known." })
+  @Field(() => String, { nullable: true, description: "Rows of minute, hour and day that the served generation holds: about as many are written beside them. Null in plans of earlier versions." })
+  rows!: string | null
+  @Field(() => String, { nullable: true, description: "Bytes of these rows, about: what the new generation takes of the disk until the old one is dropped." })
+  rowBytes!: string | null
+  @Field(() => String, { nullable: true, description: "Bytes free on the disk of the data directory when it was planned; null where the engines are elsewhere." })
+  diskFreeBytes!: string | null
+  @Field(() => Float, { nullable: true, description: "At the rate that `rateFrom` names; null where the log is too short to tell." })
   seconds!: number | null
+  @Field(() => RateSource, { nullable: true })
+  rateFrom!: RateSource | null
 }
 
 @ObjectType()

@@ -8,7 +8,7 @@ const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onl
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
   eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
-  plan: { events: "12408551", bytes: "3100000000", seconds: 67.2 as number | null }, progress: null, parity: PARITY as typeof PARITY | null
+  plan: { events: "12408551", bytes: "3100000000", rows: "92114" as string | null, rowBytes: "31000000" as string | null, diskFreeBytes: "52000000000" as string | null, seconds: 67.2 as number | null, rateFrom: "LAST_REBUILD" as "LAST_REBUILD" | "SAMPLE" | null }, progress: null, parity: PARITY as typeof PARITY | null
 }
 
 const LISTED = 620
@@ -55,7 +55,10 @@ const run = async (...argv: string[]) => {
 
 describe("tidemark rebuild", () => {
   it("says what it would do and changes nothing without --yes", async () => {
-    expect(await run("start", "revenue", "--reason", "add refunds")).toMatchObject({ exitCode: 0, out: "plan      12 408 551 events · 3.1 GB · ~68 s · writes gen 8 beside gen 7", notes: expect.stringContaining("add --yes") as string })
+    expect(await run("start", "revenue", "--reason", "add refunds")).toMatchObject({ exitCode: 0, out: "plan      reads 12 408 551 events · 3.1 GB · ~68 s\nwrites    gen 8 beside gen 7 · ~92 114 rows · ~31.0 MB of 52.0 GB free\nemits     nothing: alerts and webhooks come from the served generation", notes: expect.stringContaining("add --yes") as string })
+    stored = [{ ...REBUILD, plan: { ...REBUILD.plan, diskFreeBytes: null, rateFrom: "SAMPLE" } }]
+    expect((await run("start", "revenue", "--reason", "x")).out).toContain("~68 s by a sample, storing not counted\nwrites    gen 8 beside gen 7 · ~92 114 rows · ~31.0 MB\n")
+    stored = [REBUILD]
     expect(await run("cutover", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^Would serve generation 8 of revenue instead of 7\.\nparity /) as string, notes: "Nothing was changed: add --yes to do it." })
     expect(JSON.parse((await run("cutover", "revenue", "--json")).out)).toMatchObject({ id: "r", status: "READY" })
     expect(await run("abort", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^Would abort/) as string })

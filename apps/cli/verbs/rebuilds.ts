@@ -19,7 +19,7 @@ interface Rebuild {
   readonly eventsPerSecondAllowed: number | null
   /** Why it does not go as quickly as it could. */
   readonly throttle: string | null
-  readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
+  readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
   readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null } | null
 }
@@ -43,7 +43,7 @@ export interface RebuildCall {
   readonly output: Output
 }
 
-const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes seconds }
+const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
   progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
@@ -66,9 +66,20 @@ const size = (bytes: string): string => {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
+const timeText = ({ seconds, rateFrom }: NonNullable<Rebuild["plan"]>): string =>
+  seconds === null ? "no rate known yet" : `~${Math.ceil(seconds)} s${rateFrom === "SAMPLE" ? " by a sample, storing not counted" : ""}`
+
+const roomText = ({ rowBytes, diskFreeBytes }: NonNullable<Rebuild["plan"]>): string =>
+  `${rowBytes === null ? "" : ` · ~${size(rowBytes)}`}${diskFreeBytes === null ? "" : ` of ${size(diskFreeBytes)} free`}`
+
+/** What is read, what is written, and that nothing is sent. */
 const planLine = ({ plan, generation, fromGeneration }: Rebuild): string => {
-  const { events, bytes, seconds } = plan ?? { events: "0", bytes: "0", seconds: null }
-  return `plan      ${grouped(events)} events · ${size(bytes)} · ${seconds === null ? "no rate known yet" : `~${Math.ceil(seconds)} s`} · writes gen ${generation} beside gen ${fromGeneration}`
+  if (plan === null) return `plan      writes gen ${generation} beside gen ${fromGeneration}`
+  return [
+    `plan      reads ${grouped(plan.events)} events · ${size(plan.bytes)} · ${timeText(plan)}`,
+    `writes    gen ${generation} beside gen ${fromGeneration}${plan.rows === null ? "" : ` · ~${grouped(plan.rows)} rows`}${roomText(plan)}`,
+    "emits     nothing: alerts and webhooks come from the served generation"
+  ].join("\n")
 }
 
 const phase = (status: string): string => status.toLowerCase().replace("_", " ")

@@ -126,7 +126,7 @@ export const executor = (world: World, settings: ExecutorSettings, deeds: Rebuil
 const desks = Effect.gen(function* () {
   const services = yield* Effect.context<ReadModelStore | EventLog | EventStore | PubSub>()
   const open = (projections: typeof simulatedProjections): RebuildDesk =>
-    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined })
+    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), tenants: () => [], diskFreeBytes: () => undefined, rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined })
   return { same: open(simulatedProjections), changed: open(changedProjections) }
 })
 

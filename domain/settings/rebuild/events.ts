@@ -3,7 +3,16 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /** What a rebuild will read and write, estimated before it begins. Counts are decimal text. */
-const Plan = Schema.Struct({ events: Schema.String, bytes: Schema.String, seconds: Schema.NullOr(Schema.Finite) })
+const Plan = Schema.Struct({
+  events: Schema.String, bytes: Schema.String, seconds: Schema.NullOr(Schema.Finite),
+  /** Rows that it will write, and about how many bytes; absent in plans of earlier versions. */
+  rows: Schema.optionalKey(Schema.String),
+  rowBytes: Schema.optionalKey(Schema.String),
+  /** Free on the disk of the data directory, bytes; absent where the engines are elsewhere. */
+  diskFreeBytes: Schema.optionalKey(Schema.String),
+  /** Where the rate behind `seconds` comes from. */
+  rateFrom: Schema.optionalKey(Schema.NullOr(Schema.Literals(["last-rebuild", "sample"])))
+})
 
 /** What the comparison found; windows of minute, hour and day. `position`: next offsets, decimal text. */
 const ParitySummary = Schema.Struct({

@@ -28,6 +28,11 @@ export interface Rebuild {
   readonly claim: { readonly executor: string; readonly untilMs: number } | null
   /** Version of the pointer after its last move from or to this generation that was told here; null before the first. */
   readonly pointerVersion: number | null
+  /**
+   * From the first record to the catch-up, Unix ms; `untilMs` null while it is built. Null where it says nothing of the rate
+   * at which rebuilds go: not begun, or capped, paused or failed within.
+   */
+  readonly built: { readonly fromMs: number; readonly untilMs: number | null } | null
   readonly startedAtMs: number
   /** When it was cut over, aborted or retired last. */
   readonly finishedAtMs: number | null
@@ -42,6 +47,28 @@ const RUNNING: readonly RebuildStatus[] = ["planned", "preparing", "building", "
 
 /** Not yet cut over and not given up: no other rebuild of the projection may begin. */
 export const isRunning = ({ status }: Rebuild): boolean => RUNNING.includes(status)
+
+/** The time it took to build, as far as nothing stood in its way. */
+const builtAfter = ({ built, eventsPerSecondMax }: Rebuild, event: RebuildEvent): Rebuild["built"] => {
+  if (event.type === "rebuild.moved" && event.data.to === "building") return eventsPerSecondMax === null ? { fromMs: event.data.atMs, untilMs: null } : null
+  if (built === null || built.untilMs !== null) return built
+  if (event.type === "rebuild.moved") return { ...built, untilMs: event.data.atMs }
+  return event.type === "rebuild.capped" || event.type === "rebuild.paused" || event.type === "rebuild.failed" ? null : built
+}
+
+/** Shorter ones tell of their beginning and their end more than of the folding. */
+const TELLING = { events: 10_000, ms: 1_000 }
+
+/** Records a second of the newest of these rebuilds that was built undisturbed and long enough to tell; undefined when there is none. */
+export const rateOfLast = (rebuilds: readonly Rebuild[]): number | undefined => {
+  let newest: { readonly untilMs: number; readonly rate: number } | undefined
+  for (const { built, plan } of rebuilds) {
+    if (built === null || built.untilMs === null) continue
+    const [events, ms] = [Number(plan.events), built.untilMs - built.fromMs]
+    if (events >= TELLING.events && ms >= TELLING.ms && (newest === undefined || built.untilMs > newest.untilMs)) newest = { untilMs: built.untilMs, rate: (events * 1_000) / ms }
+  }
+  return newest?.rate
+}
 
 /** What the event makes of the rebuild it names. */
 const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: "rebuild.planned" }>): Rebuild => {
@@ -78,8 +105,8 @@ export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent)
   const rebuilds = state?.rebuilds ?? []
   if (event.type === "rebuild.planned") {
     const { atMs, ...planned } = event.data
-    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, startedAtMs: atMs, finishedAtMs: null }
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, built: null, startedAtMs: atMs, finishedAtMs: null }
     return { rebuilds: [...rebuilds, rebuild] }
   }
-  return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? change(rebuild, event) : rebuild)) }
+  return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? { ...change(rebuild, event), built: builtAfter(rebuild, event) } : rebuild)) }
 }

@@ -4,7 +4,7 @@ import {
 } from "./decide.ts"
 import { readRebuildEvent } from "./events.ts"
 import type { ParitySummary, RebuildEvent } from "./events.ts"
-import { evolveRebuilds } from "./evolve.ts"
+import { evolveRebuilds, rateOfLast } from "./evolve.ts"
 import type { Rebuilds } from "./evolve.ts"
 
 const sample = { seed: 1, windows: 90, skipped: 0, differing: [] }
@@ -16,8 +16,10 @@ const command = {
 }
 const equal: ParitySummary = { sameDefinition: true, compared: 3, equal: 3, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], position: [{ partition: 0, nextOffset: "10" }] }
 
+type Decision = (state: Rebuilds | undefined) => readonly RebuildEvent[] | Error
+
 /** Takes the decisions one after the other, each stored and read again; a refusal ends the test. */
-const after = (...decisions: readonly ((state: Rebuilds | undefined) => readonly RebuildEvent[] | Error)[]): Rebuilds | undefined => {
+const after = (...decisions: readonly Decision[]): Rebuilds | undefined => {
   let state: Rebuilds | undefined
   for (const decide of decisions) {
     const decided = decide(state)
@@ -59,6 +61,36 @@ describe("a claim", () => {
     expect(claim("a", NOW)(after(...ready()))).toMatchObject({ _tag: "RebuildStatusError", status: "ready" })
     expect(claim("a", NOW)(after(plan, (state) => decideAbort(state, ID, NOW)))).toHaveLength(1)
     expect(claim("a", NOW)(undefined)).toMatchObject({ _tag: "RebuildMissingError" })
+  })
+})
+
+describe("the rate of the last rebuild", () => {
+  const planned = (id: string, events: string) => (state: Rebuilds | undefined) => decidePlan(state, { ...command, rebuildId: id, plan: { ...command.plan, events } }, NOW)
+  const at = (id: string, to: Parameters<typeof decideMove>[2], ms: number) => (state: Rebuilds | undefined) => decideMove(state, id, to, NOW + ms)
+  const run = (id: string, events: string, fromMs: number, untilMs: number) => [planned(id, events), at(id, "preparing", fromMs), at(id, "building", fromMs), at(id, "catching_up", untilMs), at(id, "verifying", untilMs + 50)]
+  const abort = (id: string, ms: number) => (state: Rebuilds | undefined) => decideAbort(state, id, NOW + ms)
+  const rate = (...decisions: readonly Decision[]) => rateOfLast(after(...decisions)?.rebuilds ?? [])
+
+  it("is that of the newest that was built, whatever became of it", () => {
+    const first = [...run("a", "1000000", 0, 10_000), abort("a", 20_000)]
+    expect(rate()).toBeUndefined()
+    expect(rate(planned("a", "1000000"), at("a", "preparing", 0), at("a", "building", 0))).toBeUndefined()
+    expect(rate(...first)).toBe(100_000)
+    expect(rate(...first, ...run("b", "1000000", 30_000, 35_000))).toBe(200_000)
+  })
+
+  it("is none of one that was paused, failed or capped within, or was over too soon to tell", () => {
+    const begun = [planned("a", "1000000"), at("a", "preparing", 0), at("a", "building", 0)]
+    const disturbances: readonly (readonly Decision[])[] = [
+      [(state) => decidePause(state, "a", NOW + 1_000), (state) => decideResume(state, "a", NOW + 9_000)],
+      [(state) => decideFail(state, "a", "disk full", NOW + 1_000), (state) => decideResume(state, "a", NOW + 9_000)],
+      [(state) => decideCap(state, "a", 5_000, NOW + 1_000), (state) => decideCap(state, "a", null, NOW + 2_000)]
+    ]
+    for (const disturbed of disturbances) expect(rate(...begun, ...disturbed, at("a", "catching_up", 10_000))).toBeUndefined()
+    const capped = (state: Rebuilds | undefined) => decidePlan(state, { ...command, rebuildId: "a", eventsPerSecondMax: 9, plan: { ...command.plan, events: "1000000" } }, NOW)
+    expect(rate(capped, at("a", "building", 0), at("a", "catching_up", 10_000))).toBeUndefined()
+    expect(rate(...run("a", "1000000", 0, 999))).toBeUndefined()
+    expect(rate(...run("a", "9999", 0, 10_000))).toBeUndefined()
   })
 })
 

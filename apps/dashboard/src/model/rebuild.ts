@@ -28,7 +28,7 @@ export interface Rebuild {
   readonly generation: number | null
   readonly fromGeneration: number | null
   readonly reason: string
-  readonly plan: { readonly events: string; readonly bytes: string; readonly seconds: number | null } | null
+  readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
   readonly parity: Parity | null
   readonly error: string | null

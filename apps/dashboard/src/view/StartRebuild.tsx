@@ -15,7 +15,7 @@ export interface StartProps {
 const Plan = ({ plan }: { readonly plan: NonNullable<Rebuild["plan"]> }) => (
   <p className="verdict" role="status">
     <span aria-hidden="true">→</span>
-    {formatDecimal(plan.events)} events · {formatBytes(Number(plan.bytes))}{plan.seconds === null ? "" : ` · about ${formatDuration(plan.seconds * 1_000)}`}. The live generation serves meanwhile; nothing is sent to anybody.
+    Reads {formatDecimal(plan.events)} events · {formatBytes(Number(plan.bytes))}{plan.seconds === null ? "" : ` · about ${formatDuration(plan.seconds * 1_000)}${plan.rateFrom === "SAMPLE" ? " by a sample, storing not counted" : ""}`}.{plan.rows === null ? "" : ` Writes about ${formatDecimal(plan.rows)} rows${plan.rowBytes === null ? "" : `, ${formatBytes(Number(plan.rowBytes))}${plan.diskFreeBytes === null ? "" : ` of ${formatBytes(Number(plan.diskFreeBytes))} free`}`}.`} The live generation serves meanwhile; nothing is sent to anybody.
   </p>
 )
 
