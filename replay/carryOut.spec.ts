@@ -1,6 +1,8 @@
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
 import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
+import { encodeEvent } from "@tidemark/domain/events/envelope"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
@@ -12,7 +14,7 @@ import type { CarryOutOptions, Journal } from "./carryOut.ts"
 import { allow, makePaceMemory } from "./pace.ts"
 import { isEqual } from "./parity.ts"
 import type { Parity } from "./parity.ts"
-import { appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
+import { T0, appendOrders, folded, makeMemory, orders, whileServed } from "./rebuildSpec.ts"
 
 /** A rebuild kept in memory, with every status it had; `onMoved` runs after each step. */
 const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => {
@@ -42,7 +44,7 @@ const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => 
 }
 
 const run = (journal: Journal, over: Partial<CarryOutOptions> = {}) =>
-  carryOut({ journal, lanes: [0, 1], lagMax: 20n, tenants: [], differencesMax: 100, ...over })
+  carryOut({ journal, lanes: [0, 1], lagMax: 20n, tenants: Effect.succeed([]), differencesMax: 100, ...over })
 
 /** Events, generation 1 that has folded them, and lanes that go on. */
 const served = <A, E, R>(body: Effect.Effect<A, E, R>) =>
@@ -71,6 +73,20 @@ describe("carrying a rebuild out", () => {
     expect(kept.found !== undefined && isEqual(kept.found)).toBe(true)
     expect(pointer).toMatchObject({ generation: 1, pointerVersion: 1 })
     expect(following).toEqual([{ projection: "orders", generation: 2 }])
+  })
+
+  it("finds the rows of a tenant that came while it was built and only imports", async () => {
+    const { kept, journal } = keep(orders())
+    const known: string[] = []
+    await makeMemory().run(served(Effect.gen(function* () {
+      const log = yield* EventLog
+      const atMs = T0 + 5_000
+      const value = encodeEvent({ id: "i", source: "s", type: "order", timeMs: atMs, receivedAtMs: atMs, tenantId: "importer", partitionKey: "importer:u", schemaVersion: 0, backfill: "old" }, JSON.stringify({ shop: "s1", amount: "1" }))
+      yield* log.append([{ partition: 0, key: "k", value }])
+      kept.onMoved = (status) => { if (status === "building") known.push("importer") }
+      expect(yield* run(journal, { tenants: Effect.sync(() => [...known]) })).toBe("ready")
+    })))
+    expect(kept.found).toMatchObject({ differ: 0, onlyOld: 0, onlyNew: 0, faults: [] })
   })
 
   it("goes on after an end in any phase with the phase it was in", async () => {

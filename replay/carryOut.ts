@@ -31,8 +31,8 @@ export interface Journal {
 
 export interface CarryOutOptions extends Pick<BuildOptions, "lanes" | "lagMax" | "pace" | "fold" | "progress"> {
   readonly journal: Journal
-  /** Tenants that may have rows. */
-  readonly tenants: readonly string[]
+  /** Tenants that may have rows, asked for at every comparison: others come while a generation is built. */
+  readonly tenants: Effect.Effect<readonly string[]>
   readonly differencesMax: number
 }
 
@@ -64,11 +64,12 @@ const build = Effect.fn("build")(function* (options: CarryOutOptions, id: Genera
   yield* Effect.raceFirst(buildGeneration({ ...options, id, stop: Deferred.await(stop) }), Effect.andThen(watch, Effect.never))
 })
 
-const compare = Effect.fn("compare")(function* (journal: Journal, asked: Omit<ParityInput, "seed">) {
-  const input = { ...asked, seed: randomInt(2 ** 31) }
+const compare = Effect.fn("compare")(function* (journal: Journal, tenants: CarryOutOptions["tenants"], asked: Omit<ParityInput, "seed" | "tenants">) {
+  const seed = randomInt(2 ** 31)
+  const attempt = Effect.flatMap(tenants, (known) => parity({ ...asked, tenants: known, seed }))
   const id = { projection: asked.projection, generation: asked.newGeneration }
   // It may stand behind for the length of a take-over.
-  const found = yield* parity(input).pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), parity(input))))
+  const found = yield* attempt.pipe(Effect.catchTag("NotAtBarrierError", () => Effect.andThen(joinServed(id), attempt)))
   // A comparison that is begun again has lists of its own.
   const comparisonId = randomUUID()
   for (const list of found.lists) yield* journal.listed(comparisonId, list)
@@ -93,7 +94,7 @@ const phase = Effect.fn("phase")(function* (options: CarryOutOptions, rebuild: R
       return yield* journal.moved("verifying")
     case "verifying":
       // Nobody waits for a comparison whose result is not wanted any more.
-      return yield* Effect.raceFirst(compare(journal, { projection, oldGeneration: fromGeneration, newGeneration: generation, tenants, differencesMax }), steered(journal))
+      return yield* Effect.raceFirst(compare(journal, tenants, { projection, oldGeneration: fromGeneration, newGeneration: generation, differencesMax }), steered(journal))
     default:
       return undefined
   }

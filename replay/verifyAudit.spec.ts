@@ -146,18 +146,29 @@ describe("the audit", () => {
     const random = () => (at = (at * 16_807 + 12_345) % 2_147_483_647) / 2_147_483_647
     const resolutions = new Set<number>()
     for (let i = 0; i < 60; i++) {
-      const window = await run(Effect.scoped(Effect.flatMap(ReadModelStore, (store) => Effect.flatMap(store.snapshot, (snapshot) => pickWindow(snapshot, random)))))
+      const window = await run(Effect.scoped(Effect.flatMap(ReadModelStore, (store) => Effect.flatMap(store.snapshot, (snapshot) => pickWindow(snapshot, random, [])))))
       expect(windowsOf()).toContainEqual(window)
       if (window !== undefined) resolutions.add(window.resolution)
     }
     expect([...resolutions].sort()).toEqual([0, 1, 2])
     const firstTold = (options: Partial<AuditOptions>) => run(
       Effect.callback<readonly [AuditFigures, string | undefined], never, EventLog | ReadModelStore>((resume) => {
-        const fiber = Effect.runFork(audit({ seed: 1, audited: (...told) => resume(Effect.succeed(told)), ...options }).pipe(Effect.provide(layer)))
+        const fiber = Effect.runFork(audit({ seed: 1, tenants: Effect.succeed([]), audited: (...told) => resume(Effect.succeed(told)), ...options }).pipe(Effect.provide(layer)))
         return Fiber.interrupt(fiber)
       })
     )
     expect(await firstTold({})).toEqual([{ windows: 1, differing: 0, skipped: NOTHING_SKIPPED }, undefined])
     expect(await firstTold({ bounds: { recordsMax: 0n, workMsMax: 1_000 } })).toEqual([{ windows: 0, differing: 0, skipped: { ...NOTHING_SKIPPED, records: 1 } }, undefined])
+  })
+
+  it("looks at tenants that only import, once they are named", async () => {
+    const imported = makeFoldedLog([pageViews], START_MS)
+    await imported.fold([{ partition: 0, key: "k", value: encodeEvent({ id: "i", source: "s", type: "page.viewed", timeMs: START_MS, receivedAtMs: START_MS, tenantId: "importer", partitionKey: "importer:u", userId: "u", schemaVersion: 2, backfill: "old" }, JSON.stringify({ page: "/", durationMs: 1 })) }])
+    for (const [id, { lane, row }] of imported.modelDisk.state.rows) imported.modelDisk.state.rows.set(id, { lane, row: { ...row, events: row.events + 1n } })
+    const told = await imported.run(Effect.callback<readonly [AuditFigures, string | undefined]>((resume) => {
+      const fiber = Effect.runFork(audit({ seed: 1, tenants: Effect.succeed(["importer"]), audited: (...figures) => resume(Effect.succeed(figures)) }).pipe(Effect.provide(imported.layer)))
+      return Fiber.interrupt(fiber)
+    }))
+    expect(told).toEqual([{ windows: 1, differing: 1, skipped: NOTHING_SKIPPED }, expect.stringContaining(" of importer") as string])
   })
 })

@@ -38,6 +38,8 @@ const counted = (figures: AuditFigures, outcome: AuditOutcome): AuditFigures =>
 
 export interface AuditOptions {
   readonly seed: number
+  /** Tenants of whom there may be windows beside those with live events, asked for before every choice. */
+  readonly tenants: Effect.Effect<readonly string[]>
   /** Called after every window; `difference` says what is wrong with it. */
   readonly audited: (figures: AuditFigures, difference: string | undefined) => void
   /** What one window may cost; `AUDIT_BOUNDS` when absent. */
@@ -75,12 +77,13 @@ const sample = (random: () => number) => {
   }
 }
 
-/** A random day of a random key, and a random resolution within it. */
-export const pickWindow = Effect.fn("pickWindow")(function* (snapshot: ReadSnapshot, random: () => number) {
+/** A random day of a random key, and a random resolution within it. `named`: tenants beside those with live events, as who only imports. */
+export const pickWindow = Effect.fn("pickWindow")(function* (snapshot: ReadSnapshot, random: () => number, named: readonly string[]) {
   const pointer = pick(yield* snapshot.pointers, random)
   if (pointer === undefined) return undefined
   const { projection, generation } = pointer
-  const tenants = new Set((yield* snapshot.checkpoints(projection, generation)).flatMap(({ partitions }) => partitions.flatMap(({ tenantMaxMs }) => [...tenantMaxMs.keys()])))
+  const live = (yield* snapshot.checkpoints(projection, generation)).flatMap(({ partitions }) => partitions.flatMap(({ tenantMaxMs }) => [...tenantMaxMs.keys()]))
+  const tenants = new Set([...named, ...live])
   const tenantId = pick([...tenants], random)
   if (tenantId === undefined) return undefined
   const scope = { projection, generation, tenantId }
@@ -97,7 +100,7 @@ export const pickWindow = Effect.fn("pickWindow")(function* (snapshot: ReadSnaps
 })
 
 /** Audits until it is interrupted; fails when log or store do not answer. */
-export const audit = ({ seed, audited, bounds = AUDIT_BOUNDS }: AuditOptions) =>
+export const audit = ({ seed, tenants, audited, bounds = AUDIT_BOUNDS }: AuditOptions) =>
   Effect.gen(function* () {
     const store = yield* ReadModelStore
     const random = makeRandom(seed)
@@ -106,7 +109,7 @@ export const audit = ({ seed, audited, bounds = AUDIT_BOUNDS }: AuditOptions) =>
       const startMs = yield* Clock.currentTimeMillis
       const outcome = yield* Effect.scoped(Effect.gen(function* () {
         const snapshot = yield* store.snapshot
-        const window = yield* pickWindow(snapshot, random)
+        const window = yield* pickWindow(snapshot, random, yield* tenants)
         return window === undefined ? undefined : yield* auditWindow(snapshot, window, random, bounds)
       }))
       if (outcome !== undefined) {

@@ -11,14 +11,18 @@ describe("the audit of a server", () => {
     const threads: CheckEvents[] = []
     const told: unknown[] = []
     const line = () => {}
+    const known = ["live"]
     const audit = makeAudit((_task, events) => {
       threads.push(events)
       return async () => {}
-    }, 1, { log: { info: line, warn: line, error: line }, audited: (figures) => void told.push(figures) })
+    }, 1, () => known, { log: { info: line, warn: line, error: line }, audited: (figures) => void told.push(figures) })
     expect(audit.part()).toEqual({ name: "audit", ready: true, detail: "0 windows recomputed, 0 differ" })
     const say = (figures: AuditFigures, difference?: string) => threads.at(-1)?.message({ kind: "audited", figures, difference }, () => {})
     const first = Effect.runFork(audit.run)
     await Effect.runPromise(Effect.yieldNow)
+    known.push("imports only")
+    threads[0]?.message({ kind: "tenants" }, (answer) => void told.push(answer))
+    expect(told).toEqual([{ tenants: ["live", "imports only"] }])
     say({ ...NO_FIGURES, windows: 3, skipped: { ...NO_FIGURES.skipped, records: 2 } })
     expect(audit.part().detail).toBe("3 windows recomputed, 0 differ; skipped: 2 of too many records")
     threads[0]?.exit("it died")

@@ -24,8 +24,8 @@ const detailOf = ({ windows, differing, skipped }: AuditFigures): string => {
   return `${windows} windows recomputed, ${differing} differ${differing === 0 ? "" : ": run tidemark verify --full"}${reasons.length === 0 ? "" : `; skipped: ${reasons.join(", ")}`}`
 }
 
-/** `seed`: of the choice of windows. */
-export const makeAudit = (startCheck: StartCheck, seed: number, { log, audited }: Pick<Telemetry, "log" | "audited">): Audit => {
+/** `seed`: of the choice of windows. `tenants`: those of whom there may be windows, now. */
+export const makeAudit = (startCheck: StartCheck, seed: number, tenants: () => readonly string[], { log, audited }: Pick<Telemetry, "log" | "audited">): Audit => {
   /** Found by threads that have ended, and in all. */
   let ended = NO_FIGURES
   let total = ended
@@ -37,7 +37,8 @@ export const makeAudit = (startCheck: StartCheck, seed: number, { log, audited }
   const once = Effect.callback<void>((resume) => {
     let stopping = false
     const end = startCheck({ kind: "audit", seed }, {
-      message: (message) => {
+      message: (message, answer) => {
+        if (message.kind === "tenants") answer({ tenants: tenants() })
         if (message.kind === "audited") take(message.figures, message.difference)
       },
       exit: (cause) => {

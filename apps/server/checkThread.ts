@@ -16,7 +16,7 @@ import type { VerifyReport } from "@tidemark/replay/verifyReport"
 export type CheckTask =
   | { readonly kind: "verify"; readonly full: boolean; readonly tenants: readonly string[] }
   | { readonly kind: "audit"; readonly seed: number }
-  | { readonly kind: "rebuild"; readonly lanes: readonly number[]; readonly tenants: readonly string[]; readonly threads: number; readonly pace: PaceMemory }
+  | { readonly kind: "rebuild"; readonly lanes: readonly number[]; readonly threads: number; readonly pace: PaceMemory }
   /** A share of the lanes of a rebuild, for the thread of that rebuild. */
   | { readonly kind: "fold"; readonly id: GenerationId; readonly lanes: readonly number[]; readonly pace: PaceMemory }
 
@@ -31,7 +31,14 @@ export type JournalCall =
 /** The answer to the call of this number: the rebuild as it is now, or why the journal does not answer. */
 export type JournalAnswer = { readonly number: number } & ({ readonly rebuild: Rebuild } | { readonly cause: string })
 
+/** The tenants that the main thread knows by then. */
+export interface TenantsAnswer {
+  readonly tenants: readonly string[]
+}
+
+/** `tenants`: asks for them, since a thread that runs for long sees others come. */
 export type FromCheck =
+  | { readonly kind: "tenants" }
   | { readonly kind: "progress"; readonly line: string }
   | { readonly kind: "report"; readonly report: VerifyReport }
   | { readonly kind: "audited"; readonly figures: AuditFigures; readonly difference: string | undefined }
@@ -45,7 +52,7 @@ export interface CheckStart {
 }
 
 export interface CheckEvents {
-  readonly message: (message: FromCheck, answer: (answer: JournalAnswer) => void) => void
+  readonly message: (message: FromCheck, answer: (answer: JournalAnswer | TenantsAnswer) => void) => void
   /** Ended; `cause` is undefined when it ended by itself. */
   readonly exit: (cause: string | undefined) => void
 }

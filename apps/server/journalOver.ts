@@ -5,15 +5,15 @@ import type { Journal } from "@tidemark/replay/carryOut"
 import type { MessagePort } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import { STOP } from "./checkThread.ts"
-import type { FromCheck, JournalAnswer, JournalCall } from "./checkThread.ts"
+import type { FromCheck, JournalAnswer, JournalCall, TenantsAnswer } from "./checkThread.ts"
 import { journalOf } from "./rebuildJournal.ts"
 
 /** Calls are numbered, so that answers find the one who asked. */
 export const journalOver = (port: MessagePort): Journal => {
   const waiting = new Map<number, (answer: JournalAnswer) => void>()
   let calls = 0
-  port.on("message", (said: JournalAnswer | typeof STOP) => {
-    if (said === STOP) return
+  port.on("message", (said: JournalAnswer | TenantsAnswer | typeof STOP) => {
+    if (said === STOP || "tenants" in said) return
     waiting.get(said.number)?.(said)
     waiting.delete(said.number)
   })

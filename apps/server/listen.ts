@@ -67,12 +67,13 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const hostAllowed = makeHostGuard(settings.host)
   const run = Effect.runPromiseWith(services) as <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
-  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), telemetry)
+  const tenants = () => model.tenants().map(({ tenantId }) => tenantId)
+  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), tenants, telemetry)
   if (settings.roles.has("projector")) yield* Effect.forkScoped(audit.run)
   const logCheck = makeLogCheck(telemetry)
   // Of a log that others write too, the broker checks what it serves.
   if (!settings.shared) yield* Effect.forkScoped(logCheck.run)
-  const verifyHandler = makeVerifyHandler({ refusal: operatorRefusal(model), startCheck: options.startCheck, tenants: () => model.tenants().map(({ tenantId }) => tenantId) })
+  const verifyHandler = makeVerifyHandler({ refusal: operatorRefusal(model), startCheck: options.startCheck, tenants })
   const onRequest = makeRouter({
     hostAllowed,
     handlers: [

@@ -25,7 +25,7 @@ import type { PaceMemory } from "@tidemark/replay/pace"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type { FromCheck, JournalAnswer } from "./checkThread.ts"
+import type { FromCheck, JournalAnswer, TenantsAnswer } from "./checkThread.ts"
 import type { LiveVitals } from "./liveVitals.ts"
 import { REPLAY_ACT, WORKING, answerCall, findDue } from "./rebuildJournal.ts"
 import { makeRebuildRate } from "./rebuildRate.ts"
@@ -90,10 +90,11 @@ const measure = Effect.fn("measure")(function* (carried: Carried, { rate, thrott
 })
 
 /** Runs the thread until it ends, or ends it. Answers why it broke off, undefined when it came to its end. */
-const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptions, carried: Carried, tenants: readonly string[]) {
+const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptions, carried: Carried, tenants: () => readonly string[]) {
   const services = yield* Effect.context<EventStore>()
   const run = Effect.runPromiseWith(services)
-  const take = (message: FromCheck, answer: (answer: JournalAnswer) => void): void => {
+  const take = (message: FromCheck, answer: (answer: JournalAnswer | TenantsAnswer) => void): void => {
+    if (message.kind === "tenants") answer({ tenants: tenants() })
     if (message.kind !== "journal") return
     const { number, call } = message
     const answered = (now: Rebuild): void => {
@@ -103,7 +104,7 @@ const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptio
     run(answerCall(carried.rebuild, call)).then(answered, (cause: unknown) => answer({ number, cause: String(cause) }))
   }
   return yield* Effect.callback<string | undefined>((resume) => {
-    const end = startCheck({ kind: "rebuild", lanes: carried.lanes, tenants, threads: settings.rebuildThreads, pace: carried.pace }, {
+    const end = startCheck({ kind: "rebuild", lanes: carried.lanes, threads: settings.rebuildThreads, pace: carried.pace }, {
       message: take,
       exit: (cause) => resume(Effect.succeed(cause))
     })
@@ -175,7 +176,7 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     const { projection, generation } = rebuild
     log.info({ projection, generation, status: rebuild.status }, "a rebuild goes on")
     const carried: Carried = { rebuild, lanes: Array.from({ length: identity.lanes }, (_, lane) => lane), pace: makePaceMemory() }
-    const ended = Effect.raceFirst(carry(options, carried, model.tenants().map(({ tenantId }) => tenantId)), measure(carried, measured, vitals))
+    const ended = Effect.raceFirst(carry(options, carried, () => model.tenants().map(({ tenantId }) => tenantId)), measure(carried, measured, vitals))
     const cause = yield* settings.shared ? Effect.raceFirst(ended, keepClaim(claim(rebuild))) : ended
     if (cause === undefined) return
     log.warn({ projection, generation, cause }, "a rebuild broke off and goes on from its checkpoints")

@@ -13,6 +13,7 @@ import { STOP } from "./checkThread.ts"
 import type { CheckTask, FromCheck, StartCheck } from "./checkThread.ts"
 import { foldInThreads } from "./foldThreads.ts"
 import { journalOver } from "./journalOver.ts"
+import { tenantsOver } from "./tenantsOver.ts"
 
 /** A generation is built up to this many records behind the end of the log; its lanes' owners fold the rest. */
 const LAG_MAX = 1_000n
@@ -31,12 +32,12 @@ export const runCheck = async <E>(port: MessagePort, task: CheckTask, engines: L
   const work = (): Effect.Effect<unknown, unknown, EventLog | ReadModelStore | PartitionIndex> => {
     switch (task.kind) {
       case "audit":
-        return audit({ seed: task.seed, audited: (figures, difference) => tell({ kind: "audited", figures, difference }) })
+        return audit({ seed: task.seed, tenants: tenantsOver(port), audited: (figures, difference) => tell({ kind: "audited", figures, difference }) })
       case "verify":
         return Effect.map(verify({ full: task.full, tenants: task.tenants, progress: (line) => tell({ kind: "progress", line }) }), (report) => tell({ kind: "report", report }))
       case "rebuild":
         return carryOut({
-          journal: journalOver(port), lanes: task.lanes, tenants: task.tenants, lagMax: LAG_MAX, differencesMax: DIFFERENCES_LISTED,
+          journal: journalOver(port), lanes: task.lanes, tenants: tenantsOver(port), lagMax: LAG_MAX, differencesMax: DIFFERENCES_LISTED,
           pace: task.pace, fold: foldInThreads(startCheck, task.threads)
         })
       case "fold":

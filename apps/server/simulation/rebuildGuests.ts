@@ -94,7 +94,7 @@ const work = Effect.fn("work")(function* (world: World, executor: string, settin
   const journal = journalOf((call) => answerCall(rebuild, call).pipe(
     Effect.tap(() => Effect.sync(() => judge(world, deeds, rebuild, call))), Effect.mapError((cause) => new JournalError({ cause })), Effect.provide(services)
   ))
-  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: TENANTS, lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED })
+  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: Effect.succeed(TENANTS), lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED })
   world.say(`${executor} leaves generation ${generation} of ${projection}: ${yield* Effect.raceFirst(carried, keepClaim)}`)
 })
 
