@@ -55,6 +55,7 @@ const until = async (what: string, isSo: () => boolean): Promise<void> => {
 
 export class Cluster {
   kills = 0
+  killsBeforeReady = 0
   zombies = 0
   private fenced = 0
   private readonly options: ClusterOptions
@@ -103,11 +104,20 @@ export class Cluster {
     }
   }
 
-  /** Kills a member without warning and starts it again. */
-  async kill(name: string): Promise<void> {
+  /** Kills a member without warning and starts it again; with `startingMs` once more so soon after its start, ready or not. */
+  async kill(name: string, startingMs?: number): Promise<void> {
     const member = this.member(name)
     await this.end(member)
     this.kills += 1
+    if (startingMs !== undefined) {
+      const starting = this.launch(member).catch(() => undefined)
+      await Promise.race([sleep(startingMs), starting])
+      if (member.url === undefined) this.killsBeforeReady += 1
+      await this.end(member)
+      await starting
+      member.url = undefined
+      this.kills += 1
+    }
     await this.launch(member)
   }
 

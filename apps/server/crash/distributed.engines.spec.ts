@@ -10,10 +10,11 @@ import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it, onTestFailed } from "vitest"
 import { Client, FUTURE_MINUTES_MAX } from "./client.ts"
 import { Cluster } from "./cluster.ts"
-import { balance } from "./history.ts"
+import { balance, balanceLog } from "./history.ts"
 import { SeededRandom } from "./random.ts"
-import { caughtUp, countDeadLetters, readWindows, verifyFull } from "./readBack.ts"
+import { caughtUp, countDeadLetters, readLogIds, readWindows, verifyFull } from "./readBack.ts"
 import { compareCopies } from "./searchCopies.ts"
+import { TENANTS, createTenants } from "./tenants.ts"
 
 /** `TIDEMARK_CAMPAIGN=full`: the whole campaign; the bounded one otherwise. */
 const FULL = process.env["TIDEMARK_CAMPAIGN"] === "full"
@@ -28,6 +29,9 @@ const CLIENTS = 3
 const HISTORY_MS = 3_100 * 60_000
 const FUTURE_MS = (FUTURE_MINUTES_MAX + 60) * 60_000
 const CAUGHT_UP_MS_MAX = 120_000
+/** Of the kills, those that are followed by another one while the process starts, and when that comes at the latest. */
+const STARTING = 0.4
+const STARTING_MS_MAX = 1_500
 
 describe("the distributed mode under faults", () => {
   let directory: string
@@ -47,7 +51,7 @@ describe("the distributed mode under faults", () => {
   const round = async (random: SeededRandom) => {
     for (let kill = 0; kill < KILLS_A_ROUND; kill++) {
       await sleep(random.between(0, 2_500))
-      await cluster.kill(random.pick(["ingest", "projector-1", "projector-2"]))
+      await cluster.kill(random.pick(["ingest", "projector-1", "projector-2"]), random.chance(STARTING) ? random.between(0, STARTING_MS_MAX) : undefined)
     }
     await cluster.storm(GUESTS_A_ROUND, () => random.between(0, 4_000))
     await cluster.zombie(random.pick(["projector-1", "projector-2"]))
@@ -62,14 +66,16 @@ describe("the distributed mode under faults", () => {
   it(`loses, doubles and changes nothing while roles and engines are killed, stopped and started again (seed ${SEED})`, async () => {
     onTestFailed(() => void process.stdout.write(`${cluster.lastLines()}\n`))
     const random = new SeededRandom(SEED)
+    const configuration = readConfiguration({ flags: new Map(), environment: { ...cluster.environment, TIDEMARK_DATA_DIR: join(directory, "comparing") }, workingDirectory: directory, terminal: false })
+    await createTenants(engines(configuration), directory)
     const startMs = Date.now()
     await cluster.start()
     let enough = false
-    const client = new Client(new SeededRandom(SEED ^ 0x5bd1e995), () => cluster.url("ingest"))
+    const client = new Client(new SeededRandom(SEED ^ 0x5bd1e995), () => cluster.url("ingest"), TENANTS)
     const sending = Promise.all(Array.from({ length: CLIENTS }, () => client.run(() => enough, () => client.totals.made < ((Date.now() - startMs) / 1_000) * EVENTS_A_SECOND)))
     for (let done = 0; done < ROUNDS; done++) {
       await round(random)
-      process.stdout.write(`round ${done + 1} of ${ROUNDS}: ${cluster.kills} kills, ${cluster.zombies} zombies, ${cluster.fencedCommits()} fenced commits, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged\n`)
+      process.stdout.write(`round ${done + 1} of ${ROUNDS}: ${cluster.kills} kills, ${cluster.killsBeforeReady} of them before the process was ready, ${cluster.zombies} zombies, ${cluster.fencedCommits()} fenced commits, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged\n`)
     }
     while (client.totals.made < EVENTS) await sleep(50)
     enough = true
@@ -77,14 +83,16 @@ describe("the distributed mode under faults", () => {
     await client.settle()
     const url = cluster.url("api") ?? ""
     await caughtUp(url, CAUGHT_UP_MS_MAX)
-    const counted = await readWindows(url, { tenants: ["default"], ran: { fromMs: startMs, toMs: Date.now() }, beforeMs: HISTORY_MS, afterMs: FUTURE_MS })
+    const counted = await readWindows(url, { tenants: TENANTS, ran: { fromMs: startMs, toMs: Date.now() }, beforeMs: HISTORY_MS, afterMs: FUTURE_MS })
     expect({ ...balance(client.expected, counted), wrong: client.wrong.slice(0, 5) }).toMatchObject({ lost: 0, duplicated: 0, differing: 0, wrong: [] })
+    expect(client.totals.rejected).toBe(client.totals.invalid)
     expect(client.totals.acknowledged + client.totals.rejected).toBe(client.totals.made)
-    expect(await countDeadLetters(url, ["default"])).toBe(client.totals.poison)
+    expect(await countDeadLetters(url, TENANTS)).toBe(client.totals.poison)
     expect(await verifyFull(url)).toMatchObject({ ok: true, conservation: [] })
-    const copies = await Effect.runPromise(compareCopies(["default"], CAUGHT_UP_MS_MAX).pipe(Effect.provide(engines(readConfiguration({ flags: new Map(), environment: { ...cluster.environment, TIDEMARK_DATA_DIR: join(directory, "comparing") }, workingDirectory: directory, terminal: false })))))
+    const copies = await Effect.runPromise(compareCopies(TENANTS, CAUGHT_UP_MS_MAX).pipe(Effect.provide(engines(configuration))))
     expect(copies).toMatchObject({ wrong: 0, extra: 0, examples: [] })
     expect(copies.windows).toBeGreaterThan(1_000)
+    await expect.poll(async () => balanceLog(client.acknowledged, await readLogIds(url, TENANTS)), { timeout: CAUGHT_UP_MS_MAX, interval: 2_000 }).toEqual({ missingInLog: 0, strangeInLog: 0 })
     expect(cluster.zombies).toBe(ROUNDS)
     expect(cluster.fencedCommits()).toBeGreaterThanOrEqual(ROUNDS)
   }, FULL ? 3_600_000 : 600_000)
