@@ -122,11 +122,14 @@ export const executor = (world: World, settings: ExecutorSettings, deeds: Rebuil
   }))
 })
 
+/** Records a second, as plans take it: a sample would be timed by the clock of this machine. */
+const RATE = 10_000
+
 /** Desks that offer the projections as they are served from the start, and as later versions define them. */
 const desks = Effect.gen(function* () {
   const services = yield* Effect.context<ReadModelStore | EventLog | EventStore | PubSub>()
   const open = (projections: typeof simulatedProjections): RebuildDesk =>
-    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), tenants: () => [], diskFreeBytes: () => undefined, rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined })
+    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), tenants: () => [], diskFreeBytes: () => undefined, rate: { of: () => undefined, last: () => RATE }, throttle: () => undefined })
   return { same: open(simulatedProjections), changed: open(changedProjections) }
 })
 
