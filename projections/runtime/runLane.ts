@@ -41,6 +41,8 @@ const FLUSH_ROWS_MAX = 50_000
 /** A lane that is slowed reads in small steps, or it would run and stand by turns. */
 const PACED_READ_BYTES_MAX = 64 << 10
 const IDLE_WAIT_MS = 500
+/** A lane that never waits lets its thread hear what it is told this often, ms. */
+const TURN_MS = 20
 const INDEX_EVERY_MS = 10_000
 /** A partition's index is saved after this many records at the latest: the past is read from the nearest clocks it keeps. */
 const INDEX_EVERY_RECORDS = 65_536
@@ -187,11 +189,16 @@ const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions, r
   const startMs = yield* Clock.currentTimeMillis
   const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, chosenMs: startMs, stopped: false, changed: false }
   const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
+  let turnMs = startMs
   const fold = Effect.gen(function* () {
     while (!session.stopped && !session.changed && session.generations.length > 0) {
       yield* Effect.catchTag(step(options, session), "HaltError", halting)
       // A thread is told to stop between two turns of its event loop: under backlog nothing else lets one end.
-      yield* Effect.yieldNow
+      const nowMs = yield* Clock.currentTimeMillis
+      if (nowMs - turnMs >= TURN_MS) {
+        yield* Effect.yieldNow
+        turnMs = nowMs
+      }
       if (!session.stopped) yield* watchChoice(options, session)
     }
   })
