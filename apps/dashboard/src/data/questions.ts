@@ -164,10 +164,14 @@ const JOURNEY = `query Journey($id: ID!, $at: PartitionOffsetInput) {
   }
 }`
 
-/** What every projection made of one event of the list. */
+/** An event of the live list is often asked about before every projection has come to it, ms. */
+const PENDING_AGAIN_MS = 500
+
+/** What every projection made of one event of the list; asked again while one has not reached it yet. */
 export const journeyOptions = (api: Api, { id, partition, offset }: LoggedEvent) =>
   queryOptions({
     queryKey: ["journey", api.tenant, partition, offset] as const,
     queryFn: async ({ signal }): Promise<Journey | null> => (await ask<{ event: Journey | null }>(api, JOURNEY, { id, at: { partition, offset } }, signal)).event,
+    refetchInterval: ({ state: { data } }) => (data?.windows.some(({ outcome }) => outcome === "PENDING") === true ? PENDING_AGAIN_MS : false),
     gcTime: 30_000
   })
