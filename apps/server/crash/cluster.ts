@@ -41,6 +41,8 @@ const GUEST = "projector-3"
 
 /** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
 const FENCED = "another process owns a lane"
+/** And one that says a commit of it failed with its connection, which did not live through the sleep. */
+const LOST = "a lane goes on from its checkpoint"
 /** What a projector logs of the lanes it has been given. */
 const OWNS = /"lanes":\[([\d,]*)\],"msg":"lanes of this process"/
 
@@ -58,6 +60,7 @@ export class Cluster {
   killsBeforeReady = 0
   zombies = 0
   private fenced = 0
+  private lost = 0
   private readonly options: ClusterOptions
   private readonly members: readonly Member[]
 
@@ -123,7 +126,8 @@ export class Cluster {
 
   /**
    * Starts a projector anew that stops itself before a commit of its, leaves it until the other one has taken its lanes,
-   * and lets it go on as the owner it no longer is: that commit must be refused. Then it starts anew once more, since
+   * and lets it go on as the owner it no longer is: that commit must be refused, or fail because the store has cut the
+   * connection meanwhile. Then it starts anew once more, since
    * its next thread would stop itself again.
    */
   async zombie(name: string): Promise<void> {
@@ -136,9 +140,9 @@ export class Cluster {
     await until(`the lanes of ${name} go to another`, () => others.some((other) => other.lanes.length === LANES))
     // It has been told of the lanes; only once it has taken them over in the store is the sleeper's commit too late.
     await sleep(TAKE_OVER_MS)
-    const before = this.fenced
+    const before = this.fenced + this.lost
     process.kill(pid, "SIGCONT")
-    await until(`the commit of ${name} is refused`, () => this.fenced > before)
+    await until(`the commit of ${name} is refused, or fails with its connection`, () => this.fenced + this.lost > before)
     this.zombies += 1
     await this.end(member)
     await this.launch(member)
@@ -183,6 +187,7 @@ export class Cluster {
       environment: { ...this.environment, TIDEMARK_ROLES: member.roles, ...environment },
       onLine: (line) => {
         if (line.includes(FENCED)) this.fenced += 1
+        if (line.includes(LOST)) this.lost += 1
         const [, owned] = OWNS.exec(line) ?? []
         if (owned !== undefined) member.lanes = owned.split(",").filter((lane) => lane !== "")
         member.said.push(line)
