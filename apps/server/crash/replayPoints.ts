@@ -19,7 +19,7 @@ export interface KillPoint {
 
 const around = (...steps: readonly string[]): readonly string[] => steps.flatMap((step) => [`${step}-before`, `${step}-after`])
 
-const HITS: Readonly<Record<string, number>> = { "build-taken-over": 2, "compare-windows": 6, "compare-partials": 6, "compare-scan": 3, "joined-commit-before": 4, "joined-commit-after": 4 }
+const HITS: Readonly<Record<string, number>> = { "compare-windows": 6, "compare-partials": 6, "compare-scan": 3, "joined-commit-before": 4, "joined-commit-after": 4 }
 
 const REPEATS: readonly string[] = [
   "journal-preparing-before", "create-before", "journal-building-before", "follow-before", "journal-verified-before", "unfollow-before", "drop-before", "journal-cut-over-before",
