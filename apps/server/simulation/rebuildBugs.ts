@@ -8,8 +8,8 @@ import { writable } from "@tidemark/projections/simulation/memoryReadModelStore"
 import type { PlantedBug } from "@tidemark/projections/simulation/plantedBugs"
 import * as Effect from "effect/Effect"
 
-/** Has the pointer name the generation, wherever it stands; answers whether that takes a reader back. */
-const pointTo = (disk: MemoryModelDisk, { projection, generation }: GenerationId): boolean => {
+/** Has the pointer name the generation where that takes a reader back; answers whether it does. A move between level generations is what the product does too. */
+const pointToLate = (disk: MemoryModelDisk, { projection, generation }: GenerationId): boolean => {
   const { pointers, following } = writable(disk)
   const before = pointers.get(projection)
   if (before === undefined || before.generation === generation) return false
@@ -17,10 +17,11 @@ const pointTo = (disk: MemoryModelDisk, { projection, generation }: GenerationId
     new Map([...disk.state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === of).flatMap(({ partitions }) => partitions.map(({ partition, nextOffset }) => [partition, nextOffset] as const)))
   const reached = positionOf(generation)
   const isBehind = [...positionOf(before.generation)].some(([partition, nextOffset]) => (reached.get(partition) ?? -1n) < nextOffset)
+  if (!isBehind) return false
   following.set(`${projection}/${before.generation}`, { projection, generation: before.generation })
   pointers.set(projection, { projection, generation, pointerVersion: before.pointerVersion + 1 })
   disk.onGenerations()
-  return isBehind
+  return true
 }
 
 /** The pointer moves as soon as the owners of the lanes are asked to fold the new generation, before it has caught up. */
@@ -29,7 +30,7 @@ const earlyPointerFlip: PlantedBug = {
   wrapStore: (store, disk, tookEffect) => ({
     ...store,
     follow: (id, isFollowed) => Effect.tap(store.follow(id, isFollowed), () => Effect.sync(() => {
-      if (isFollowed && pointTo(disk, id)) tookEffect(id.projection)
+      if (isFollowed && pointToLate(disk, id)) tookEffect(id.projection)
     }))
   })
 }
@@ -40,7 +41,7 @@ const uncheckedFlip: PlantedBug = {
   wrapStore: (store, disk, tookEffect) => ({
     ...store,
     flip: (projection, generation, expectedVersion) => Effect.catchTag(store.flip(projection, generation, expectedVersion), "TargetBehindError", (error) => Effect.suspend(() => {
-      if (!pointTo(disk, { projection, generation })) return Effect.fail(error)
+      if (!pointToLate(disk, { projection, generation })) return Effect.fail(error)
       tookEffect(projection)
       return Effect.succeed({ projection, generation, pointerVersion: expectedVersion + 1 })
     }))

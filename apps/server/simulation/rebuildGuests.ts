@@ -52,7 +52,7 @@ export interface RebuildDeeds {
 /** Refusals and failures that are nobody's fault; whoever meets one tries again or lets it be. */
 const EXPECTED: ReadonlySet<string> = new Set([
   "StoreUnavailableError", "EventStoreUnavailableError", "LogUnavailableError", "PartitionIndexError", "JournalError", "FencedError", "GenerationMissingError", "WrongRevisionError",
-  "RebuildStatusError", "ParityDiffersError", "RebuildRunningError", "RebuildMissingError", "TargetBehindError", "PointerConflictError", "UnknownProjectionError"
+  "RebuildStatusError", "RebuildRunningError", "RebuildMissingError", "TargetBehindError", "PointerConflictError", "UnknownProjectionError"
 ])
 
 /** Runs the effect; what it may fail with is said, everything else is a violation. */

@@ -53,11 +53,7 @@ describe("the simulation with rebuilds", () => {
 
 describe("a planted bug of rebuilds", () => {
   it.each(rebuildBugs)(`$name is caught within ${BUG_SEEDS_MAX} seeds, where it made a difference`, (bug) => {
-    // A run in which the bug changed nothing says nothing of it.
-    let result = catchBug(bug, 1, BUG_SEEDS_MAX, rebuildSimulation)
-    while (result !== undefined && result.effects.length === 0 && result.scenario.seed < BUG_SEEDS_MAX) {
-      result = catchBug(bug, result.scenario.seed + 1, BUG_SEEDS_MAX - result.scenario.seed, rebuildSimulation)
-    }
+    const result = catchBug(bug, 1, BUG_SEEDS_MAX, rebuildSimulation)
     const [finding = ""] = result?.violations ?? []
     expect(finding).toMatch(SYMPTOMS[bug.name] ?? /^$/)
     expect(result?.effects.length).toBeGreaterThan(0)
