@@ -116,7 +116,8 @@ describe("the audit", () => {
       key: "k", partition: i % 2,
       value: encodeEvent({ id: `m${i}`, source: "s", type: "page.viewed", timeMs: START_MS, receivedAtMs: START_MS, tenantId: "t", partitionKey: `t:${i % 2}`, userId: `u${i % 300}`, schemaVersion: 2 }, `{"page":"/","durationMs":${i}}`)
     })))
-    const [stored] = [...many.modelDisk.state.rows.values()].filter(({ row }) => row.resolution === 0)
+    // Of lane 0 whichever lane committed first: it is put into lane 1 below.
+    const stored = [...many.modelDisk.state.rows.values()].find(({ lane, row }) => row.resolution === 0 && lane.lane === 0)
     if (stored === undefined) throw new Error("no row")
     const { lane: { projection, generation }, row: { tenantId, resolution, windowStartMs: startMs, keyId, key } } = stored
     const lookAt = () => many.run(Effect.scoped(Effect.flatMap(ReadModelStore, (store) => Effect.flatMap(store.snapshot, (snapshot) => auditWindow(snapshot, { projection, generation, tenantId, resolution, startMs, keyId, key }, first)))))
