@@ -22,6 +22,19 @@ export const WORKING: readonly string[] = ["planned", "preparing", "building", "
 
 const TENANTS_NAMED = 100
 
+/** Without news it is looked again this often: for what is due by time, ms. */
+const LOOK_EVERY_MS = 20_000
+
+/** Whether another executor has claimed it: until that one's time runs out, a claim of ours would be refused. */
+export const isElsewhere = ({ claim }: Pick<Rebuild, "claim">, executor: string, nowMs: number): boolean => claim !== null && claim.executor !== executor && claim.untilMs > nowMs
+
+/**
+ * How long after `nowMs` the executor looks again without news, ms: when another one's time runs out at the latest, since that
+ * one may be gone and says nothing then. `due`: what there is to be carried out.
+ */
+export const lookAgainMs = (due: readonly Pick<Rebuild, "claim">[], executor: string, nowMs: number): number =>
+  due.reduce((leastMs, rebuild) => (rebuild.claim !== null && isElsewhere(rebuild, executor, nowMs) ? Math.min(leastMs, rebuild.claim.untilMs - nowMs) : leastMs), LOOK_EVERY_MS)
+
 const tenantsOf = (lists: Parity["lists"]): NonNullable<ParitySummary["tenants"]> =>
   lists.map(({ tenantId, counts: { differ, onlyOld, onlyNew } }) => ({ tenantId, windows: differ + onlyOld + onlyNew })).sort((a, b) => b.windows - a.windows).slice(0, TENANTS_NAMED)
 

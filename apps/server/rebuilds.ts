@@ -27,17 +27,16 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { FromCheck, JournalAnswer, TenantsAnswer } from "./checkThread.ts"
 import type { LiveVitals } from "./liveVitals.ts"
-import { REPLAY_ACT, WORKING, answerCall, findDue } from "./rebuildJournal.ts"
+import { REPLAY_ACT, WORKING, answerCall, findDue, isElsewhere, lookAgainMs } from "./rebuildJournal.ts"
 import { makeRebuildRate } from "./rebuildRate.ts"
 import type { RebuildRate } from "./rebuildRate.ts"
 import type { ServeOptions } from "./serveOptions.ts"
 import { makeThrottle } from "./throttle.ts"
 import type { Throttle } from "./throttle.ts"
 
-/** Without news it is looked again this often: for what is due by time, and what another executor has left. */
-const LOOK_EVERY_MS = 20_000
 const RETRY_MS = 5_000
-const LEASE_MS = 60_000
+/** One that is gone holds a rebuild up for that long; one that only stands still for longer loses time and nothing else. */
+const LEASE_MS = 30_000
 const PAGE_EVENTS = 1_000
 const WAIT_MAX_MS = 30_000
 /** Checkpoints are read, and progress told to the bus, this often: the thread that folds has no time for it. */
@@ -151,7 +150,7 @@ const followStreams = Effect.fn("followStreams")(function* (ring: () => void) {
 
 /** How many more may run: those that others have claimed count as well, as far as the journals say. */
 const freeSlots = (max: number, executor: string, own: number, rebuilds: readonly Rebuild[], nowMs: number): number =>
-  max - own - rebuilds.filter(({ claim, status }) => claim !== null && claim.executor !== executor && claim.untilMs > nowMs && WORKING.includes(status)).length
+  max - own - rebuilds.filter((one) => isElsewhere(one, executor, nowMs) && WORKING.includes(one.status)).length
 
 /** Until the scope closes; threads that work then are ended, and what they have flushed is found again. */
 export const startRebuilds = Effect.fn("startRebuilds")(function* (options: ServeOptions, model: SettingsModel, vitals: LiveVitals) {
@@ -197,22 +196,24 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
     yield* Effect.forkIn(Effect.ensuring(careful(work(rebuild)), end), scope)
   })
   const careful = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.sleep(RETRY_MS)))
+    Effect.catch(effect, (cause) => Effect.andThen(Effect.sync(() => log.warn({ cause: String(cause) }, "rebuilds wait")), Effect.as(Effect.sleep(RETRY_MS), 0)))
   const round = Effect.gen(function* () {
     for (const { name } of projections) {
       for (const generation of yield* retireStandby(name, settings.standbyMs, REPLAY_ACT)) log.info({ projection: name, generation }, "a generation that is not served any more was dropped")
     }
     const { all, due } = yield* findDue(projections.map(({ name }) => name))
-    let free = freeSlots(settings.rebuildsMax, executor, running.size, all, yield* Clock.currentTimeMillis)
+    const nowMs = yield* Clock.currentTimeMillis
+    let free = freeSlots(settings.rebuildsMax, executor, running.size, all, nowMs)
     measured.throttles.forEach((_, rebuildId) => { if (!running.has(rebuildId)) measured.throttles.delete(rebuildId) })
-    for (const rebuild of due.filter(({ rebuildId }) => !running.has(rebuildId))) {
+    for (const rebuild of due.filter((one) => !running.has(one.rebuildId) && !isElsewhere(one, executor, nowMs))) {
       // What an aborted one has left is dropped at once: that takes no reading.
       if (free > 0 || rebuild.status === "aborted") yield* begin(rebuild)
       else measured.throttles.set(rebuild.rebuildId, { allowedPerSecond: 0, reason: `waits: ${settings.rebuildsMax} at a time` })
       if (rebuild.status !== "aborted") free -= 1
     }
+    return lookAgainMs(due, executor, nowMs)
   })
   yield* Effect.forkScoped(followStreams(ring))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(careful(round), Effect.timeoutOption(Queue.take(bell), LOOK_EVERY_MS))))
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(careful(round), (waitMs) => Effect.timeoutOption(Queue.take(bell), waitMs))))
   return { rate: measured.rate, throttle: (rebuildId) => measured.throttles.get(rebuildId) } satisfies Rebuilds as Rebuilds
 })
