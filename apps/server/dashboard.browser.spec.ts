@@ -1,5 +1,5 @@
 /** The dashboard in a real browser, against the built server process. */
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { chromium } from "playwright-core"
@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { KEYS, send, startProcess } from "./processHarness.ts"
 import type { StartedProcess } from "./processHarness.ts"
 
+const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium"
 const EVENTS = 20
 const FOLLOW_P95_MS_MAX = 1_000
 const POLL = { timeout: 20_000, interval: 50 }
@@ -48,12 +49,12 @@ const figures = (name: string, delays: readonly number[]) => {
   return p95
 }
 
-describe("the dashboard in a browser", () => {
+describe.skipIf(!existsSync(CHROMIUM))("the dashboard in a browser", () => {
   let browser: Browser
   let directory: string
   let started: StartedProcess[]
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] })
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] })
   })
   afterAll(() => browser.close())
   beforeEach(() => {

@@ -8,10 +8,13 @@ import { root } from "./prepare.mjs"
 /** A program of this workspace. */
 export const bin = (name) => join(root, "node_modules", ".bin", name)
 
+const chromium = () => process.env.CHROMIUM_PATH ?? "/usr/bin/chromium"
+
 /** Counts of one command. Every step and every test counts once. */
 export const makeSuite = () => {
   const totals = { passed: 0, failed: 0, skipped: 0 }
-  return {
+  const reasons = []
+  const suite = {
     totals,
     /** One step that either works or not. */
     step: (name, command, args) => {
@@ -33,11 +36,18 @@ export const makeSuite = () => {
       const failed = result?.numFailedTests ?? 0
       totals.failed += status !== 0 && failed === 0 ? 1 : failed
     },
-    /** Prints the closing line and ends the process. */
+    /** The tests in a browser; each counts as skipped where there is none, and the reason stands before the closing line. */
+    browserTests: () => {
+      if (!existsSync(chromium())) reasons.push(`browser tests: ${chromium()} is not installed`)
+      suite.tests("browser tests", ["--config", "vitest.browser.config.ts"])
+    },
+    /** Prints why tests were skipped and the closing line, and ends the process. */
     close: () => {
+      if (reasons.length > 0) process.stdout.write(`\n${reasons.map((reason) => `skipped: ${reason}\n`).join("")}`)
       const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ""
       process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`)
       process.exit(totals.failed === 0 ? 0 : 1)
     }
   }
+  return suite
 }
