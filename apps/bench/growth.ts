@@ -76,6 +76,8 @@ const startFold = (dataDir: string): Fold => {
 /** Grows the log step by step; a row of figures after each. */
 const grow = async (dataDir: string, shape: LogShape, steps: number): Promise<Report["rows"]> => {
   const configuration = configurationOf(dataDir, shape)
+  // The log begins at the time of the stream: a first record of today would hold R there, and no id would ever leave the horizon.
+  await withLog(dataDir, shape, () => Promise.resolve())
   await Effect.runPromise(ensureGenerations(projections).pipe(Effect.provide(engines(configuration))))
   const fold = startFold(dataDir)
   const rows: Report["rows"][number][] = []
