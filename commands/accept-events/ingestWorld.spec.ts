@@ -31,19 +31,31 @@ const run = (scenario: Scenario, duplicates: "whole" | "own", bug?: string) => r
 
 describe("accepting events in the simulated world", () => {
   it.each(["whole", "own"] as const)(`keeps what it acknowledged, stores nothing it refused and loses count of none, knowing %s duplicates, for the seeds 1 to ${SEEDS}`, (duplicates) => {
-    let records = 0
+    let [records, inPart] = [0, 0]
     for (let seed = 1; seed <= SEEDS; seed++) {
       const result = run(scenarioOf(seed), duplicates)
       records += result.stats.records
+      inPart += result.stats.inPart
       if (result.violations.length === 0) continue
       const { scenario } = shrink(result.scenario, (smaller) => run(smaller, duplicates).violations.length > 0, 100)
       expect.fail(`seed ${seed}, trace ${result.traceHash}: ${result.violations[0]}\nshrunk: ${JSON.stringify(scenario)}\n${run(scenario, duplicates).tail.join("\n")}`)
     }
     expect(records).toBeGreaterThan(SEEDS * 60)
+    expect(inPart).toBeGreaterThan(SEEDS / 4)
   }, 300_000)
 
   it("does the same for the same seed", () => {
     for (const seed of [3, 11]) expect(run(scenarioOf(seed), "whole")).toEqual(run(scenarioOf(seed), "whole"))
+  })
+
+  it("is caught when it says of an append of unknown outcome that nothing is stored", () => {
+    const refusing: MakeIngest = Effect.map(ingestOf("whole"), (ingest) => (request: IngestRequest) => Effect.map(ingest(request), (answer) => ({
+      ...answer, results: answer.results.map((result) => (result.code === "outcome-unknown" ? { ...result, code: "log-not-writable" } : result))
+    })))
+    const rule = /refused and in the log: (acme|birch) r\d+/
+    let violations: readonly string[] = []
+    for (let seed = 1; seed <= 200 && !violations.some((one) => rule.test(one)); seed++) violations = runScenario(scenarioOf(seed), undefined, refusing).violations
+    expect(violations.join("\n")).toMatch(rule)
   })
 
   it("is caught when it acknowledges before the event is stored", () => {

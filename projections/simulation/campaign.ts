@@ -24,6 +24,8 @@ export interface CampaignSummary {
   readonly fenced: number
   readonly kills: number
   readonly zombies: number
+  /** Appends of unknown outcome of which a part was stored. */
+  readonly inPart: number
   /** Runs with at least one fenced commit and at least three commits between two kills. */
   readonly telling: number
 }
@@ -64,14 +66,15 @@ const withoutStacks = <A>(run: () => A): A => {
 
 /** Runs the seeds from `from` on; `onFailure` hears of each run that broke a rule, `onRun` of every one. */
 export const runCampaign = (from: number, seeds: number, onFailure: (result: WorldResult) => void, onRun: (done: number) => void = () => {}, { run, scenarioOf: scenario } = plainSimulation): CampaignSummary => {
-  const summary = { passed: 0, failed: 0, commits: 0, fenced: 0, kills: 0, zombies: 0, telling: 0 }
+  const summary = { passed: 0, failed: 0, commits: 0, fenced: 0, kills: 0, zombies: 0, inPart: 0, telling: 0 }
   for (let seed = from; seed < from + seeds; seed++) {
     const result = withoutStacks(() => run(scenario(seed)))
-    const { commits, fenced, kills, pauses, calmestCommits } = result.stats
+    const { commits, fenced, kills, pauses, inPart, calmestCommits } = result.stats
     summary.commits += commits
     summary.fenced += fenced
     summary.kills += kills
     summary.zombies += pauses
+    summary.inPart += inPart
     if (fenced > 0 && calmestCommits >= 3) summary.telling += 1
     if (result.violations.length === 0) summary.passed += 1
     else {

@@ -12,8 +12,11 @@ interface StoredPartition {
   records: Uint8Array[]
 }
 
-/** What an append ends as, when the simulation decides: rejected with nothing stored, or unknown with or without effect. */
-export type AppendFault = "rejected" | "unknown, stored" | "unknown, not stored"
+/**
+ * What an append ends as, when the simulation decides: rejected with nothing stored, or unknown with all of it, nothing, or
+ * these of its records stored, in the order given.
+ */
+export type AppendFault = "rejected" | "unknown, stored" | "unknown, not stored" | { readonly stored: readonly LogRecord[] }
 
 /**
  * What is stored. Open to the simulation, which truncates, expires and replaces records.
@@ -104,10 +107,9 @@ const append = (disk: MemoryLogDisk, batch: readonly LogRecord[]): Effect.Effect
   if (stranger !== undefined) return Effect.fail(new AppendRejectedError({ reason: `no partition ${stranger.partition}` }))
   const fault = disk.appendFault(batch)
   if (fault === "rejected") return Effect.fail(new AppendRejectedError({ reason: "simulated" }))
-  if (fault !== "unknown, not stored") {
-    const stored = store(disk, batch)
-    if (fault === undefined) return Effect.succeed(stored)
-  }
+  if (fault === undefined) return Effect.succeed(store(disk, batch))
+  const kept = typeof fault === "object" ? fault.stored : fault === "unknown, stored" ? batch : []
+  if (kept.length > 0) store(disk, kept)
   return Effect.fail(new AppendUnknownError({ reason: "simulated" }))
 }
 

@@ -44,6 +44,20 @@ describe("memory log, when the simulation decides", () => {
     expect(await withLog(disk, (log) => log.append([record(0, "b")]))).toEqual([{ partition: 0, offset: end }])
   })
 
+  it("an append ends unknown and stored in part: what is stored is dense, and sending all of it again stores the rest", async () => {
+    const disk = createMemoryLogDisk()
+    const batch = [record(0, "a"), record(1, "b"), record(0, "c")]
+    const told: unknown[] = []
+    disk.onAppend = (stored) => void told.push(...stored)
+    disk.appendFault = ([first]) => ({ stored: first === undefined ? [] : [first] })
+    expect(await withLog(disk, (log) => Effect.flip(log.append(batch)))).toMatchObject({ _tag: "AppendUnknownError" })
+    expect(told).toEqual([{ partition: 0, offset: 1n }])
+    disk.appendFault = () => undefined
+    expect(await withLog(disk, (log) => log.append(batch))).toEqual([{ partition: 0, offset: 2n }, { partition: 1, offset: 1n }, { partition: 0, offset: 3n }])
+    const texts = disk.partitions.map(({ records }) => records.slice(1).map((value) => new TextDecoder().decode(value)))
+    expect(texts).toEqual([["a", "a", "c"], ["b"]])
+  })
+
   it("refuses to be read while it does not answer, and again serves what it stored", async () => {
     const disk = createMemoryLogDisk()
     disk.isReadable = () => false

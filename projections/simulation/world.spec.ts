@@ -18,10 +18,11 @@ const expectNoFailure = (from: number, seeds: number): ReturnType<typeof runCamp
 
 describe("the simulation", () => {
   it(`keeps every rule for the seeds 1 to ${SEEDS}, after every commit and at rest`, () => {
-    const { telling, kills, zombies } = expectNoFailure(1, SEEDS)
+    const { telling, kills, zombies, inPart } = expectNoFailure(1, SEEDS)
     expect(telling / SEEDS).toBeGreaterThanOrEqual(0.95)
     expect(kills).toBeGreaterThan(SEEDS * 3)
     expect(zombies).toBeGreaterThan(SEEDS)
+    expect(inPart).toBeGreaterThan(SEEDS / 10)
   }, TIMEOUT_MS)
 
   it(`keeps every rule for ${FRESH} seeds that are new each time`, () => {

@@ -8,20 +8,21 @@ import { encodeHeartbeat } from "@tidemark/domain/events/systemRecords"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
-import { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
+import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
-import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ensureGenerations } from "../runtime/ensureGenerations.ts"
 import { makeOutboxDrain } from "../runtime/outboxDrain.ts"
 import { runLanes } from "../runtime/runLanes.ts"
+import { appendFaults } from "./appendFaults.ts"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
-import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import { createMemoryIndexDisk } from "./memoryPartitionIndex.ts"
 import { createMemorySettingsDisk } from "./memoryEventStore.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
-import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
+import { createMemoryModelDisk } from "./memoryReadModelStore.ts"
 import { changedProjections, simulatedProjections } from "./oracleProjections.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
 import { keptGenerations } from "./memoryModelState.ts"
@@ -33,7 +34,7 @@ import type { ProcessFailure, SimulatedNode } from "./virtualTime.ts"
 import { Workload } from "./workload.ts"
 import { PublishedHints } from "./worldBus.ts"
 import { WorldChecker } from "./worldChecker.ts"
-import { calm, processEngines, processSettings } from "./worldEngines.ts"
+import { calm, plantedEngines, processEngines, processSettings } from "./worldEngines.ts"
 import type { EngineWeather, Engines } from "./worldEngines.ts"
 import { IngestClients } from "./worldIngest.ts"
 import { RequestClients } from "./worldRequests.ts"
@@ -56,6 +57,8 @@ export interface WorldStats {
   pauses: number
   records: number
   halts: number
+  /** Appends of unknown outcome of which a part was stored. */
+  inPart: number
 }
 
 /** Where a planted bug has made a difference: this many places are kept. */
@@ -99,7 +102,7 @@ export class World {
   readonly random: SeededRandom
   readonly weather: EngineWeather = calm()
   readonly trace = new WorldTrace()
-  readonly stats: WorldStats = { commits: 0, fenced: 0, unknown: 0, kills: 0, calmestCommits: 0, pauses: 0, records: 0, halts: 0 }
+  readonly stats: WorldStats = { commits: 0, fenced: 0, unknown: 0, kills: 0, calmestCommits: 0, pauses: 0, records: 0, inPart: 0, halts: 0 }
   readonly identity: LogIdentity
   readonly logDisk = createMemoryLogDisk()
   readonly modelDisk = createMemoryModelDisk()
@@ -141,7 +144,7 @@ export class World {
     this.identity = { logId: `sim-${seed}`, partitions, lanes, createdAtMs: START_MS }
     this.knownProjections = projections
     this.checker = new WorldChecker(this.modelDisk, [...simulatedProjections, ...changedProjections], this.identity)
-    this.engines = this.makeEngines(bug)
+    this.engines = plantedEngines(this, bug)
     this.bus = memoryPubSub({
       isDown: () => this.random.chance(this.weather.busFault),
       isLost: (topic, notifications) => {
@@ -170,21 +173,9 @@ export class World {
     if (this.effects.length < EFFECTS_MAX) this.effects.push(where)
   }
 
-  private makeEngines(bug: PlantedBug | undefined): Engines {
-    const layer = Layer.mergeAll(memoryEventLog(this.logDisk, this.identity), memoryReadModelStore(this.modelDisk), memoryPartitionIndex(this.indexDisk))
-    const engines = Effect.runSync(Effect.gen(function* () {
-      return { log: yield* EventLog, store: yield* ReadModelStore, index: yield* PartitionIndex }
-    }).pipe(Effect.provide(layer)))
-    return {
-      log: bug?.wrapLog?.(engines.log, this.logDisk, this.tookEffect) ?? engines.log,
-      store: bug?.wrapStore?.(engines.store, this.modelDisk, this.tookEffect) ?? engines.store,
-      index: engines.index
-    }
-  }
-
   private connectDisks(): void {
     const { random, weather, logDisk, modelDisk } = this
-    logDisk.appendFault = () => (random.chance(weather.appendFault) ? random.pick(["rejected", "unknown, stored", "unknown, not stored"]) : undefined)
+    logDisk.appendFault = appendFaults(random, weather, () => void (this.stats.inPart += 1))
     logDisk.isReadable = () => !weather.isLogDown
     logDisk.nowMs = () => this.time.nowMs
     logDisk.onAppend = (stored) => {

@@ -3,7 +3,7 @@
  * comes back, and some fail. In between others act, and the caller may be killed.
  */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogIdentity } from "@tidemark/domain/ports/EventLog"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
 import { PartitionIndex, PartitionIndexError } from "@tidemark/domain/ports/PartitionIndex"
 import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
@@ -13,8 +13,15 @@ import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { memoryEventLog } from "./memoryEventLog.ts"
+import type { MemoryLogDisk } from "./memoryEventLog.ts"
 import { memoryEventStore } from "./memoryEventStore.ts"
 import type { MemorySettingsDisk } from "./memoryEventStore.ts"
+import { memoryPartitionIndex } from "./memoryPartitionIndex.ts"
+import type { MemoryIndexDisk } from "./memoryPartitionIndex.ts"
+import { memoryReadModelStore } from "./memoryReadModelStore.ts"
+import type { MemoryModelDisk } from "./memoryReadModelStore.ts"
+import type { PlantedBug, TookEffect } from "./plantedBugs.ts"
 import type { SeededRandom } from "./random.ts"
 
 /** How slow and how faulty the engines are just now: probabilities from 0 to 1. */
@@ -38,6 +45,28 @@ export interface Engines {
   readonly log: EventLogShape
   readonly store: ReadModelStoreShape
   readonly index: PartitionIndexShape
+}
+
+/** What the engines store, and of which log. */
+export interface WorldDisks {
+  readonly identity: LogIdentity
+  readonly logDisk: MemoryLogDisk
+  readonly modelDisk: MemoryModelDisk
+  readonly indexDisk: MemoryIndexDisk
+  readonly tookEffect: TookEffect
+}
+
+/** The engines over these disks, which are made if there is nothing yet, with the bug planted in them. */
+export const plantedEngines = ({ identity, logDisk, modelDisk, indexDisk, tookEffect }: WorldDisks, bug: PlantedBug | undefined): Engines => {
+  const layer = Layer.mergeAll(memoryEventLog(logDisk, identity), memoryReadModelStore(modelDisk), memoryPartitionIndex(indexDisk))
+  const engines = Effect.runSync(Effect.gen(function* () {
+    return { log: yield* EventLog, store: yield* ReadModelStore, index: yield* PartitionIndex }
+  }).pipe(Effect.provide(layer)))
+  return {
+    log: bug?.wrapLog?.(engines.log, logDisk, tookEffect) ?? engines.log,
+    store: bug?.wrapStore?.(engines.store, modelDisk, tookEffect) ?? engines.store,
+    index: engines.index
+  }
 }
 
 /** What the world hears of the calls of its processes. */

@@ -26,7 +26,7 @@ export interface IngestAnswer {
   readonly rejected: number
   readonly failed: number
   /** In the order of the body. */
-  readonly results: readonly { readonly status: string; readonly id: string | null; readonly partition?: number; readonly offset?: string | undefined }[]
+  readonly results: readonly { readonly status: string; readonly id: string | null; readonly code?: string; readonly partition?: number; readonly offset?: string | undefined }[]
 }
 
 export type Ingest = (request: IngestRequest) => Effect.Effect<IngestAnswer, unknown>
@@ -46,6 +46,8 @@ const ATTEMPTS_MAX = 6
 const EVENTS_MAX = 5
 /** How often a request is sent at once. */
 const TOGETHER = [1, 1, 2, 3]
+/** Codes of failures after which nothing of the event is stored. */
+const NOT_STORED: ReadonlySet<string | undefined> = new Set(["log-not-writable", "storage-full"])
 const TENANTS = ["acme", "birch"]
 const USERS = ["u1", "u2", "u3"]
 const MINUTE_MS = 60_000
@@ -64,6 +66,8 @@ export class RequestClients {
   private readonly places = new Map<string, { readonly name: string; readonly process: number }>()
   /** Known to be stored, by what was answered. */
   private readonly acknowledged = new Set<string>()
+  /** How often an event was sent, and how often it was answered that it is not stored: as often means it may not be. */
+  private readonly tries = new Map<string, { sent: number; refused: number }>()
   private readonly found: string[] = []
   private made = 0
   private left: number
@@ -90,9 +94,11 @@ export class RequestClients {
         if (request === undefined) continue
         request.attempts += 1
         const attempt = Effect.orElseSucceed(ingest(request), () => undefined)
-        const answers = yield* Effect.all(Array.from({ length: this.random.pick(TOGETHER) }, () => attempt), { concurrency: "unbounded" })
+        const together = this.random.pick(TOGETHER)
+        for (const id of request.ids) this.triesOf(nameOf(request.tenantId, id)).sent += together
+        const answers = yield* Effect.all(Array.from({ length: together }, () => attempt), { concurrency: "unbounded" })
         const isAnswered = answers.map((answer) => this.take(request, answer, process)).includes(true)
-        if (isAnswered || request.attempts >= ATTEMPTS_MAX) this.close(request)
+        if (isAnswered || request.attempts >= ATTEMPTS_MAX || this.random.chance(0.1)) this.close(request)
       }
     })
   }
@@ -116,6 +122,7 @@ export class RequestClients {
     }
     found.push(...this.acceptedTwice())
     for (const name of this.acknowledged) if (!stored.has(name)) found.push(`acknowledged and not in the log: ${name}`)
+    for (const [name, { sent, refused }] of this.tries) if (sent === refused && stored.has(name)) found.push(`refused and in the log: ${name}`)
     for (const [place, { name }] of this.places) if (!stored.has(`${name} at ${place}`)) found.push(`${name} was said to be at ${place}, where something else is`)
     return found
   }
@@ -137,6 +144,12 @@ export class RequestClients {
       }
     }
     return found
+  }
+
+  private triesOf(name: string): { sent: number; refused: number } {
+    const known = this.tries.get(name) ?? { sent: 0, refused: 0 }
+    this.tries.set(name, known)
+    return known
   }
 
   private close(request: Request): void {
@@ -176,14 +189,18 @@ export class RequestClients {
 
   /** True when nothing of the request is open any more. */
   private take({ tenantId, ids }: Request, answer: IngestAnswer | undefined, process: number): boolean {
-    if (answer === undefined) return false
+    if (answer === undefined) {
+      for (const id of ids) this.triesOf(nameOf(tenantId, id)).refused += 1
+      return false
+    }
     const { received, accepted, duplicate, rejected, failed, results } = answer
     if (received !== ids.length || results.length !== ids.length || received !== accepted + duplicate + rejected + failed) this.found.push(`ingest lost count: ${received} of ${ids.length} received`)
-    for (const [at, { status, id, partition, offset }] of results.entries()) {
+    for (const [at, { status, id, code, partition, offset }] of results.entries()) {
       const sentId = ids[at] ?? ""
       const name = nameOf(tenantId, sentId)
       if (id !== sentId) this.found.push(`${name} was answered as ${id}`)
       if ((status === "rejected") !== isRefusedId(sentId)) this.found.push(`${name} was ${status}`)
+      if (status === "rejected" || NOT_STORED.has(code)) this.triesOf(name).refused += 1
       if (status === "accepted") this.places.set(`${partition}:${offset}`, { name, process })
       if (status === "accepted" || status === "duplicate") this.acknowledged.add(name)
     }
