@@ -1,7 +1,9 @@
 import { once } from "node:events"
 import { explainConfiguration, readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { sourceLog, targetLog } from "@tidemark/infra-wiring/logs"
-import { text } from "node:stream/consumers"
+import { buffer } from "node:stream/consumers"
+import { CliError } from "./client.ts"
+import { decodeUtf8 } from "./import/utf8.ts"
 import { runProgram } from "./program.ts"
 
 const configuration = () => readConfiguration({ flags: new Map(), environment: process.env, workingDirectory: process.cwd(), terminal: process.stdout.isTTY === true })
@@ -12,10 +14,16 @@ const drained = async (): Promise<void> => {
   if (process.stdout.writableNeedDrain) await once(process.stdout, "drain")
 }
 
+const readStdin = async (): Promise<string> => {
+  const { text, fault } = decodeUtf8(await buffer(process.stdin))
+  if (fault !== undefined) throw new CliError(`Standard input is ${fault}.`, 2)
+  return text
+}
+
 process.exitCode = await runProgram(process.argv.slice(2), {
   environment: process.env,
   output: { data: (line) => process.stdout.write(line + "\n"), note: (line) => process.stderr.write(line + "\n"), drained },
-  readStdin: () => text(process.stdin),
+  readStdin,
   explain: () => explainConfiguration(configuration()),
   logs: () => {
     const settings = configuration()

@@ -172,6 +172,23 @@ describe("streams", () => {
     expect(JSON.parse(out)).toMatchObject({ name: "piped", lines: 2, accepted: 2 })
   })
 
+  it("keep out of standard input what is not UTF-8, by its line and with its reason, and send no event of it", async () => {
+    const fed = (input: Buffer, ...args: readonly string[]): Promise<{ readonly code: unknown; readonly out: string; readonly notes: string }> => {
+      const child = start(...args)
+      let [out, notes] = ["", ""]
+      child.stdout.on("data", (chunk) => (out += String(chunk)))
+      child.stderr.on("data", (chunk) => (notes += String(chunk)))
+      child.stdin.end(input)
+      return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, notes })))
+    }
+    const rows = await fed(Buffer.from("name\ncafé\ncaf\xe9\n", "latin1"), "import", "-", "--format", "csv", "--type", "latin.row", "--name", "latin")
+    expect([rows.code, rows.notes]).toEqual([1, expect.stringMatching(/^line 2: .*\nline 3: unreadable: not valid UTF-8 at byte 4 \(0xE9\): convert it to UTF-8 and try again\n/) as string])
+    const mixed = await fed(Buffer.concat([Buffer.from("name\ncafé\n"), Buffer.from("caf\xe9\n", "latin1")]), "import", "-", "--format", "csv", "--type", "latin.row", "--name", "mixed", "--json")
+    expect([mixed.code, JSON.parse(mixed.out)]).toEqual([0, expect.objectContaining({ lines: 2, accepted: 1, rejected: 1, problems: [{ line: 3, code: "unreadable", detail: "not valid UTF-8 at byte 4 (0xE9): convert it to UTF-8 and try again" }] })])
+    expect((await cli("rejected", "ls", "--json")).out).toContain("not valid UTF-8 at byte 4 (0xE9)")
+    expect(await fed(Buffer.from('{"name":"caf\xe9"}', "latin1"), "send", "latin.row", "-")).toEqual({ code: 2, out: "", notes: "Standard input is not valid UTF-8 at byte 13 (0xE9): convert it to UTF-8 and try again.\n" })
+  })
+
   it("tail waits for events, prints them as they come, and ends on an interrupt", async () => {
     const child = start("tail", "--type", "tailed.one", "--json")
     let [out, notes] = ["", ""]

@@ -82,7 +82,7 @@ describe("importFile", () => {
     const [[, lines] = [0, []]] = sent()
     expect(lines).toHaveLength(3)
     expect(lines[0]).toContain('"v":"a\u2028b"')
-    expect(JSON.parse(lines[1] ?? "")).toMatchObject({ reason: "not valid UTF-8" })
+    expect(JSON.parse(lines[1] ?? "")).toMatchObject({ reason: "not valid UTF-8 at byte 7 (0xE9): convert it to UTF-8 and try again" })
     expect(lines[2]).toContain('"v":"é"')
   })
 

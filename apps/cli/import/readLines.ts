@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
 import { createGunzip } from "node:zlib"
+import { decodeUtf8, withoutMark } from "./utf8.ts"
 
 /** The path that stands for standard input. */
 export const STANDARD_INPUT = "-"
@@ -45,21 +46,14 @@ export interface Line {
   readonly number: number
   /** Without its line end; what is not UTF-8 is replaced. */
   readonly text: string
-  readonly fault: "not valid UTF-8" | "longer than 1 MiB" | undefined
+  /** Why the line cannot be read. */
+  readonly fault: string | undefined
 }
-
-const strict = new TextDecoder("utf-8", { fatal: true })
-const lenient = new TextDecoder("utf-8")
 
 const lineOf = (number: number, bytes: Uint8Array): Line => {
   const end = bytes.at(-1) === 13 ? -1 : undefined
-  if (bytes.length > LINE_BYTES_MAX) return { number, text: lenient.decode(bytes.subarray(0, LINE_BYTES_MAX)), fault: "longer than 1 MiB" }
-  const kept = bytes.subarray(0, end)
-  try {
-    return { number, text: strict.decode(kept), fault: undefined }
-  } catch {
-    return { number, text: lenient.decode(kept), fault: "not valid UTF-8" }
-  }
+  if (bytes.length > LINE_BYTES_MAX) return { number, text: decodeUtf8(bytes.subarray(0, LINE_BYTES_MAX)).text, fault: "longer than 1 MiB" }
+  return { number, ...decodeUtf8(withoutMark(bytes.subarray(0, end))) }
 }
 
 /** Lines of a text or gzip file. A line ends at LF or CRLF and nowhere else: JSON may hold U+2028 as it is. */

@@ -76,6 +76,21 @@ describe("an import", () => {
     expect(JSON.parse(line?.body ?? "")).toMatchObject({ type: "x.y", time: "2020-01-01T00:00:00Z", userId: "é" })
   })
 
+  it("refuses a line or row that is not UTF-8, whole, by its number and with the byte, whatever the format", async () => {
+    const wrong = (before: string, after: string) => Buffer.concat([Buffer.from(before), Buffer.from([0xe9]), Buffer.from(after)])
+    const request = (path: string) => `1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET ${path} HTTP/1.1" 200 1 "-" "-"\n`
+    const [before = "", after = ""] = request("/|").split("|")
+    const fault = (at: number) => `not valid UTF-8 at byte ${at} (0xE9): convert it to UTF-8 and try again`
+    const told = async (content: Buffer, options: Partial<ImportOptions>) => (await lines(content, options)).map(({ number, problem, body }) => [number, problem, /"unreadable":"([^,"]*)/.exec(body)?.[1]])
+    const log = Buffer.concat([Buffer.from(request("/é")), wrong(before, after), Buffer.from(request("/\ufffd"))])
+    expect(await told(log, { format: "access-log" })).toEqual([[1, undefined, undefined], [2, fault(before.length + 1), before.replace(/".*/, "\\")], [3, undefined, undefined]])
+    expect(await told(wrong('{"v":"\ufffdé', '"}\n{"v":1}\n'), { type: "x.y" })).toEqual([[1, fault(12), "{\\"], [2, undefined, undefined]])
+    const csv = gzipSync(wrong('\ufeffnäme,wert\n"a\nü",1\n\n"ü', '",2\nà,3\n'))
+    expect(await told(csv, { format: "csv", type: "x.y" })).toEqual([[3, undefined, undefined], [5, fault(4), "\\"], [6, undefined, undefined]])
+    expect((await lines(csv, { format: "csv", type: "x.y" })).map(({ body }) => (JSON.parse(body) as { data?: unknown }).data)).toEqual([{ näme: "a\nü", wert: 1 }, undefined, { näme: "à", wert: 3 }])
+    await expect(lines(wrong("n", "me,wert\na,1\n"), { format: "csv", type: "x.y" })).rejects.toMatchObject({ message: `The header is ${fault(2)}.`, exitCode: 2 })
+  })
+
   it("makes the same ids for the same import and others for another name or line number", async () => {
     const ids = async (name: string, content: string) => (await lines(content, { name, type: "x.y" })).map((line) => (JSON.parse(line.body) as { id: string }).id)
     const first = await ids("a", '{"v":1}\n{"v":1}\n')

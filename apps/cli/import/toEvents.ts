@@ -6,12 +6,14 @@
  * and keeps it with its reason and number, once for an import.
  */
 import { createHash } from "node:crypto"
+import { Readable } from "node:stream"
 import { membersOf } from "@tidemark/commands/accept-events/jsonText"
 import { parse as parseCsv } from "csv-parse"
 import { CliError } from "../client.ts"
 import { parseAccessLogLine } from "./accessLog.ts"
 import { readBytes, readLines } from "./readLines.ts"
 import type { Line } from "./readLines.ts"
+import { decodeByteText, withoutByteOrderMark } from "./utf8.ts"
 
 export interface ImportOptions {
   readonly format: "ndjson" | "access-log" | "csv"
@@ -36,8 +38,7 @@ export interface ImportLine {
 const lineId = (name: string, number: number, text: string): string =>
   createHash("sha256").update(`${name}\n${number}\n${text}`).digest("hex").slice(0, 32)
 
-/** Characters a CSV record may have. */
-const CSV_RECORD_MAX = 1_048_576
+const CSV_RECORD_BYTES_MAX = 1_048_576
 /** Most that is kept of a line that cannot be read, so that it fits into one line of NDJSON however it is escaped. */
 const KEPT_BYTES_MAX = 30_000
 
@@ -148,23 +149,26 @@ const fromJson = ({ number, text: line, fault }: Line, options: ImportOptions): 
   return { number, body: typedBody(named, options.type, id, options.map === undefined ? line : JSON.stringify(mapped(source, options.map))) }
 }
 
-/** Log lines that are not UTF-8 are taken with replacement characters: servers log what clients sent. */
 const fromAccessLog = ({ number, text: line, fault }: Line, options: ImportOptions): ImportLine => {
-  const entry = fault === "longer than 1 MiB" ? undefined : parseAccessLogLine(line)
-  if (entry === undefined) return unreadable(number, line, fault ?? "not in the combined log format")
+  if (fault !== undefined) return unreadable(number, line, fault)
+  const entry = parseAccessLogLine(line)
+  if (entry === undefined) return unreadable(number, line, "not in the combined log format")
   const type = options.type ?? "http.request"
   return { number, body: JSON.stringify({ type, id: lineId(options.name, number, line), time: entry.time, data: entry.data }) }
 }
 
 interface CsvRecord {
   readonly record: Record<string, unknown>
-  /** The record as it is in the file, with empty lines before it and its line end. */
+  /** The record's bytes as they are in the file, a character for each, with empty lines before it and its line end. */
   readonly raw: string
   readonly info: { readonly lines: number; readonly columns: readonly unknown[]; readonly error?: { readonly record: readonly unknown[] } }
 }
 
 /** The header as it is; one that names a column twice would lose one of them. */
-const checkedHeader = (header: string[]): string[] => {
+const checkedHeader = (names: string[]): string[] => {
+  const { fault } = decodeByteText(names.join(","))
+  if (fault !== undefined) throw new CliError(`The header is ${fault}.`, 2)
+  const header = names.map((name) => decodeByteText(name).text)
   const twice = header.find((name, index) => header.indexOf(name) !== index)
   if (twice !== undefined) throw new CliError(`The header names the column \`${twice}\` twice: give each a name of its own.`, 2)
   return header
@@ -173,7 +177,8 @@ const checkedHeader = (header: string[]): string[] => {
 const cells = (count: number): string => `${count} ${count === 1 ? "cell" : "cells"}`
 
 const fromCsvRecord = ({ record, raw, info }: CsvRecord, options: ImportOptions): ImportLine | undefined => {
-  const row = raw.replace(/^[\r\n]+|[\r\n]+$/g, "")
+  const { text: row, fault: notText } = decodeByteText(raw.replace(/^[\r\n]+|[\r\n]+$/g, ""))
+  if (notText !== undefined) return unreadable(info.lines, row, notText)
   if (info.error !== undefined) {
     return row.trim() === "" ? undefined : unreadable(info.lines, row, `has ${cells(info.error.record.length)}, the header has ${info.columns.length}`)
   }
@@ -187,17 +192,22 @@ async function* fromCsv(path: string, options: ImportOptions, onBytes: (bytes: n
   const skipped: ImportLine[] = []
   const parser = parseCsv({
     // Rows of another length come with the others, in their order, and are told by `info.error`.
-    columns: checkedHeader, relax_column_count: true, relax_quotes: true, skip_empty_lines: true, info: true, bom: true, raw: true, skip_records_with_error: true,
-    max_record_size: CSV_RECORD_MAX,
+    columns: checkedHeader, relax_column_count: true, relax_quotes: true, skip_empty_lines: true, info: true, raw: true, skip_records_with_error: true,
+    max_record_size: CSV_RECORD_BYTES_MAX,
+    // A character for each byte: as UTF-8 it would replace what is not, and nobody would know.
+    encoding: "latin1",
     cast: (value, context) => castCell(value, context.header),
     on_skip: (error, raw) => {
       // A quote that never closes: what follows cannot be told into records any more.
       if (error?.code === "CSV_MAX_RECORD_SIZE") parser.destroy(error)
-      else skipped.push(unreadable(Number(error?.["lines"] ?? 0), (raw ?? "").trim(), `not CSV: ${error?.message ?? "unreadable"}`))
+      else {
+        const { text: row, fault } = decodeByteText(raw ?? "")
+        skipped.push(unreadable(Number(error?.["lines"] ?? 0), row.trim(), fault ?? `not CSV: ${decodeByteText(error?.message ?? "unreadable").text}`))
+      }
       return undefined
     }
   })
-  const input = await readBytes(path, onBytes)
+  const input = Readable.from(withoutByteOrderMark((await readBytes(path, onBytes)) as AsyncIterable<Buffer>), { objectMode: false })
   input.on("error", (error) => parser.destroy(error))
   for await (const record of input.pipe(parser) as AsyncIterable<CsvRecord>) {
     yield* skipped.splice(0)
@@ -212,7 +222,7 @@ const castCell = (value: string, header: boolean): unknown => {
   if (header) return value
   if (value === "") return null
   const number = Number(value)
-  return Number.isFinite(number) && String(number) === value && Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : value
+  return Number.isFinite(number) && String(number) === value && Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : decodeByteText(value).text
 }
 
 /** Every line of the file as something to send; empty lines are passed over. */

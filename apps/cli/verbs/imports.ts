@@ -5,6 +5,7 @@ import { parse as parseYaml } from "yaml"
 import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
 import { importFile } from "../import/importFile.ts"
+import { decodeUtf8 } from "../import/utf8.ts"
 import { STANDARD_INPUT } from "../import/readLines.ts"
 import type { ImportOptions } from "../import/toEvents.ts"
 import type { Output } from "../output.ts"
@@ -28,7 +29,9 @@ const NAME_BYTES_MAX = 128
 const readMap = (file: string): ReadonlyMap<string, string> => {
   let found: unknown
   try {
-    found = parseYaml(readFileSync(file, "utf8"))
+    const { text, fault } = decodeUtf8(readFileSync(file))
+    if (fault !== undefined) throw new Error(`${fault}.`)
+    found = parseYaml(text)
   } catch (error) {
     throw new CliError(`The map ${file} cannot be read: ${(error as Error).message.split("\n")[0]}`, 2)
   }
