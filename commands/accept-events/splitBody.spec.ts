@@ -51,10 +51,10 @@ describe("splitBody", () => {
 
   it("refuses a body whose events or sentAt are given twice, and only the event that says twice what is stored", () => {
     for (const text of [`{"events":[{"type":"a"}],"events":[{"type":"b"}]}`, `{"events":[],"\\u0065vents":[{"type":"b"}]}`, `{"sentAt":1,"events":[{"type":"a"}],"sentAt":2}`, `{"type":"a","type":"b"}`]) {
-      expect(split(text), text).toMatchObject({ kind: "bad", status: 400, code: "json", detail: expect.stringMatching(/^(events|sentAt|type) is given more than once$/) as string })
+      expect(split(text), text).toMatchObject({ kind: "bad", status: 400, code: "json", detail: expect.stringMatching(/^(events|sentAt|type) is given more than once and no value is chosen for you: keep one and send it again$/) as string })
     }
     const list = items(`[{"type":"a","data":1},{"type":"b","data":1,"d\\u0061ta":2},{"type":"c","id":"1","id":"1"},{"type":"d","note":1,"note":2,"data":{"x":1,"x":2}}]`).items
-    expect(list.map((item) => (item.kind === "event" ? item.fields.type : [item.code, item.pointer, item.detail]))).toEqual(["a", ["json", "/data", "data is given more than once"], ["json", "/id", "id is given more than once"], "d"])
+    expect(list.map((item) => (item.kind === "event" ? item.fields.type : [item.code, item.pointer, item.detail]))).toEqual(["a", ["json", "/data", "data is given more than once and no value is chosen for you: keep one and send it again"], ["json", "/id", expect.stringMatching(/^id is given more than once/) as string], "d"])
     const cloud = `{"specversion":"1.0","id":"1","source":"s","type":"a","userid":"u","userid":"v"}`
     expect(dataTexts(items(`[${cloud}]`, "application/cloudevents-batch+json").items)).toEqual(["json"])
   })

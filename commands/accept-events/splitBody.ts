@@ -169,7 +169,7 @@ const ignoredOf = (names: readonly string[], cloudEvents: boolean): { readonly i
   return ignored === undefined ? {} : { ignored }
 }
 
-const givenTwice = (name: string): string => `${name} is given more than once`
+const givenTwice = (name: string): string => `${name} is given more than once and no value is chosen for you: keep one and send it again`
 
 const itemOf = (text: string, cloudEvents: boolean): Item => {
   const parsed = parseBounded(text)

@@ -16,6 +16,11 @@ describe("upcasters", () => {
     ])
   })
 
+  it("takes a virtual host of http.request 1 for one only where it is text", () => {
+    const data = { ip: "203.0.113.9", status: 200 }
+    expect(["a:80", undefined, null, 5].map((vhost) => upcast("http.request", { ...data, vhost }, 1, 2))).toEqual([{ ...data, vhost: "a:80" }, data, data, data])
+  })
+
   it("leaves payloads at or above the version asked for as they are", () => {
     const data = { durationSeconds: 1 }
     expect(upcast("page.viewed", data, 2, 2)).toBe(data)
@@ -46,12 +51,12 @@ describe("upcaster set hash", () => {
       [first, { ...first, from: 2 }]
     ].map((steps) => digestUpcasters(steps, eventTypes))
     expect(new Set(digests).size).toBe(4)
-    expect(digests[0]).toBe(upcasterSetHash())
+    expect(digests[0]).toBe(upcasterSetHash([{ type: "page.viewed", upcastTo: 2 }]))
     expect(digests[0]).toMatch(/^[0-9a-f]{64}$/)
   })
 
   it("depends on the steps that the handled types use, and on no others", () => {
-    expect(upcasterSetHash([{ type: "page.viewed", upcastTo: 2 }])).toBe(upcasterSetHash())
+    expect(upcasterSetHash([{ type: "page.viewed", upcastTo: 2 }, { type: "http.request", upcastTo: 2 }])).toBe(upcasterSetHash())
     const unused = upcasterSetHash([{ type: "page.viewed", upcastTo: 1 }, { type: "order.paid", upcastTo: 2 }, { type: "*" }])
     expect(unused).toBe(upcasterSetHash([]))
     expect(unused).not.toBe(upcasterSetHash())

@@ -29,8 +29,14 @@ const pageViewed1to2 = ({ durationSeconds, ...rest }: Payload): Payload => {
   return { ...rest, durationMs: Math.round(durationSeconds * 1000) }
 }
 
+/** Version 1 does not name `vhost`, so it may hold anything there; what is no text cannot be a host. */
+const httpRequest1to2 = ({ vhost, ...rest }: Payload): Payload => (typeof vhost === "string" ? { ...rest, vhost } : rest)
+
 /** The upcasters that ship. */
-export const upcasters: readonly Upcaster[] = [{ type: "page.viewed", from: 1, revision: 1, step: pageViewed1to2 }]
+export const upcasters: readonly Upcaster[] = [
+  { type: "page.viewed", from: 1, revision: 1, step: pageViewed1to2 },
+  { type: "http.request", from: 1, revision: 1, step: httpRequest1to2 }
+]
 
 const stepName = (type: string, from: number): string => `${type}:${from}`
 const byStep: ReadonlyMap<string, Upcaster> = new Map(upcasters.map((upcaster) => [stepName(upcaster.type, upcaster.from), upcaster]))

@@ -62,6 +62,7 @@ describe("event types", () => {
     ["page.viewed", 2, { page: "/", durationMs: null }, "/durationMs type"],
     ["http.request", 1, { ip: null, status: 200 }, "/ip type"],
     ["http.request", 1, { ip: "203.0.113.9", status: null }, "/status type"],
+    ["http.request", 2, { ip: "203.0.113.9", status: 200, vhost: 80 }, "/vhost type"],
     ["order.paid", 1, { orderId: "1", amount: "1e3", currency: "EUR" }, "/amount pattern"],
     ["order.refunded", 1, { orderId: "1", amount: -1, currency: "EUR" }, "/amount minimum"],
     ["order.paid", 1, { orderId: "1", amount: 1, currency: "euro" }, "/currency pattern"]
