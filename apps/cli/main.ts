@@ -1,10 +1,8 @@
 import { once } from "node:events"
 import { explainConfiguration, readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { sourceLog, targetLog } from "@tidemark/infra-wiring/logs"
-import { buffer } from "node:stream/consumers"
-import { CliError } from "./client.ts"
-import { decodeUtf8 } from "./import/utf8.ts"
 import { runProgram } from "./program.ts"
+import { readStdin } from "./readStdin.ts"
 
 const configuration = () => readConfiguration({ flags: new Map(), environment: process.env, workingDirectory: process.cwd(), terminal: process.stdout.isTTY === true })
 
@@ -12,12 +10,6 @@ const configuration = () => readConfiguration({ flags: new Map(), environment: p
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
 const drained = async (): Promise<void> => {
   if (process.stdout.writableNeedDrain) await once(process.stdout, "drain")
-}
-
-const readStdin = async (): Promise<string> => {
-  const { text, fault } = decodeUtf8(await buffer(process.stdin))
-  if (fault !== undefined) throw new CliError(`Standard input is ${fault}.`, 2)
-  return text
 }
 
 process.exitCode = await runProgram(process.argv.slice(2), {
