@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { commitThreadEntry, engines } from "@tidemark/infra-wiring/engines"
@@ -6,12 +7,12 @@ import { endProcess } from "@tidemark/infra-wiring/unsynced"
 import { threadsOf } from "@tidemark/projector/projectorPool"
 import { checksOf } from "./checkThread.ts"
 import { runServer } from "./runServer.ts"
-import { flagsOf, settingsOf } from "./settings.ts"
-
+import { settingsOf } from "./settings.ts"
+import { flagsOrEnd } from "./startArguments.ts"
+const flags = flagsOrEnd(process.argv.slice(2), readFileSync(new URL("../usage.txt", import.meta.url), "utf8"))
 const terminal = process.stdout.isTTY === true
-
 await runServer(() => {
-  const configuration = readConfiguration({ flags: flagsOf(process.argv.slice(2)), environment: process.env, workingDirectory: process.cwd(), terminal })
+  const configuration = readConfiguration({ flags, environment: process.env, workingDirectory: process.cwd(), terminal })
   return {
     terminal,
     settings: settingsOf(configuration),

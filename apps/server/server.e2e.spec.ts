@@ -1,8 +1,10 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { request } from "node:http"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
 import { KEYS, ask, send } from "./processHarness.ts"
 import { useProcesses } from "./useProcesses.ts"
@@ -72,6 +74,16 @@ describe("the server process", () => {
     expect([fourth.code, fourth.stderr]).toEqual([1, expect.stringMatching(/^The data directory .* cannot be written \(ENOTDIR\): .*\.\n$/) as string])
     const fifth = await start({ TIDEMARK_HOST: "0.0.0.0", TIDEMARK_ADMIN_KEY: "" }, join(directory(), "public")).exit
     expect([fifth.code, fifth.stderr]).toEqual([1, expect.stringMatching(/^TIDEMARK_HOST is 0\.0\.0\.0: set TIDEMARK_ADMIN_KEY .*\.\n$/) as string])
+  })
+
+  it("explains its arguments instead of starting, and refuses what it does not know", () => {
+    const run = (...argv: readonly string[]) => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [fileURLToPath(new URL("./dist/main.js", import.meta.url)), ...argv], { cwd: directory(), env: { TIDEMARK_PORT: "0" }, encoding: "utf8", timeout: 30_000 })
+      return [status, stdout, stderr]
+    }
+    expect(run("--help")).toEqual([0, readFileSync(new URL("./usage.txt", import.meta.url), "utf8"), ""])
+    expect(run("--prot=5000")).toEqual([2, "", 'A start does not know the argument "--prot=5000": npm start -- --help lists what a start takes.\n'])
+    expect(readdirSync(directory())).toEqual([])
   })
 
   it("shows generated keys once, keeps them for their owner only, and stores no key text elsewhere", async () => {

@@ -1,4 +1,4 @@
-/** Flags of the command line and the values of the configuration, as the server takes them. */
+/** The values of the configuration, as the server takes them. */
 import type { Role, ServerSettings } from "./context.ts"
 
 interface Value<T> {
@@ -35,13 +35,3 @@ export const settingsOf = ({ mode, roles, host, port, dataDir, demo, rebuildThre
   dedupeBytesMax: dedupeBytesMax.value,
   keys: { write: writeKey.value, read: readKey.value, admin: adminKey.value }
 })
-
-/** `--name value` and `--name=value`, by name. */
-export const flagsOf = (argv: readonly string[]): ReadonlyMap<string, string> => {
-  const flags = new Map<string, string>()
-  argv.forEach((text, i) => {
-    const [, name, value] = /^--([a-z-]+)(?:=(.*))?$/.exec(text) ?? []
-    if (name !== undefined) flags.set(name, value ?? argv[i + 1] ?? "")
-  })
-  return flags
-}

@@ -52,6 +52,8 @@ describe("configuration", () => {
     expect(read().demo.value).toBe(false)
     expect(read({}, [], true).demo.value).toBe(true)
     expect(read({ TIDEMARK_DEMO: "1" }).demo.value).toBe(true)
+    expect(read({ TIDEMARK_DEMO: "false" }, [], true).demo.value).toBe(false)
+    for (const wrong of ["yes", "on", "2"]) expect(() => read({ TIDEMARK_DEMO: wrong })).toThrow(`TIDEMARK_DEMO is "${wrong}": give 1 or 0.`)
   })
 
   it("refuses a host beyond loopback without an admin key", () => {

@@ -93,6 +93,12 @@ const integer = (name: string, text: string, min: number, max: number): number =
   return value
 }
 
+const onOrOff = (name: string, text: string): boolean => {
+  if (text === "1" || text === "true") return true
+  if (text === "0" || text === "false") return false
+  throw new ConfigurationError(`${name} is "${text}": give 1 or 0.`)
+}
+
 const key = (name: string, text: string): string => {
   if (text.length < KEY_LENGTH_MIN) throw new ConfigurationError(`${name} has ${text.length} characters: give at least ${KEY_LENGTH_MIN}.`)
   return text
@@ -166,7 +172,7 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     dataDir: pick("TIDEMARK_DATA_DIR", resolve(input.workingDirectory, ".tidemark"), (text) => resolve(input.workingDirectory, text)),
     partitions,
     lanes: pick("TIDEMARK_LANES", Math.min(partitions.value, 4), (text) => integer("TIDEMARK_LANES", text, 1, partitions.value)),
-    demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => text === "1" || text === "true"),
+    demo: pick("TIDEMARK_DEMO", input.terminal && !distributed, (text) => onOrOff("TIDEMARK_DEMO", text)),
     rebuildThreads: pick("TIDEMARK_REBUILD_THREADS", availableParallelism(), (text) => integer("TIDEMARK_REBUILD_THREADS", text, 1, 64)),
     rebuildsMax: pick("TIDEMARK_REBUILDS_MAX", 1, (text) => integer("TIDEMARK_REBUILDS_MAX", text, 1, 64)),
     standbySeconds: pick("TIDEMARK_STANDBY_SECONDS", 86_400, (text) => integer("TIDEMARK_STANDBY_SECONDS", text, 0, 31_622_400)),
