@@ -145,6 +145,12 @@ export const failpointLayer = (setting: string, acts: FailpointActs, part: Part 
   )
 }
 
+/** Ample for a process to be stopped by its own signal, on a busy machine too, ms. */
+const STOPPED_WITHIN_MS = 5_000
+
+/** Blocks the thread. Time goes on while the process is stopped: a longer sleep than that is not prolonged. */
+const standStill = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
 /** The engines with the failpoint that the environment names; the engines themselves when it names none. */
 export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadModelStore, E>, part: Part = "serve"): Layer.Layer<A | EventLog | ReadModelStore, E> => {
   const setting = process.env["TIDEMARK_FAILPOINT"]
@@ -153,11 +159,15 @@ export const withFailpoints = <A, E>(engines: Layer.Layer<A | EventLog | ReadMod
   say(40, `failpoint ${setting}: this process kills or stops itself; for tests only`)
   return failpointLayer(setting, {
     kill: () => process.kill(process.pid, "SIGKILL"),
-    stop: () => process.kill(process.pid, "SIGSTOP"),
+    stop: () => {
+      process.kill(process.pid, "SIGSTOP")
+      // The signal stops this thread only once some thread has taken it, and that one may have to wait for a processor.
+      standStill(STOPPED_WITHIN_MS)
+    },
     pause: (ms) => {
       // Past the stream of the thread, which a thread that stands still never empties.
       writeSync(2, `${JSON.stringify({ level: 40, msg: "paused at a failpoint" })}\n`)
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+      standStill(ms)
     }
   }, part).pipe(Layer.provideMerge(engines))
 }

@@ -1,8 +1,9 @@
 /** The roles of the distributed mode as processes of their own on real engines, to be killed, stopped and started again. */
-import { spawnSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { promisify } from "node:util"
 import { startServer } from "./serverProcess.ts"
 import type { ServerProcess } from "./serverProcess.ts"
 
@@ -16,6 +17,8 @@ export interface ClusterOptions {
   readonly partitions: number
   /** Of the checkout, where engines are started again from. */
   readonly root: string
+  /** Whether the lanes were taken over in the store after the call, within `maxMs`. */
+  readonly takenOver: (lanes: readonly number[], maxMs: number) => Promise<boolean>
 }
 
 interface Member {
@@ -25,14 +28,18 @@ interface Member {
   url: string | undefined
   readonly said: string[]
   /** Lanes it said last that it owns. */
-  lanes: readonly string[]
+  lanes: readonly number[]
 }
 
 const SAID_MAX = 30
 /** For the other projector to take the lanes of one that stands still, and for that one, awake again, to be refused. */
 const ZOMBIE_MS_MAX = 180_000
-/** From being told of a lane to having taken it over, on a busy machine. */
-const TAKE_OVER_MS = 10_000
+/** For a sleeper that woke to hear what became of its commit. */
+const ANSWERED_MS_MAX = 60_000
+/** Sleepers sent until one is refused. */
+const SLEEPERS_MAX = 3
+/** Before the commit a sleeper stops at it has made others: its lane is at work. */
+const STOP_AT_COMMIT = 15
 /** One for each projector: one that is stopped before a commit is then in no transaction, which the store would end. */
 const LANES = 2
 
@@ -41,7 +48,7 @@ const GUEST = "projector-3"
 
 /** One sentence of a projector's log that says a commit of it was refused because its lane has a newer owner. */
 const FENCED = "another process owns a lane"
-/** And one that says a commit of it failed with its connection, which did not live through the sleep. */
+/** And one that says it failed otherwise, with its connection for example. */
 const LOST = "a lane goes on from its checkpoint"
 /** What a projector logs of the lanes it has been given. */
 const OWNS = /"lanes":\[([\d,]*)\],"msg":"lanes of this process"/
@@ -55,12 +62,15 @@ const until = async (what: string, isSo: () => boolean): Promise<void> => {
   }
 }
 
+const runFile = promisify(execFile)
+
 export class Cluster {
   kills = 0
   killsBeforeReady = 0
+  /** Sleepers that woke, and of them those whose commit was refused. */
   zombies = 0
+  zombiesRefused = 0
   private fenced = 0
-  private lost = 0
   private readonly options: ClusterOptions
   private readonly members: readonly Member[]
 
@@ -125,27 +135,35 @@ export class Cluster {
   }
 
   /**
-   * Starts a projector anew that stops itself before a commit of its, leaves it until the other one has taken its lanes,
-   * and lets it go on as the owner it no longer is: that commit must be refused, or fail because the store has cut the
-   * connection meanwhile. Then it starts anew once more, since
-   * its next thread would stop itself again.
+   * Starts a projector anew that stops itself before a commit of its, leaves it until its lanes have a newer owner in the
+   * store, and lets it go on as the owner it no longer is: that commit must be refused. A sleeper may lose its connection
+   * instead, and then another one is sent. Throws when none of a few is refused. The member starts anew once more at the
+   * end, since its next thread would stop itself again. `whileAsleep` is done before it wakes.
    */
-  async zombie(name: string): Promise<void> {
+  async zombie(name: string, whileAsleep: () => Promise<void>): Promise<void> {
     const member = this.member(name)
-    const others = this.members.filter((one) => one !== member && one.roles.includes("projector"))
-    await this.end(member)
-    await this.launch(member, { TIDEMARK_FAILPOINT: "commit-before:40:stop" })
-    const pid = member.server?.pid ?? -1
-    await until(`${name} stops before a commit`, () => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8")))
-    await until(`the lanes of ${name} go to another`, () => others.some((other) => other.lanes.length === LANES))
-    // It has been told of the lanes; only once it has taken them over in the store is the sleeper's commit too late.
-    await sleep(TAKE_OVER_MS)
-    const before = this.fenced + this.lost
-    process.kill(pid, "SIGCONT")
-    await until(`the commit of ${name} is refused, or fails with its connection`, () => this.fenced + this.lost > before)
-    this.zombies += 1
+    for (let sent = 0; !(await this.sleepAndWake(member, whileAsleep)); sent++) {
+      if (sent === SLEEPERS_MAX - 1) throw new Error(`${SLEEPERS_MAX} sleepers woke and no commit of theirs was refused`)
+    }
     await this.end(member)
     await this.launch(member)
+  }
+
+  /** Whether the commit of the sleeper was refused. */
+  private async sleepAndWake(member: Member, whileAsleep: () => Promise<void>): Promise<boolean> {
+    const { name } = member
+    await this.end(member)
+    await this.launch(member, { TIDEMARK_FAILPOINT: `commit-before:${STOP_AT_COMMIT}:stop` })
+    const pid = member.server?.pid ?? -1
+    await until(`${name} stops before a commit`, () => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8")))
+    const [taken] = await Promise.all([this.options.takenOver(member.lanes, ZOMBIE_MS_MAX), whileAsleep()])
+    if (!taken) return false
+    const [refused, lost] = [FENCED, LOST].map((text) => member.server?.said(text).then(() => text))
+    process.kill(pid, "SIGCONT")
+    this.zombies += 1
+    const outcome = await Promise.race([refused, lost, sleep(ANSWERED_MS_MAX)])
+    if (outcome === FENCED) this.zombiesRefused += 1
+    return outcome === FENCED
   }
 
   /** Ends an engine's process with a signal and starts the engine again on its data. */
@@ -156,8 +174,7 @@ export class Cluster {
     if (pid === undefined) throw new Error(`${engine} was not started from here`)
     process.kill(pid, signal)
     while (existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "") await sleep(50)
-    const { status, stderr } = spawnSync(process.execPath, [join(this.options.root, "infra", "dev-engines", "main.mjs"), "up", "--only", engine], { encoding: "utf8" })
-    if (status !== 0) throw new Error(`${engine} does not start again: ${stderr}`)
+    await runFile(process.execPath, [join(this.options.root, "infra", "dev-engines", "main.mjs"), "up", "--only", engine])
   }
 
   private member(name: string): Member {
@@ -187,9 +204,8 @@ export class Cluster {
       environment: { ...this.environment, TIDEMARK_ROLES: member.roles, ...environment },
       onLine: (line) => {
         if (line.includes(FENCED)) this.fenced += 1
-        if (line.includes(LOST)) this.lost += 1
         const [, owned] = OWNS.exec(line) ?? []
-        if (owned !== undefined) member.lanes = owned.split(",").filter((lane) => lane !== "")
+        if (owned !== undefined) member.lanes = owned === "" ? [] : owned.split(",").map(Number)
         member.said.push(line)
         if (member.said.length > SAID_MAX) member.said.shift()
       }
