@@ -10,11 +10,11 @@ import { MeasureBytesError } from "@tidemark/domain/measures/encoding"
 import { createAccumulator, decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
 import type { Accumulator, MeasureSpec } from "@tidemark/domain/measures/measure"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { logFaultText } from "@tidemark/domain/ports/logFault"
 import type { ReadSnapshot, ResolutionCode, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import { RESOLUTIONS } from "@tidemark/domain/time/window"
 import * as Effect from "effect/Effect"
 import { MergedMinutes } from "./mergedMinutes.ts"
-import { logFault } from "./storedRecords.ts"
 import { basePartials, proveWindow } from "./windowProof.ts"
 import type { LineageTooLargeError, ProofBounds, ProofError, VisitEvent } from "./windowProof.ts"
 
@@ -114,11 +114,11 @@ const unproved = (at: string, error: ProofError): Effect.Effect<AuditOutcome | L
     case "LineageUnavailableError":
       return Effect.succeed(skipped("definition"))
     case "OffsetOutOfRangeError":
-      return Effect.succeed(error.wanted < error.start ? skipped("retained") : differs(`${at}: its events cannot be read: ${logFault(error)}`))
+      return Effect.succeed(error.wanted < error.start ? skipped("retained") : differs(`${at}: its events cannot be read: ${logFaultText(error)}`))
     case "LogCorruptError":
     case "LogGapError":
     case "LogIdentityError":
-      return Effect.succeed(differs(`${at}: its events cannot be read: ${logFault(error)}`))
+      return Effect.succeed(differs(`${at}: its events cannot be read: ${logFaultText(error)}`))
     case "LogUnavailableError":
     case "StoreUnavailableError":
       return Effect.fail(error)

@@ -202,7 +202,7 @@ describe("verification", () => {
       Effect.provide(Layer.mergeAll(faulty.pipe(Layer.provide(memoryEventLog(logDisk, identity))), memoryReadModelStore(modelDisk)))))
   }
   const faults: readonly (readonly [text: string, fault: Exclude<LogReadError, LogUnavailableError>])[] = [
-    ["LOG_CORRUPT: block at offset 7: checksum differs", new LogCorruptError({ partition: 1, offset: 7n, detail: "checksum differs" })],
+    ["LOG_CORRUPT: partition 1: block at offset 7: checksum differs", new LogCorruptError({ partition: 1, offset: 7n, detail: "checksum differs" })],
     ["LOG_GAP: partition 1: offsets 3 to 8 hold no record", new LogGapError({ partition: 1, wanted: 3n, found: 9n })],
     ["LOG_GAP: partition 1: offset 3 is wanted, the log holds 5 to 9", new OffsetOutOfRangeError({ partition: 1, wanted: 3n, start: 5n, end: 9n })],
     ["LOG_IDENTITY: opened as log log-1: it has 3 partitions now", new LogIdentityError({ logId: "log-1", detail: "it has 3 partitions now" })]

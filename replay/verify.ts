@@ -15,12 +15,13 @@ import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { hashHex } from "@tidemark/domain/measures/hash"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { LogBatch } from "@tidemark/domain/ports/EventLog"
+import { LOG_FAULTS, logFaultText } from "@tidemark/domain/ports/logFault"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationRecord, LaneCheckpoint, PartitionCheckpoint, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import { digestLabel, modelDigest } from "@tidemark/projections/runtime/modelDigest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { logFault, readStored } from "./storedRecords.ts"
+import { readStored } from "./storedRecords.ts"
 import { LaneFold, TooManyRowsError } from "./verifyFold.ts"
 import type { ExpectedCounters, Slice } from "./verifyFold.ts"
 import { compareHeld, compareLedgers, compareTenantLedgers } from "./verifyLedgers.ts"
@@ -47,7 +48,6 @@ const READ_BYTES_MAX = 1 << 20
 const PROGRESS_EVERY_MS = 1_000
 const OFFSET_MAX = (1n << 64n) - 2n
 /** Findings about the log; that it does not answer is none. */
-const LOG_FAULTS = ["LogCorruptError", "OffsetOutOfRangeError", "LogGapError", "LogIdentityError"] as const
 
 const checkLog = Effect.fn("checkLog")(function* (progress: (line: string) => void) {
   const log = yield* EventLog
@@ -56,7 +56,7 @@ const checkLog = Effect.fn("checkLog")(function* (progress: (line: string) => vo
     yield* Effect.sync(() => progress(`log: partition ${partition} of ${log.identity.partitions}`))
     checks.push(yield* log.verify(partition).pipe(
       Effect.map(({ records, blocks }): LogCheck => ({ partition, records: records.toString(), blocks, error: null })),
-      Effect.catchTag(LOG_FAULTS, (error) => Effect.succeed<LogCheck>({ partition, records: "0", blocks: 0, error: logFault(error) }))
+      Effect.catchTag(LOG_FAULTS, (error) => Effect.succeed<LogCheck>({ partition, records: "0", blocks: 0, error: logFaultText(error) }))
     ))
   }
   return checks
@@ -232,7 +232,7 @@ export const checkModel = Effect.fn("checkModel")(function* (snapshot: ReadSnaps
   const tenants = new Set([...options.tenants, ...checkpoints.flatMap(({ partitions }) => partitions.flatMap(({ tenantMaxMs }) => [...tenantMaxMs.keys()]))])
   const subject: Subject = { record, compiled: compiled.success, seed, snapshot, starts: startsOf(record), rowsMax: options.rowsMax ?? ROWS_MAX, tell }
   yield* recomputeGeneration(subject, checkpoints, tenants, model).pipe(
-    Effect.catchTag(LOG_FAULTS, (error) => Effect.sync(() => void (model.error = logFault(error))))
+    Effect.catchTag(LOG_FAULTS, (error) => Effect.sync(() => void (model.error = logFaultText(error))))
   )
   return model
 })

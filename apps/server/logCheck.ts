@@ -4,7 +4,7 @@
  */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
-import { logFault } from "@tidemark/replay/storedRecords"
+import { LOG_FAULTS, logFaultText } from "@tidemark/domain/ports/logFault"
 import * as Effect from "effect/Effect"
 import type { Telemetry } from "./context.ts"
 import type { ReadyPart } from "./operations.ts"
@@ -32,7 +32,7 @@ export const makeLogCheck = ({ log: lines }: Pick<Telemetry, "log">) => {
     let checked = 0n
     for (let partition = 0; partition < log.identity.partitions; partition++) {
       checked += yield* checkEnd(log, partition).pipe(
-        Effect.catchTag(["LogCorruptError", "OffsetOutOfRangeError", "LogGapError", "LogIdentityError"], (error) => Effect.sync(() => found(partition, logFault(error)))),
+        Effect.catchTag(LOG_FAULTS, (error) => Effect.sync(() => found(partition, logFaultText(error)))),
         Effect.catchTag("LogUnavailableError", ({ cause }) => Effect.sync(() => (lines.warn({ partition, cause: String(cause) }, "the end of the log could not be checked"), 0n)))
       )
       yield* Effect.yieldNow

@@ -74,14 +74,14 @@ describe("tidemark verify on the real process", () => {
     forge(join(directory(), "log", "data.mdb"), '"id":"e37"')
     const second = start()
     const again = (await second.ready)["dashboard"] ?? ""
-    const fault = new RegExp(`partition ${partition}.*LOG_CORRUPT: block at offset (\\d+): hash chain is broken`)
+    const fault = new RegExp(`partition ${partition}.*LOG_CORRUPT: partition ${partition}: block at offset (\\d+): hash chain is broken`)
     const readiness = async () => (await (await fetch(`${again}readyz`)).text())
     await expect.poll(readiness, POLL).toMatch(fault)
     expect((await fetch(`${again}readyz`)).status).toBe(503)
     expect(Number(fault.exec(await readiness())?.[1])).toBeLessThanOrEqual(Number(offset))
     const { code, out } = await cli(again, "verify")
     expect(code).toBe(1)
-    expect(out).toMatch(new RegExp(`^✗ log partition ${partition} .*LOG_CORRUPT: block at offset \\d+: hash chain is broken$`, "m"))
+    expect(out).toMatch(new RegExp(`^✗ log partition ${partition} .*LOG_CORRUPT: partition ${partition}: block at offset \\d+: hash chain is broken$`, "m"))
   })
 
   it("finds and names one flipped byte of the stopped log, and serves nothing of that block", async () => {

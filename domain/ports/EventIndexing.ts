@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 
 /** The log is not the one that was indexed, or what comes next is gone from it or broken. Never skip: somebody has to decide. */
 export class EventIndexHaltedError extends Schema.TaggedError<EventIndexHaltedError>()("EventIndexHaltedError", {
-  code: Schema.Literals(["LOG_GAP", "LOG_DIVERGED", "LOG_CORRUPT"]),
+  code: Schema.Literals(["LOG_GAP", "LOG_DIVERGED", "LOG_CORRUPT", "LOG_IDENTITY"]),
   detail: Schema.String
 }) {}
 

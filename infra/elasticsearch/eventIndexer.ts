@@ -5,6 +5,7 @@
  */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { EventLogShape, LogBatch, LogReadError } from "@tidemark/domain/ports/EventLog"
+import { describeLogFault } from "@tidemark/domain/ports/logFault"
 import { EventIndexHaltedError } from "@tidemark/domain/ports/EventIndexing"
 import type { EventIndexer, EventIndexerOptions, EventIndexerStatus } from "@tidemark/domain/ports/EventIndexing"
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
@@ -160,8 +161,7 @@ class Indexer {
 
   private readonly handle = (error: LogReadError | SearchUnavailableError | EventIndexHaltedError): Effect.Effect<void> => {
     if (error._tag === "EventIndexHaltedError") return this.stop(error)
-    if (error._tag === "OffsetOutOfRangeError") return this.stop(new EventIndexHaltedError({ code: "LOG_GAP", detail: `partition ${error.partition} gives [${error.start}, ${error.end}), wanted is ${error.wanted}` }))
-    if (error._tag === "LogCorruptError") return this.stop(new EventIndexHaltedError({ code: "LOG_CORRUPT", detail: `partition ${error.partition} at ${error.offset}: ${error.detail}` }))
+    if (error._tag !== "LogUnavailableError" && error._tag !== "SearchUnavailableError") return this.stop(new EventIndexHaltedError(describeLogFault(error)))
     this.options.retrying?.(String(error.cause))
     // From the checkpoints again: what this run believes may not be there any more.
     this.position.clear()
