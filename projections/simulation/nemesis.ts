@@ -21,7 +21,33 @@ const someLanes = (world: World, random: SeededRandom): readonly number[] => {
   return lanes.length === 0 ? world.allLanes() : lanes
 }
 
-const killProjector: Act = (world, random) => restartProjector(world, random, random.between(0, world.projectors.length - 1), someLanes(world, random))
+/** Kills a projector that runs or sleeps, now or as soon as there is one, then goes on with `then`. While `isHeld`, it waits too. */
+const killSome = (world: World, random: SeededRandom, isHeld: () => boolean, then: () => void): void => {
+  const alive = [...world.projectors.keys()].filter((slot) => world.projectors[slot]?.hasEnded === false)
+  if (alive.length > 0 && !isHeld()) {
+    restartProjector(world, random, random.pick(alive), someLanes(world, random))
+    return then()
+  }
+  world.time.after(random.between(10, 200), () => { if (!world.isSent) killSome(world, random, isHeld, then) })
+}
+
+const killProjector: Act = (world, random) => killSome(world, random, () => world.isCalm, () => {})
+
+/** The second kill of two does not wait longer for commits than this, virtual ms. */
+const CALM_MS_MAX = 6_000
+
+/** A kill, no other deed until what is left has committed a few times, and a kill again: commits that lie between two kills. */
+const killTwice: Act = (world, random) => {
+  const commits = random.between(3, 6)
+  const ends = (): void => { world.isCalm = false }
+  const awaitCommits = (untilMs: number): void => {
+    const isOver = world.commitsSinceKill >= commits || world.time.nowMs >= untilMs
+    if (isOver) killSome(world, random, () => false, ends)
+    else world.time.after(random.between(1, 50), () => { if (!world.isSent) awaitCommits(untilMs) })
+  }
+  world.isCalm = true
+  killSome(world, random, () => false, () => awaitCommits(world.time.nowMs + CALM_MS_MAX))
+}
 
 const sleepFor = (world: World, process: Process, ms: number): void => {
   world.stats.pauses += 1
@@ -103,6 +129,7 @@ const putGuestToSleep: Act = (world, random) => {
 
 const ACTS: Readonly<Record<DeedName, Act>> = {
   "kill projector": killProjector,
+  "kill, calm, kill": killTwice,
   zombie: makeZombie,
   "kill ingest": killIngest,
   "store down": forAWhile((world) => { world.weather.isStoreDown = true }, (world) => { world.weather.isStoreDown = false }),
@@ -125,7 +152,7 @@ export const unleash = (world: World): void => {
   for (const slot of world.guests.keys()) world.startGuest(slot)
   for (const deed of scenario.deeds) {
     time.after(deed.atMs, () => {
-      if (world.isSent) return
+      if (world.isSent || world.isCalm) return
       world.say(deed.name)
       world.struck.push(deed)
       ACTS[deed.name](world, new SeededRandom(deed.draw))

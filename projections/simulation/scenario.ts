@@ -7,7 +7,7 @@ import { SeededRandom } from "./random.ts"
 
 /** Deeds that hit the processes of a run with guests only. */
 export const GUEST_DEEDS = ["kill guest", "sleeping guest"] as const
-const COMMON_DEEDS = ["kill projector", "zombie", "kill ingest", "store down", "log down", "deployment", "power cut, index lost"] as const
+const COMMON_DEEDS = ["kill projector", "kill, calm, kill", "zombie", "kill ingest", "store down", "log down", "deployment", "power cut, index lost"] as const
 export const DEED_NAMES = [...COMMON_DEEDS, ...GUEST_DEEDS] as const
 export type DeedName = (typeof DEED_NAMES)[number]
 
@@ -56,11 +56,12 @@ export const STORM_MS_MAX = 120_000
 
 /** Deeds until the end of the longest run: those after the clients' end never happen. */
 const deedsOf = (random: SeededRandom): readonly Deed[] => {
-  const chosen: DeedName[] = ["kill projector", "zombie", "zombie", ...COMMON_DEEDS.slice(2).filter(() => random.chance(0.4))]
+  const chosen: DeedName[] = ["kill projector", "zombie", "zombie", ...COMMON_DEEDS.slice(3).filter(() => random.chance(0.4))]
   const rarestMs = random.pick([300, 600, 1_200])
+  const twiceAt = random.between(0, 1)
   const deeds: Deed[] = []
-  for (let atMs = random.between(300, 1_500); atMs < STORM_MS_MAX; atMs += random.chance(0.25) ? random.between(1_200, 3_000) : random.between(30, rarestMs))
-    deeds.push({ atMs, name: random.pick(chosen), draw: random.between(0, 2 ** 31) })
+  for (let atMs = random.between(300, 900); atMs < STORM_MS_MAX; atMs += random.chance(0.25) ? random.between(1_200, 3_000) : random.between(30, rarestMs))
+    deeds.push({ atMs, name: deeds.length === twiceAt ? "kill, calm, kill" : random.pick(chosen), draw: random.between(0, 2 ** 31) })
   return deeds
 }
 

@@ -52,7 +52,7 @@ export interface WorldStats {
   fenced: number
   unknown: number
   kills: number
-  /** Most commits between two kills. */
+  /** Most commits between two kills: those before the first and after the last one are not counted. */
   calmestCommits: number
   pauses: number
   records: number
@@ -127,11 +127,14 @@ export class World {
   readonly lookers: (() => readonly string[])[] = []
   /** Halt codes that are right just now. */
   expectedHalts: ReadonlySet<string> = new Set()
+  /** Commits since any process was killed. */
+  commitsSinceKill = 0
+  /** No deed is done now: faults of single calls go on. */
+  isCalm = false
   private readonly engines: Engines
   private readonly bus: Layer.Layer<PubSub>
   private readonly makeIngest: MakeIngest | undefined
   private nodes = 0
-  private commitsSinceKill = 0
   /** No projector is started again. */
   private isClosing = false
 
@@ -195,7 +198,6 @@ export class World {
     modelDisk.onCommit = (commits) => {
       this.stats.commits += 1
       this.commitsSinceKill += 1
-      this.stats.calmestCommits = Math.max(this.stats.calmestCommits, this.commitsSinceKill)
       for (const { lane, epoch, next, rows, late } of commits) {
         this.say(`commit ${lane.projection}/${lane.lane} epoch ${epoch} at ${next.map(({ partition, nextOffset }) => `${partition}:${nextOffset}`).join()}, ${rows.length} rows, ${late.length} late`)
       }
@@ -308,6 +310,7 @@ export class World {
 
   /** As kill -9. */
   kill(process: Process): void {
+    if (this.stats.kills > 0) this.stats.calmestCommits = Math.max(this.stats.calmestCommits, this.commitsSinceKill)
     this.stats.kills += 1
     this.commitsSinceKill = 0
     this.say(`kill ${process.node.name}`)

@@ -52,7 +52,7 @@ export class IngestClients {
     })
     return Effect.gen({ self: this }, function* () {
       while (this.left > 0 || this.inFlight.has(client)) {
-        yield* Effect.sleep(this.random.between(20, 900))
+        yield* Effect.sleep(this.random.between(20, 1_500))
         yield* turn
       }
     })
