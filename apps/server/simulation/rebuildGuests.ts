@@ -148,7 +148,7 @@ const turn = Effect.fn("turn")(function* (random: SeededRandom, deeds: RebuildDe
   const start = Effect.andThen((random.chance(0.6) ? same : changed).start({ projection, reason: "simulated", dryRun: false }, "person"), Effect.sync(() => void (deeds.started += 1)))
   if (newest === undefined) return yield* start
   const rebuild = random.chance(0.6) ? newest : random.pick(known)
-  const mayStart = !isRunning(newest) && known.length < REBUILDS_MAX
+  const mayStart = !known.some(isRunning) && known.length < REBUILDS_MAX
   const steer = (step: "pause" | "resume" | "abort") => Effect.asVoid(same.steer(step, rebuild.rebuildId, "person"))
   const abort = Effect.andThen(steer("abort"), Effect.sync(() => void (deeds.aborted += 1)))
   const takeBack = Effect.andThen(same.rollBack(projection, "person"), Effect.sync(() => void (deeds.takenBack += 1)))
@@ -156,15 +156,16 @@ const turn = Effect.fn("turn")(function* (random: SeededRandom, deeds: RebuildDe
     case "aborted": case "retired":
       return mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "ready":
-      return random.chance(0.1) ? yield* abort : yield* cutOver(same, rebuild, deeds)
+      // The way back that an earlier one has open takes away what this one was compared with.
+      return random.chance(0.1) ? yield* abort : random.chance(0.4) ? yield* takeBack : yield* cutOver(same, rebuild, deeds)
     case "active":
-      return random.chance(0.4) ? yield* takeBack : random.chance(0.3) && mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
+      return random.chance(0.3) ? yield* takeBack : random.chance(0.5) && mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "standby":
       return random.chance(0.4) ? yield* cutOver(same, rebuild, deeds) : random.chance(0.3) && mayStart ? yield* start : undefined
     case "paused": case "failed":
       return random.chance(0.2) ? yield* abort : yield* steer("resume")
     default:
-      return random.chance(0.08) ? yield* abort : random.chance(0.08) ? yield* steer("pause") : undefined
+      return random.chance(0.08) ? yield* abort : random.chance(0.08) ? yield* steer("pause") : random.chance(0.2) ? yield* takeBack : undefined
   }
 })
 
@@ -196,18 +197,37 @@ const finishAll = Effect.fn("finishAll")(function* (desk: RebuildDesk) {
   for (let isSettled = false; !isSettled; yield* Effect.sleep(100)) {
     isSettled = (yield* findDue(NAMES)).due.length === 0
     for (const name of NAMES) {
-      const [newest] = yield* desk.all(name)
-      if (newest === undefined || !["paused", "failed", "ready"].includes(newest.status)) continue
+      // Not the newest by its time: clocks differ.
+      const running = (yield* desk.all(name)).find(isRunning)
+      if (running === undefined || !["paused", "failed", "ready"].includes(running.status)) continue
       isSettled = false
-      if (newest.status === "ready" && (yield* untilLevel(cutOver(desk, newest, noDeeds())))) continue
-      yield* desk.steer(newest.status === "ready" || isLost(newest) ? "abort" : "resume", newest.rebuildId, "person")
+      if (running.status === "ready" && (yield* untilLevel(cutOver(desk, running, noDeeds())))) continue
+      yield* desk.steer(running.status === "ready" || isLost(running) ? "abort" : "resume", running.rebuildId, "person")
     }
+  }
+})
+
+/** Builds one more and, where a way back is open, takes away what it was compared with before it is cut over. */
+const takeAway = Effect.fn("takeAway")(function* (desk: RebuildDesk, projection: string) {
+  const { rebuildId } = yield* desk.start({ projection, reason: "simulated", dryRun: false }, "person")
+  for (;;) {
+    const rebuild = yield* desk.one(rebuildId)
+    if (rebuild.status === "failed") return
+    if (rebuild.status === "ready") {
+      if (!(yield* untilLevel(desk.rollBack(projection, "person"))) || (yield* untilLevel(cutOver(desk, rebuild, noDeeds())))) return
+      yield* desk.steer("abort", rebuildId, "person")
+      // One is dropped after the other.
+      return yield* Effect.sleep(2_000)
+    }
+    yield* Effect.sleep(100)
   }
 })
 
 /** Ends when nothing is left to be done; in between the way back was taken and undone where there is one. */
 export const settle: Effect.Effect<void, unknown, ProcessPorts> = Effect.gen(function* () {
   const { same } = yield* desks
+  yield* finishAll(same)
+  for (const name of NAMES) yield* takeAway(same, name)
   yield* finishAll(same)
   for (const name of NAMES) {
     if (!(yield* untilLevel(same.rollBack(name, "person")))) continue
