@@ -194,6 +194,7 @@ describe.skipIf(!existsSync(CHROMIUM))("the dashboard in a browser", () => {
     const { page, faults } = await open(dashboard, {}, ".tail .empty")
     const rows = page.locator(".event-line")
     expect([await rows.count(), await page.locator(".tail .empty").textContent()]).toEqual([0, expect.stringMatching(/^The latest events were all imported/) as string])
+    expect(await page.locator(".first-event").count()).toBe(0)
     await send(ingest, KEYS.write, [viewed(3)])
     await rows.first().waitFor()
     const imports = page.getByRole("button", { name: "Show imports" })

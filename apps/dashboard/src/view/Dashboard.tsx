@@ -146,7 +146,7 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
     setIsAsOfOpen(false)
     go({ ...page, asOfMs: atMs })
   }
-  const firstEvent = asOfMs === undefined && live.tailKnown && live.tail.rows.length === 0 && live.tail.waiting.length === 0
+  const firstEvent = asOfMs === undefined && live.tailKnown && !live.anySeen && live.tail.waiting.length === 0
   const writeKey = tenant.writeKey ?? session.writeKey
   const explain = useMemo(() => (next: Subject): void => setSubject({ subject: next, openedAtMs: next.question.asOfMs ?? Date.now() }), [])
   useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber, ...(asOfMs === undefined ? {} : { Escape: () => goTo(undefined) }) })
