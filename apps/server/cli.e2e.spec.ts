@@ -55,6 +55,8 @@ describe("a query", () => {
   it("says when it shows only a part of the values, and shows all when told", async () => {
     const part = await cli("query", "page-views", "--measure", "views", ...DAY, "--by", "page", "--first", "10")
     expect([part.code, part.out.trim().split("\n").length]).toEqual([0, 11])
+    expect(part.out.split("\n")[0]).toMatch(/^WINDOW \(UTC\) +PAGE +VIEWS +EVENTS +STATE$/)
+    expect((await cli("query", "page-views", "--measure", "views", ...DAY, "--resolution", "day")).out).toMatch(/^WINDOW \(UTC\) +VIEWS +EVENTS +STATE\n2026-01-31T00:00:00.000Z +63 +63 +\w+$/)
     expect(part.notes).toContain("Only the 10 values of page with the most events are shown")
     const all = await cli("query", "page-views", "--measure", "views", ...DAY, "--by", "page", "--first", "100")
     expect([all.code, all.out.trim().split("\n").length, all.notes]).toEqual([0, 63, expect.not.stringContaining("Only the") as string])

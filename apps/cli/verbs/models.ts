@@ -57,9 +57,9 @@ export const query = async (client: Client, projection: string, options: QueryOp
     return
   }
   const rows = series.groups.flatMap((group) =>
-    group.points.map((point) => [point.start, group.key.map((part) => part.value).join(" "), ...point.measures.map(figure), point.events, point.state.toLowerCase()]))
+    group.points.map((point) => [point.start, ...group.key.map(({ value }) => value), ...point.measures.map(figure), point.events, point.state.toLowerCase()]))
   if (rows.length === 0) output.note(`No window of ${projection} has data from ${from} to ${to}. \`tidemark events find\` shows what the log holds.`)
-  else output.data(table(["WINDOW (UTC)", "KEY", ...options.measure.map((name) => name.toUpperCase()), "EVENTS", "STATE"], rows))
+  else output.data(table(["WINDOW (UTC)", ...(by === null ? [] : [by]), ...options.measure, "EVENTS", "STATE"].map((name) => name.toUpperCase()), rows))
   output.note(`generation ${series.generation} · data complete to ${series.watermark ?? "–"}${asOf === null ? "" : ` · as of ${positionText(series.position)}`}`)
 }
 
