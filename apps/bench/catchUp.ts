@@ -14,6 +14,7 @@ import { targetLog } from "@tidemark/infra-wiring/logs"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
 import * as Effect from "effect/Effect"
+import type { LogShape } from "./benchLog.ts"
 import { distributedConfiguration, freshNamespace } from "./engineSettings.ts"
 import { makeEventStream } from "./eventStream.ts"
 import { foldInThreads } from "./foldInThreads.ts"
@@ -27,9 +28,9 @@ const LANES = 4
 const APPEND_EVENTS = 1_000
 const APPENDS_AT_ONCE = 4
 
-/** Writes the topic, the same for the same number of events. Answers the bytes of an average event. */
-const writeTopic = (configuration: Configuration, events: number): Promise<number> => {
-  const next = makeEventStream({ seed: 42, partitions: PARTITIONS, everyMs: 1 })
+/** Writes the topic, the same for the same shape. Answers the bytes of an average event. */
+export const writeTopic = (configuration: Configuration, { events, partitions, lanes, everyMs }: LogShape): Promise<number> => {
+  const next = makeEventStream({ seed: 42, partitions, everyMs })
   const program = Effect.gen(function* () {
     const { append } = yield* EventLog
     let bytes = 0
@@ -45,7 +46,7 @@ const writeTopic = (configuration: Configuration, events: number): Promise<numbe
     }
     return bytes / events
   })
-  return Effect.runPromise(program.pipe(Effect.provide(targetLog(configuration, "distributed", { logId: "bench", partitions: PARTITIONS, lanes: LANES, createdAtMs: Date.UTC(2026, 0, 1) }))))
+  return Effect.runPromise(program.pipe(Effect.provide(targetLog(configuration, "distributed", { logId: "bench", partitions, lanes, createdAtMs: Date.UTC(2026, 0, 1) }))))
 }
 
 /** Records the generations will fold. */
@@ -135,7 +136,7 @@ const runAll = async ({ events, runs, threads, models, peers, jobs }: Options, d
     let configuration: Configuration | undefined
     for (const [count, done] of ours) {
       configuration = distributedConfiguration(dataDir, freshNamespace(), { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES) })
-      eventBytes = await writeTopic(configuration, events)
+      eventBytes = await writeTopic(configuration, { events, partitions: PARTITIONS, lanes: LANES, everyMs: 1 })
       done.push(await catchUpOnce(configuration, definitions, count))
     }
     if (peers !== undefined && configuration !== undefined) theirs.push(...runPeers(peers, configuration, jobs, dataDir))

@@ -37,7 +37,10 @@ export const hashHex = (input: Uint8Array | string, seed: number): string => {
   return wordHex(hexOut[0]!) + wordHex(hexOut[1]!) + wordHex(hexOut[2]!) + wordHex(hexOut[3]!)
 }
 
-const wordHex = (word: number): string => word.toString(16).padStart(8, "0")
+/** Of every byte: texts of numbers are made much slower than they are looked up. */
+const BYTE_HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
+const wordHex = (word: number): string => BYTE_HEX[word >>> 24]! + BYTE_HEX[(word >>> 16) & 0xff]! + BYTE_HEX[(word >>> 8) & 0xff]! + BYTE_HEX[word & 0xff]!
 
 /** Writes the UTF-8 form of `text` to `target` from `at` on (room for 3 bytes per code unit). Returns its length. */
 export const writeUtf8 = (text: string, target: Uint8Array, at: number): number => {

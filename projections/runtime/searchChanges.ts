@@ -3,8 +3,8 @@ import type { ReadModelStoreShape, RowKey, StoreUnavailableError } from "@tidema
 import * as Effect from "effect/Effect"
 
 const ENTRIES_PAGE = 50
-/** Collecting stops here: many changes of few windows are worth one look, and memory is bounded. */
-const KEYS_MAX = 8_000
+/** Collecting stops here: many changes of few windows are worth one look, the index never waits for long, and memory is bounded. */
+const KEYS_MAX = 40_000
 
 /** Windows of one generation. */
 export interface ChangedWindows {

@@ -17,6 +17,8 @@ import type { DocumentModel } from "./windowDocument.ts"
 const BATCH_DOCUMENTS = 2_000
 /** Requests under way at once: the next batch is merged while the index works. */
 const BATCHES_AT_ONCE = 2
+/** Batches of one page of a copy: between two pages the index has nothing to do. */
+const PAGE_BATCHES = 10
 /** What is known of the images is asked for anew this often, ms: the index may have been emptied, and windows expire. */
 const LOOK_AGAIN_MS = 30_000
 const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
@@ -116,7 +118,7 @@ class Images implements SearchImages {
     const { projection, generation } = model
     let after: RowKey | undefined
     for (;;) {
-      const page = { projection, generation, tenantId, resolution, limit: BATCH_DOCUMENTS * BATCHES_AT_ONCE, ...(after === undefined ? {} : { after }) }
+      const page = { projection, generation, tenantId, resolution, limit: BATCH_DOCUMENTS * PAGE_BATCHES, ...(after === undefined ? {} : { after }) }
       const keys = yield* Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.windows(page)))
       after = keys.at(-1)
       if (after === undefined) return true

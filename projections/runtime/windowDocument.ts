@@ -1,6 +1,6 @@
 /** The search document of a window and key: its partials merged over all lanes. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
-import { hashHex } from "@tidemark/domain/measures/hash"
+import { hashHex, writeUtf8 } from "@tidemark/domain/measures/hash"
 import { measureParts, readMeasure } from "@tidemark/domain/measures/measure"
 import type { MeasureSpec } from "@tidemark/domain/measures/measure"
 import type { GenerationRecord, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
@@ -27,26 +27,26 @@ export const documentModel = ({ projection, generation, definition }: Generation
   return { projection, generation, incarnation, retentionDays, dimensions: Object.keys(key), figures: named.flatMap(({ parts }) => parts), measures: named }
 }
 
-const encoder = new TextEncoder()
+/** Where contents are put together to be hashed; grows to the longest. */
+let scratch = new Uint8Array(4_096)
 
 /**
  * Of what the partials hold, in the order of their lanes. Revisions never fall in any lane, so the sum of them stands for
  * one state of each: equal sums with different hashes are two histories.
  */
 const contentHash = (partials: readonly StoredRow[], numbers: readonly bigint[]): string => {
-  const head = encoder.encode(numbers.join(" "))
-  let length = head.length
+  const head = numbers.join(" ")
+  let length = head.length * 3
   for (const { measures } of partials) for (const bytes of measures) length += bytes.length
-  const content = new Uint8Array(length)
-  content.set(head)
-  let at = head.length
+  if (length > scratch.length) scratch = new Uint8Array(length * 2)
+  let at = writeUtf8(head, scratch, 0)
   for (const { measures } of partials) {
     for (const bytes of measures) {
-      content.set(bytes, at)
+      scratch.set(bytes, at)
       at += bytes.length
     }
   }
-  return hashHex(content, 0)
+  return hashHex(scratch.subarray(0, at), 0)
 }
 
 /**

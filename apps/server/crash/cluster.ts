@@ -36,6 +36,7 @@ const SAID_MAX = 30
 const ZOMBIE_MS_MAX = 180_000
 /** For a sleeper that woke to hear what became of its commit. */
 const ANSWERED_MS_MAX = 60_000
+const REFUSED_AFTER_LOSS_MS = 15_000
 /** Sleepers sent until one is refused. */
 const SLEEPERS_MAX = 3
 /** Before the commit a sleeper stops at it has made others: its lane is at work. */
@@ -158,12 +159,14 @@ export class Cluster {
     await until(`${name} stops before a commit`, () => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8")))
     const [taken] = await Promise.all([this.options.takenOver(member.lanes, ZOMBIE_MS_MAX), whileAsleep()])
     if (!taken) return false
-    const [refused, lost] = [FENCED, LOST].map((text) => member.server?.said(text).then(() => text))
+    // Another thread of the sleeper may lose its connection sooner than the refusal comes.
+    const refused = member.server?.said(FENCED).then(() => true)
+    const lost = member.server?.said(LOST).then(() => sleep(REFUSED_AFTER_LOSS_MS, false))
     process.kill(pid, "SIGCONT")
     this.zombies += 1
-    const outcome = await Promise.race([refused, lost, sleep(ANSWERED_MS_MAX)])
-    if (outcome === FENCED) this.zombiesRefused += 1
-    return outcome === FENCED
+    const isRefused = (await Promise.race([refused, lost, sleep(ANSWERED_MS_MAX, false)])) ?? false
+    if (isRefused) this.zombiesRefused += 1
+    return isRefused
   }
 
   /** Ends an engine's process with a signal and starts the engine again on its data. */
