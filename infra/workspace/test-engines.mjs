@@ -22,7 +22,15 @@ if (old !== undefined) {
   process.stderr.write(old + "\n")
   process.exit(1)
 }
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { install: { type: "boolean" }, only: { type: "string" } } })
+const readArguments = () => {
+  try {
+    return parseArgs({ allowPositionals: true, options: { install: { type: "boolean" }, only: { type: "string" } } })
+  } catch (error) {
+    process.stderr.write(`${error.message}\nusage: npm run test:engines -- [--install] [--only a,b] [FILTER…]\n`)
+    return process.exit(2)
+  }
+}
+const { values, positionals } = readArguments()
 const names = values.only?.split(",")
 const suite = makeSuite()
 const folder = mkdtempSync(join(tmpdir(), "tidemark-test-engines-"))

@@ -30,15 +30,29 @@ const onDirectory = async (title: string, run: (dataDir: string) => Promise<{ re
   return result.ok
 }
 
+const USAGE = `usage: npm run test:crash -- [--kills N] [--events N] [--seed S]
+       npm run test:crash -- --replay [--seeds N] [--seed S]`
+
+/** What the arguments say, or why they cannot be taken. */
+const valuesOf = (argv: readonly string[]) => {
+  const options = {
+    replay: { type: "boolean", default: false }, seeds: { type: "string", default: "20" },
+    kills: { type: "string", default: "100" }, events: { type: "string", default: "200000" }, seed: { type: "string", default: String(Date.now() % 1_000_000) }
+  } as const
+  try {
+    return parseArgs({ args: [...argv], options }).values
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 /** Answers the exit code: 0 only if all is right. */
 export const runCrash = async ({ argv, entry, storesOf }: CrashOptions): Promise<number> => {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      replay: { type: "boolean", default: false }, seeds: { type: "string", default: "20" },
-      kills: { type: "string", default: "100" }, events: { type: "string", default: "200000" }, seed: { type: "string", default: String(Date.now() % 1_000_000) }
-    }
-  })
+  const values = valuesOf(argv)
+  if (typeof values === "string") {
+    report(`${values}\n${USAGE}`)
+    return 2
+  }
   const numbers = { kills: Number(values.kills), events: Number(values.events), seed: Number(values.seed), seeds: Number(values.seeds) }
   for (const [name, value] of Object.entries(numbers)) {
     if (Number.isInteger(value) && value >= 0) continue
