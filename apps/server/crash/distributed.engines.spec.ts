@@ -103,5 +103,5 @@ describe("the distributed mode under faults", () => {
     process.stdout.write(`${JSON.stringify({ ...client.totals, windows: copies.windows })} in ${Math.round((Date.now() - startMs) / 1_000)} s\n`)
     expect(cluster.zombiesRefused).toBe(ROUNDS)
     expect(cluster.fencedCommits()).toBeGreaterThanOrEqual(ROUNDS)
-  }, FULL ? 3_600_000 : 600_000)
+  }, FULL ? 3_600_000 : 900_000)
 })
