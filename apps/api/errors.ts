@@ -74,7 +74,10 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
     code: "PARITY_DIFFERS", status: 200, extra: { differences, isAcceptable },
     message: isAcceptable === true ? `${String(differences)} differences are not accepted. Look at them, then accept them with a note.` : `${String(differences)} differences, and the definition is the same or the build is faulty: they cannot be accepted.`
   }),
-  TargetBehindError: () => ({ code: "TARGET_BEHIND", message: "The generation has not folded what the served one has. Try again in a moment.", status: 200 }),
+  TargetBehindError: ({ generation, partition, nextOffset, activeOffset }) => ({
+    code: "TARGET_BEHIND", status: 200, extra: { generation, partition, nextOffset: String(nextOffset), activeOffset: String(activeOffset) },
+    message: `Generation ${String(generation)} is at offset ${String(nextOffset)} of partition ${String(partition)}, what is served at ${String(activeOffset)}, and did not catch up within 3 seconds. Nothing has moved. See whether the projection is paused or a generation halted, then cut over again, or compare again, which waits for it.`
+  }),
   PointerConflictError: () => ({ code: "POINTER_MOVED", message: "Somebody else moved the projection at the same moment. Look at it again.", status: 200 }),
   GenerationMissingError: () => ({ code: "GENERATION_GONE", message: "The generation is gone.", status: 200 }),
   InvalidSettingError: ({ pointer, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(pointer)}: ${String(detail)}.`, status: 400, extra: { argument: String(pointer).slice(1) } }),

@@ -8,7 +8,7 @@ import { loadDifferences } from "@tidemark/commands/rebuild/differences"
 import { ProjectionMissingError, pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
-import { abortRebuild, capRebuild, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
+import { abortRebuild, capRebuild, compareAgain, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
 import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
@@ -59,12 +59,12 @@ export interface StartInput {
   readonly eventsPerSecondMax?: number
 }
 
-export type Step = "pause" | "resume" | "abort"
+export type Step = "pause" | "resume" | "compare" | "abort"
 
 /** Words for the audit trail; the actor is the prefix of the key. */
 const actOf = (actor: string, reason: string) => ({ actor, reason })
 
-const STEPS = { pause: pauseRebuild, resume: resumeRebuild, abort: abortRebuild } as const
+const STEPS = { pause: pauseRebuild, resume: resumeRebuild, compare: compareAgain, abort: abortRebuild } as const
 
 const all = Effect.fn("allRebuilds")(function* (names: readonly string[]) {
   const found: Rebuild[] = []

@@ -38,7 +38,7 @@ interface Answer {
 const codeOf = ({ errors }: Answer): unknown => errors?.[0]?.extensions["code"]
 
 /** Serves the orders as generation 1, with tests counted; the shipped definition leaves them out. */
-const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly fault: (id: string, ...faults: readonly string[]) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
+const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly compare: (id: string) => Promise<void>; readonly fault: (id: string, ...faults: readonly string[]) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
   makeMemory().run(Effect.gen(function* () {
     const old = orders()
     const shipped = orders({ version: 2, filter: "event.data.test == false" })
@@ -54,12 +54,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, rate: { of: () => 50, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
-      const verify = (rebuildId: string) => run(Effect.gen(function* () {
-        yield* appendOrders(300, 1_500)
-        yield* folded(1)
-        yield* createShadow(shipped, 2)
-        for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("orders", ACT, (state, nowMs) => decideMove(state, rebuildId, to, nowMs))
-        yield* joinServed({ projection: "orders", generation: 2 })
+      const compare = (rebuildId: string) => run(Effect.gen(function* () {
         const found = yield* parity({ projection: "orders", oldGeneration: 1, newGeneration: 2, tenants: [], differencesMax: LISTED_MAX })
         const position = found.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: String(nextOffset) }))
         const comparisonId = randomUUID()
@@ -70,6 +65,16 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
         }
         yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, comparisonId, position, tenants: found.lists.map(({ tenantId, counts }) => ({ tenantId, windows: counts.differ + counts.onlyOld + counts.onlyNew })).sort((a, b) => b.windows - a.windows) }, nowMs))
       }))
+      const verify = async (rebuildId: string) => {
+        await run(Effect.gen(function* () {
+          yield* appendOrders(300, 1_500)
+          yield* folded(1)
+          yield* createShadow(shipped, 2)
+          for (const to of ["preparing", "building", "catching_up", "verifying"] as const) yield* changeRebuilds("orders", ACT, (state, nowMs) => decideMove(state, rebuildId, to, nowMs))
+          yield* joinServed({ projection: "orders", generation: 2 })
+        }))
+        await compare(rebuildId)
+      }
       const fault = (rebuildId: string, ...faults: readonly string[]) => run(Effect.asVoid(changeRebuilds("orders", ACT, (state, nowMs) => {
         const found = state?.rebuilds.find((one) => one.rebuildId === rebuildId)?.parity
         if (found === undefined || found === null) throw new RangeError("not compared")
@@ -81,7 +86,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
         const url = `127.0.0.1:${(server.address() as AddressInfo).port}/graphql`
         const post = async (key: string, query: string) => (await (await fetch(`http://${url}`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify({ query }) })).json()) as Answer
         try {
-          await body({ post, url, verify, fault, tell, actors: () => events.stored.map(({ metadata }) => metadata?.["actor"]) })
+          await body({ post, url, verify, compare, fault, tell, actors: () => events.stored.map(({ metadata }) => metadata?.["actor"]) })
         } finally {
           await api.close()
           await new Promise((resolve) => server.close(resolve))
@@ -100,7 +105,7 @@ describe("rebuilds over GraphQL", () => {
     // Generation 1 counts the tests, the shipped definition does not: offered, and nothing was started by itself.
     expect(await post("reader", "{ projections { name generation rebuildOffered } rebuilds { id } }")).toEqual({ data: { projections: [{ name: "orders", generation: 1, rebuildOffered: true }], rebuilds: [] } })
     expect(actors()).toEqual([])
-    for (const change of [START, 'abortRebuild(id: "r")', 'pauseRebuild(id: "r")', 'resumeRebuild(id: "r")', 'cutOver(id: "r")', 'rollBack(projection: "orders")', 'capRebuild(id: "r")']) for (const key of ["reader", "tenantAdmin", "forged"]) expect(codeOf(await post(key, `mutation { ${change} { id } }`)), `${key} ${change}`).toBe("FORBIDDEN")
+    for (const change of [START, 'abortRebuild(id: "r")', 'pauseRebuild(id: "r")', 'resumeRebuild(id: "r")', 'cutOver(id: "r")', 'rollBack(projection: "orders")', 'capRebuild(id: "r")', 'compareRebuild(id: "r")']) for (const key of ["reader", "tenantAdmin", "forged"]) expect(codeOf(await post(key, `mutation { ${change} { id } }`)), `${key} ${change}`).toBe("FORBIDDEN")
     for (const change of ["pause", "resume"]) for (const key of ["reader", "tenantAdmin"]) expect(codeOf(await post(key, `mutation { ${change}Projection(name: "orders"${change === "pause" ? ', reason: "x"' : ""}) { name } }`)), change).toBe("FORBIDDEN")
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "nothing", reason: "x") { id } }`))).toBe("UNKNOWN_PROJECTION")
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "orders", reason: " ") { id } }`))).toBe("BAD_ARGUMENT")
@@ -112,7 +117,7 @@ describe("rebuilds over GraphQL", () => {
     expect(await post("reader", '{ rebuild(id: "r") { id } rebuilds(projection: "nothing") { id } }')).toEqual({ data: { rebuild: null, rebuilds: [] } })
   }))
 
-  it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify, fault }) => {
+  it("show what differed for the key's tenant when it was compared, page by page, counted whole, and cut over once that is accepted", () => withApi(async ({ post, verify, compare, fault }) => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
     const differences = async (key: string, paging: string) => (await post(key, `{ rebuild(id: "${id}") { differences(${paging}) { edges { cursor node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld listed measures { measure windows } } } } }`))
       .data?.["rebuild"]?.["differences"] as { readonly edges: readonly { readonly node: { readonly key: readonly object[]; readonly cause: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string }; readonly counts: { readonly differ: string; readonly onlyOld: string; readonly listed: string; readonly measures: readonly object[] } | null }
@@ -152,6 +157,11 @@ describe("rebuilds over GraphQL", () => {
     expect((await differences("other", `first: 500, after: "${first.pageInfo.endCursor}"`)).edges).toEqual(others.edges.slice(3))
     expect(codeOf(await post("reader", `{ rebuild(id: "${id}") { differences(after: "3") { edges { cursor } } } }`))).toBe("BAD_CURSOR")
     expect((await post("admin", `mutation { cutOver(id: "${id}") { id } }`)).errors?.[0]?.extensions).toMatchObject({ code: "PARITY_DIFFERS", isAcceptable: true })
+    // Compared again, nothing may be decided before its end; then there is a list of its own.
+    expect(await post("admin", `mutation { compareRebuild(id: "${id}") { status } }`)).toEqual({ data: { compareRebuild: { status: "VERIFYING" } } })
+    expect(codeOf(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { id } }`))).toBe("REBUILD_STATUS")
+    await compare(id)
+    expect((await differences("reader", "first: 500")).edges.map(({ node }) => node)).toEqual(all.edges.map(({ node }) => node))
     expect(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { status parity { accepted } } }`)).toMatchObject({ data: { cutOver: { status: "ACTIVE", parity: { accepted: "tests" } } } })
     expect(await post("reader", "{ projections { generation rebuildOffered } }")).toEqual({ data: { projections: [{ generation: 2, rebuildOffered: false }] } })
     expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })

@@ -27,7 +27,7 @@ import type { ProjectionFlags } from "./verbs/projections.ts"
 import { projectionPause, projectionResume, projectionsLs, projectionsShow } from "./verbs/projections.ts"
 import { tail } from "./verbs/tail.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
-import { rebuildAbort, rebuildCap, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
+import { rebuildAbort, rebuildCap, rebuildCompare, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
 
 export interface ProgramInput {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -143,6 +143,7 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   add("cap", "how quickly it may go at most; it gives way to live traffic anyway", [["--rate <events>", "events a second, or none"], yes], rebuildCap)
   add("pause", "stand still in whatever phase", [yes], rebuildPause)
   add("resume", "go on where it was paused or has failed", [yes], rebuildResume)
+  add("compare", "compare a ready one again, as the numbers stand now", [wait, yes], rebuildCompare)
   add("cutover", "serve the rebuilt generation", [["--reason <text>", "accepts the differences of another definition"], yes], rebuildCutover)
   add("rollback", "serve again what the last cut-over replaced", [yes], rebuildRollback)
   add("abort", "end the running one and drop what it built", [yes], rebuildAbort)

@@ -2,7 +2,9 @@
  * Moves a projection to its rebuilt generation, and back. The pointer in the read models is the truth: what the event
  * stream says follows it, and is put right by `followPointer` when a process ends between the two.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -26,20 +28,38 @@ const announce = Effect.fn("announce")(function* ({ projection, pointerVersion }
 })
 
 /**
+ * A generation that stood level when it was compared may fall behind for a moment: the owners of the lanes look twice a
+ * second what they are to fold, and a lane is taken over lane by lane. It is waited for so long, ms.
+ */
+const BEHIND_MS_MAX = 3_000
+const BEHIND_EVERY_MS = 50
+
+/** Nothing moves while it is waited; should somebody else move the pointer meanwhile, this flip meets another version. */
+const flipOnceLevel = Effect.fn("flipOnceLevel")(function* (projection: string, generation: number, expectedVersion: number) {
+  const { flip } = yield* ReadModelStore
+  const untilMs = (yield* Clock.currentTimeMillis) + BEHIND_MS_MAX
+  for (;;) {
+    const flipped = yield* Effect.result(flip(projection, generation, expectedVersion))
+    if (Result.isSuccess(flipped)) return flipped.success
+    if (flipped.failure._tag !== "TargetBehindError" || (yield* Clock.currentTimeMillis) >= untilMs) return yield* Effect.fail(flipped.failure)
+    yield* Effect.sleep(BEHIND_EVERY_MS)
+  }
+})
+
+/**
  * Moves the pointer from where it was found to the generation, unless it is there, and says so; again when asked again, as
  * the first word may not have got out. Fails with PointerConflictError when it has moved since it was found.
  */
 const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: number, found: Pointer | undefined) {
-  const store = yield* ReadModelStore
-  const pointer: Pointer = found?.generation === generation ? found : yield* store.flip(projection, generation, found?.pointerVersion ?? 0)
+  const pointer: Pointer = found?.generation === generation ? found : yield* flipOnceLevel(projection, generation, found?.pointerVersion ?? 0)
   yield* announce(pointer)
   return pointer
 })
 
 /**
  * Fails with ParityDiffersError while the differences are neither none nor accepted, with RebuildStatusError where the
- * served generation is not the one that it was compared with, with TargetBehindError while the new generation has not
- * folded what the old one has; then nothing has moved.
+ * served generation is not the one that it was compared with, with TargetBehindError where the new generation has not
+ * folded what the old one has within 3 s; then nothing has moved.
  */
 export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }: RebuildPlace, acceptNote: string | undefined, act: Act) {
   // Looked at before the decision: should it move afterwards, the flip meets another version.

@@ -12,7 +12,7 @@ import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { cutOver, followPointer, rollBack } from "./cutOver.ts"
 import { retireStandby } from "./retire.ts"
 import { startRebuild } from "./startRebuild.ts"
-import { abortRebuild, pauseRebuild, resumeRebuild } from "./steerRebuild.ts"
+import { abortRebuild, compareAgain, pauseRebuild, resumeRebuild } from "./steerRebuild.ts"
 
 const act = { actor: "sha256_0a1b2c3d", reason: "the filter was wrong" }
 const place = { projection: "page-views", rebuildId: "r1" }
@@ -23,12 +23,17 @@ const command = {
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
   const stored = new Set([1])
-  const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, beforeDrop: (): void => {} }
+  const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, behindFor: 0, beforeDrop: (): void => {} }
   const generations = () => Effect.sync(() => [...stored].map((generation) => ({ projection: "page-views", generation })))
   const snapshot = { pointer: () => Effect.sync(() => control.pointer), generations } as unknown as ReadSnapshot
   const shape = {
     snapshot: Effect.succeed(snapshot),
     flip: (projection: string, generation: number, expected: number) => Effect.suspend((): ReturnType<ReadModelStoreShape["flip"]> => {
+      if (control.behindFor > 0) {
+        control.behindFor -= 1
+        if (control.behindFor === 0) control.refusal = undefined
+        return Effect.fail(new TargetBehindError({ projection, generation, partition: 0, nextOffset: 1n, activeOffset: 2n }))
+      }
       if (control.refusal !== undefined) return Effect.fail(control.refusal)
       if (expected !== control.pointer.pointerVersion) return Effect.fail(new PointerConflictError({ projection, pointerVersion: control.pointer.pointerVersion }))
       control.flips += 1
@@ -302,6 +307,23 @@ describe("cut-over and rollback", () => {
     control.refusal = undefined
     await run(cutOver(place, undefined, act))
     expect(await run(loadRebuilds("page-views"))).toMatchObject([{ status: "active", accepted: "test traffic is gone" }])
+  })
+
+  it("waits for a generation that is a moment behind, which is compared again where it stays so", async () => {
+    const { run, control, status } = open()
+    await run(ready(0))
+    control.refusal = new TargetBehindError({ projection: "page-views", generation: 2, partition: 0, nextOffset: 1n, activeOffset: 2n })
+    await run(Effect.flip(cutOver(place, undefined, act)))
+    await run(compareAgain(place, act))
+    expect(await status()).toBe("verifying")
+    expect(await run(Effect.flip(cutOver(place, undefined, act)))).toMatchObject({ _tag: "RebuildStatusError", status: "verifying" })
+    await run(compareAgain(place, act))
+    const parity = { sameDefinition: true, compared: 9, equal: 9, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], position: [] }
+    await run(changeRebuilds("page-views", act, (state, nowMs) => decideVerified(state, "r1", parity, nowMs)))
+    control.behindFor = 3
+    await run(cutOver(place, undefined, act))
+    expect(control).toMatchObject({ behindFor: 0, flips: 1, pointer: { generation: 2 } })
+    expect(await run(Effect.flip(compareAgain(place, act)))).toMatchObject({ _tag: "RebuildStatusError", status: "active" })
   })
 
   it("are put right in the event stream when the process ended after the pointer moved", async () => {

@@ -1,6 +1,6 @@
-/** Pauses, resumes, slows and aborts a rebuild. The executor notices and acts on it. */
+/** Pauses, resumes, slows, compares again and aborts a rebuild. The executor notices and acts on it. */
 import * as Effect from "effect/Effect"
-import { decideAbort, decideCap, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
+import { decideAbort, decideCap, decideCompareAgain, decidePause, decideResume } from "@tidemark/domain/settings/rebuild/decide"
 import type { Act } from "../settings/decideAndAppend.ts"
 import { changeRebuilds } from "./aggregate.ts"
 
@@ -15,6 +15,9 @@ export const pauseRebuild = Effect.fn("pauseRebuild")(({ projection, rebuildId }
 export const resumeRebuild = Effect.fn("resumeRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideResume(state, rebuildId, nowMs)))
 
 export const abortRebuild = Effect.fn("abortRebuild")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideAbort(state, rebuildId, nowMs)))
+
+/** Has a ready rebuild compared once more, as the numbers stand then. */
+export const compareAgain = Effect.fn("compareAgain")(({ projection, rebuildId }: RebuildPlace, act: Act) => changeRebuilds(projection, act, (state, nowMs) => decideCompareAgain(state, rebuildId, nowMs)))
 
 /** Events a second that it may fold from now on; null: as many as others leave room for. */
 export const capRebuild = Effect.fn("capRebuild")(({ projection, rebuildId }: RebuildPlace, eventsPerSecondMax: number | null, act: Act) =>

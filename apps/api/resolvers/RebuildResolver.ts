@@ -193,6 +193,11 @@ export class RebuildResolver {
     return steer(context, "resume", id)
   }
 
+  @Mutation(() => Rebuild, { description: "Compares a ready rebuild again, as the numbers stand now; differences have to be accepted anew. It is VERIFYING until then." })
+  async compareRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild> {
+    return steer(context, "compare", id)
+  }
+
   @Mutation(() => Rebuild, { description: "At any moment before the cut-over; its generation is dropped." })
   async abortRebuild(@Ctx() context: ApiContext, @Arg("id", () => ID) id: string): Promise<Rebuild> {
     return steer(context, "abort", id)

@@ -140,6 +140,17 @@ describe("tidemark rebuild", () => {
     expect((await run("pause", "revenue", "--yes")).exitCode).toBe(1)
   })
 
+  it("compares a ready one again, only with --yes, and ends with 3 where it still differs", async () => {
+    expect(await run("compare", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^Would compare generation 8 of revenue with 7 again\.\nparity /) as string, notes: expect.stringContaining("add --yes") as string })
+    expect(mutations).toEqual([])
+    expect(await run("compare", "revenue", "--yes")).toMatchObject({ exitCode: 0, out: "Generation 8 of revenue is compared again. See: tidemark rebuild status revenue --wait" })
+    expect(JSON.parse((await run("compare", "revenue", "--yes", "--json")).out)).toMatchObject({ id: "r" })
+    expect(await run("compare", "revenue", "--yes", "--wait")).toMatchObject({ exitCode: 3, out: "parity    compared 1 440 · equal 1 432 · differ 6 · only gen 8: 2" })
+    expect(mutations).toEqual(["compareRebuild", "compareRebuild", "compareRebuild"])
+    stored = [{ ...REBUILD, status: "ACTIVE" }]
+    expect(await run("compare", "revenue", "--yes")).toMatchObject({ exitCode: 1, notes: expect.stringContaining("can be compared again: the newest is active") as string })
+  })
+
   it("ends with 1 where the rebuild has failed, and says why", async () => {
     stored = [{ ...REBUILD, status: "FAILED", error: "DISK: full", parity: null }]
     expect(await run("start", "revenue", "--reason", "x", "--wait", "--yes")).toMatchObject({ exitCode: 1, notes: expect.stringContaining("The rebuild is failed: DISK: full") as string })

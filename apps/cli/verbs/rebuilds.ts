@@ -1,4 +1,4 @@
-/** rebuild plan, start, status, diff, cap, pause, resume, cutover, rollback, abort: generations of a projection. */
+/** rebuild plan, start, status, diff, cap, pause, resume, compare, cutover, rollback, abort: generations of a projection. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Client } from "../client.ts"
 import { CliError } from "../client.ts"
@@ -294,6 +294,17 @@ export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promi
   }
   if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
   if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)
+}
+
+/** Compares a ready one again, as the numbers stand now; with `--wait` until it is proved. */
+export const rebuildCompare = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
+  const rebuild = await newest(call, ["READY", "VERIFYING"], "compared again")
+  if (isDryRun(call, flags, rebuild, `Would compare generation ${rebuild.generation} of ${call.projection} with ${rebuild.fromGeneration} again.\n${parityLine(rebuild)}`)) return
+  const asked = await change(call, "compareRebuild", "($id: ID!)", "(id: $id)", { id: rebuild.id })
+  if (flags.wait !== true) return show(call, asked, `Generation ${asked.generation} of ${call.projection} is compared again. See: tidemark rebuild status ${call.projection} --wait`)
+  const ended = await waitFor(call, asked.id)
+  show(call, ended, parityLine(ended))
+  endOf(ended)
 }
 
 /** Serves the rebuilt generation. `--reason` accepts the differences of another definition. */

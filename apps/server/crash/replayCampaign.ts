@@ -1,6 +1,7 @@
 /**
  * The replay campaign: one rebuild after the other on the real server, which is killed at every named place of build,
- * verification, abort, cut-over, rollback and retirement, once each, while events come. After every kill the disk must
+ * verification, abort, cut-over, rollback and retirement, once each, at the occurrence of it that the seed chooses, while
+ * events come. After every kill the disk must
  * hold exactly one complete active generation of every projection, nowhere behind what was served before, and every
  * rebuild must come to its end by itself.
  */
@@ -9,8 +10,8 @@ import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type * as Layer from "effect/Layer"
 import { SeededRandom } from "./random.ts"
 import { verifyFull } from "./readBack.ts"
-import { KILL_POINTS, failpointOf } from "./replayPoints.ts"
-import type { KillPoint, Scenario } from "./replayPoints.ts"
+import { CAP, FIRST_EVENTS, KILL_POINTS, LANES, killsOf } from "./replayPoints.ts"
+import type { Kill, KillPoint, Scenario } from "./replayPoints.ts"
 import { KEYS, startServer } from "./serverProcess.ts"
 import type { ServerProcess } from "./serverProcess.ts"
 import { storedFaults } from "./storedState.ts"
@@ -33,6 +34,8 @@ export interface ReplayCampaignResult {
   readonly seed: number
   readonly points: number
   readonly kills: number
+  /** Of them, those not at the first time that a thread came to the place. */
+  readonly laterKills: number
   /** Answers of the served generation, each of which held what was acknowledged and nothing else. */
   readonly answers: number
   readonly rebuilds: number
@@ -41,10 +44,8 @@ export interface ReplayCampaignResult {
   readonly ok: boolean
 }
 
-/** More than the lanes' owners would fold by themselves. */
-const FIRST_EVENTS = 2_600
 const BATCH = 200
-const REACH_MS_MAX = 60_000
+const REACH_MS_MAX = 180_000
 const LOOK_EVERY_MS = 40
 const REST: readonly string[] = ["READY", "ACTIVE", "STANDBY", "RETIRED", "ABORTED"]
 
@@ -61,6 +62,8 @@ const post = async (url: string, key: string, body: object): Promise<unknown> =>
 
 const PROJECTION = "page-views"
 const DAY_MS = 86_400_000
+/** Events are spread over so many seconds and pages, by strides without a common divisor: most have a window of their own. */
+const [SPREAD_SECONDS, STRIDE_SECONDS, PAGES] = [4 * 3_600, 61, 23]
 const START_MS = Date.now()
 
 const STATE = `{ rebuilds(projection: "page-views") { id status generation fromGeneration error }
@@ -82,7 +85,7 @@ class Sender {
     if (this.unsettled.length === 0) {
       this.unsettled = Array.from({ length: count }, (_, at) => {
         const number = this.made + at
-        return { id: `e${number}`, type: "page.viewed", time: new Date(START_MS - (number % 3_600) * 1_000).toISOString(), userId: `u${number % 41}`, schemaVersion: 2, data: { page: `/${number % 9}`, durationMs: number % 5_000 } }
+        return { id: `e${number}`, type: "page.viewed", time: new Date(START_MS - ((number * STRIDE_SECONDS) % SPREAD_SECONDS) * 1_000).toISOString(), userId: `u${number % 41}`, schemaVersion: 2, data: { page: `/${number % PAGES}`, durationMs: number % 5_000 } }
       })
       this.made += count
     }
@@ -99,16 +102,18 @@ class Sender {
 }
 
 /** What is to be done next for the scenario, as a mutation; undefined: wait. */
-const nextStep = (scenario: Scenario, rebuild: Rebuild | undefined): string | undefined => {
-  const start = 'startRebuild(projection: "page-views", reason: "campaign") { id }'
+const nextStep = ({ scenario, place, hit }: Kill, rebuild: Rebuild | undefined): string | undefined => {
+  const cap = place.startsWith("build-commit") ? `, eventsPerSecondMax: ${CAP}` : ""
+  const start = `startRebuild(projection: "page-views", reason: "campaign"${cap}) { id }`
   if (rebuild === undefined) return start
   const { id, status } = rebuild
-  const [abort, cutOver] = [`abortRebuild(id: "${id}") { id }`, `cutOver(id: "${id}") { id }`]
+  const [abort, cutOver, back] = [`abortRebuild(id: "${id}") { id }`, `cutOver(id: "${id}") { id }`, 'rollBack(projection: "page-views") { id }']
   const steps: Readonly<Record<Scenario, Readonly<Record<string, string>>>> = {
-    build: { READY: abort, ACTIVE: start, STANDBY: start, RETIRED: start, ABORTED: start },
+    // Until it is decided, both generations are committed together.
+    build: { ...(place.startsWith("joined-commit") ? {} : { READY: abort }), ACTIVE: start, STANDBY: start, RETIRED: start, ABORTED: start },
     abort: { READY: abort, ACTIVE: start, STANDBY: start, RETIRED: start, ABORTED: start },
-    "cut-over": { READY: cutOver, STANDBY: cutOver, ACTIVE: start, RETIRED: start, ABORTED: start },
-    "roll-back": { READY: cutOver, STANDBY: cutOver, ACTIVE: 'rollBack(projection: "page-views") { id }', RETIRED: start, ABORTED: start },
+    "cut-over": { READY: cutOver, STANDBY: cutOver, ACTIVE: hit === 1 ? start : back, RETIRED: start, ABORTED: start },
+    "roll-back": { READY: cutOver, STANDBY: cutOver, ACTIVE: back, RETIRED: start, ABORTED: start },
     retire: { READY: cutOver, RETIRED: start, ABORTED: start }
   }
   return steps[scenario][status]
@@ -122,7 +127,10 @@ class ReplayCampaign {
   private readonly position = new Map<number, bigint>()
   readonly sender = new Sender()
   kills = 0
+  laterKills = 0
   answers = 0
+  /** Where the newest rebuild stood last, and what was answered to what was asked of it. */
+  private last = ""
   private readonly options: ReplayCampaignOptions
   private readonly random: SeededRandom
 
@@ -133,7 +141,7 @@ class ReplayCampaign {
 
   start(environment: Readonly<Record<string, string>>): ServerProcess {
     const { entry, dataDir } = this.options
-    return startServer({ entry, dataDir, environment: { TIDEMARK_PARTITIONS: "2", TIDEMARK_REBUILD_THREADS: String(this.random.between(1, 2)), ...environment } })
+    return startServer({ entry, dataDir, environment: { TIDEMARK_PARTITIONS: String(LANES), TIDEMARK_LANES: String(LANES), ...environment } })
   }
 
   /** The newest rebuild; what is served is held against what was acknowledged. */
@@ -178,38 +186,44 @@ class ReplayCampaign {
   }
 
   /** Does what leads to the place until the server has died there. */
-  async drive({ scenario, place }: KillPoint, server: ServerProcess): Promise<void> {
+  async drive(kill: Kill, server: ServerProcess): Promise<void> {
+    const place = `${kill.scenario}: ${kill.place}:${kill.hit}`
     const state = { isOver: false }
     const ended = server.exit.then(() => (state.isOver = true))
     const untilMs = Date.now() + (this.options.reachMsMax ?? REACH_MS_MAX)
     const url = await Promise.race([server.ready, ended.then(() => undefined)]).catch(() => undefined)
     while (url !== undefined && !state.isOver) {
       if (Date.now() > untilMs) {
-        this.faults.push(`${scenario}: ${place} was not reached`)
+        this.faults.push(`${place} was not reached; last: ${this.last}`)
         server.kill("SIGKILL")
         break
       }
       // Whatever is asked while it dies ends in an error; what it says while it lives is held against what was sent.
-      await this.step(url, scenario).catch(() => undefined)
+      await this.step(url, kill).catch(() => undefined)
       await Promise.race([sleep(LOOK_EVERY_MS), ended])
     }
     const { signal, code, stderr } = await server.exit
-    if (signal !== "SIGKILL") this.faults.push(`${scenario}: at ${place} the server ended with ${code ?? signal}: ${stderr.slice(-500)}`)
+    if (signal !== "SIGKILL") this.faults.push(`${place}: the server ended with ${code ?? signal}: ${stderr.slice(-500)}`)
   }
 
-  private async step(url: string, scenario: Scenario): Promise<void> {
+  private async step(url: string, kill: Kill): Promise<void> {
     await this.sender.send(url, this.random.between(1, 20))
-    const mutation = nextStep(scenario, await this.look(url))
-    if (mutation !== undefined) await post(`${url}/graphql`, KEYS.admin, { query: `mutation { ${mutation} }` })
+    const rebuild = await this.look(url)
+    this.last = `generation ${rebuild?.generation ?? "none"} ${rebuild?.status ?? ""}`
+    const mutation = nextStep(kill, rebuild)
+    if (mutation === undefined) return
+    const answer = await post(`${url}/graphql`, KEYS.admin, { query: `mutation { ${mutation} }` })
+    this.last += `, ${mutation}: ${JSON.stringify(answer)}`
   }
 
-  async killAt(point: KillPoint): Promise<void> {
-    const failpoint = failpointOf(point, this.random)
+  async killAt(kill: Kill): Promise<void> {
+    const { scenario, place, hit, threads } = kill
     const startedMs = Date.now()
-    await this.drive(point, this.start({ TIDEMARK_FAILPOINT: failpoint, ...(point.scenario === "retire" ? { TIDEMARK_STANDBY_SECONDS: "0" } : {}) }))
+    await this.drive(kill, this.start({ TIDEMARK_FAILPOINT: `${place}:${hit}`, TIDEMARK_REBUILD_THREADS: String(threads), ...(scenario === "retire" ? { TIDEMARK_STANDBY_SECONDS: "0" } : {}) }))
     this.kills += 1
-    for (const fault of await storedFaults(this.options.stores, { projection: PROJECTION, generations: this.served, position: this.position })) this.faults.push(`after ${point.scenario}, ${failpoint}: ${fault}`)
-    this.options.report(`${point.scenario}: ${failpoint} after ${Date.now() - startedMs} ms`)
+    if (hit > 1) this.laterKills += 1
+    for (const fault of await storedFaults(this.options.stores, { projection: PROJECTION, generations: this.served, position: this.position })) this.faults.push(`after ${scenario}, ${place}:${hit}: ${fault}`)
+    this.options.report(`${scenario}: ${place}:${hit} after ${Date.now() - startedMs} ms`)
   }
 
   /** Lets the server end its work with nothing on standby any more, and verifies every generation. */
@@ -238,11 +252,12 @@ export const runReplayCampaign = async (options: ReplayCampaignOptions): Promise
   await campaign.settled(url)
   first.kill("SIGKILL")
   await first.exit
-  for (const point of points) await campaign.killAt(point)
+  // Decided before anything else is: what else the chances decide depends on the machine.
+  for (const kill of killsOf(points, new SeededRandom(seed))) await campaign.killAt(kill)
   await campaign.end()
-  const { faults, kills, answers, seen } = campaign
+  const { faults, kills, laterKills, answers, seen } = campaign
   return {
-    seed, points: points.length, kills, answers, rebuilds: seen.size, faults, seconds: (Date.now() - startedMs) / 1_000,
+    seed, points: points.length, kills, laterKills, answers, rebuilds: seen.size, faults, seconds: (Date.now() - startedMs) / 1_000,
     ok: faults.length === 0 && kills === points.length
   }
 }

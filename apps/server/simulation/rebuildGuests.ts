@@ -149,7 +149,7 @@ const turn = Effect.fn("turn")(function* (random: SeededRandom, deeds: RebuildDe
   if (newest === undefined) return yield* start
   const rebuild = random.chance(0.6) ? newest : random.pick(known)
   const mayStart = !known.some(isRunning) && known.length < REBUILDS_MAX
-  const steer = (step: "pause" | "resume" | "abort") => Effect.asVoid(same.steer(step, rebuild.rebuildId, "person"))
+  const steer = (step: "pause" | "resume" | "compare" | "abort") => Effect.asVoid(same.steer(step, rebuild.rebuildId, "person"))
   const abort = Effect.andThen(steer("abort"), Effect.sync(() => void (deeds.aborted += 1)))
   const takeBack = Effect.andThen(same.rollBack(projection, "person"), Effect.sync(() => void (deeds.takenBack += 1)))
   switch (rebuild.status) {
@@ -157,7 +157,7 @@ const turn = Effect.fn("turn")(function* (random: SeededRandom, deeds: RebuildDe
       return mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "ready":
       // The way back that an earlier one has open takes away what this one was compared with.
-      return random.chance(0.1) ? yield* abort : random.chance(0.4) ? yield* takeBack : yield* cutOver(same, rebuild, deeds)
+      return random.chance(0.1) ? yield* abort : random.chance(0.12) ? yield* steer("compare") : random.chance(0.4) ? yield* takeBack : yield* cutOver(same, rebuild, deeds)
     case "active":
       return random.chance(0.3) ? yield* takeBack : random.chance(0.5) && mayStart ? yield* start : random.chance(0.3) ? yield* cutOver(same, rebuild, deeds) : undefined
     case "standby":

@@ -107,6 +107,10 @@ export const decideMove = (state: Rebuilds | undefined, rebuildId: string, to: "
 export const decideVerified = (state: Rebuilds | undefined, rebuildId: string, parity: ParitySummary, nowMs: number): readonly RebuildEvent[] | Refusal =>
   within(state, rebuildId, ["verifying", "ready"], [], () => [{ type: "rebuild.verified", data: { rebuildId, parity, atMs: nowMs } }])
 
+/** Has the ready rebuild compared once more; what was accepted of the last comparison is asked for again after it. */
+export const decideCompareAgain = (state: Rebuilds | undefined, rebuildId: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
+  within(state, rebuildId, ["ready"], ["verifying"], () => [{ type: "rebuild.comparison_asked", data: { rebuildId, atMs: nowMs } }])
+
 export const decideFail = (state: Rebuilds | undefined, rebuildId: string, error: string, nowMs: number): readonly RebuildEvent[] | Refusal =>
   within(state, rebuildId, [...WORKING, "ready"], ["failed", "aborted", "paused"], () => [{ type: "rebuild.failed", data: { rebuildId, error, atMs: nowMs } }])
 

@@ -50,6 +50,8 @@ const EVENTS = {
   /** The executor has come to the next phase. */
   "rebuild.moved": Schema.Struct({ ...Of, to: Schema.Literals(["preparing", "building", "catching_up", "verifying"]) }),
   "rebuild.verified": Schema.Struct({ ...Of, parity: ParitySummary }),
+  /** Somebody wants it compared again: it is verified anew, with newer numbers. */
+  "rebuild.comparison_asked": Schema.Struct(Of),
   /** How quickly it may fold, events a second; null: as quickly as others leave room. */
   "rebuild.capped": Schema.Struct({ ...Of, eventsPerSecondMax: Schema.NullOr(Schema.Finite) }),
   "rebuild.paused": Schema.Struct(Of),

@@ -79,6 +79,8 @@ const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: 
       return { ...rebuild, status: event.data.to, resumeAs: event.data.to, error: null }
     case "rebuild.verified":
       return { ...rebuild, status: "ready", resumeAs: "ready", parity: event.data.parity, accepted: null }
+    case "rebuild.comparison_asked":
+      return { ...rebuild, status: "verifying", resumeAs: "verifying" }
     case "rebuild.capped":
       return { ...rebuild, eventsPerSecondMax: event.data.eventsPerSecondMax }
     case "rebuild.paused":

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import {
-  decideAbort, decideCap, decideClaim, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
+  decideAbort, decideCap, decideClaim, decideCompareAgain, decideCutOver, decideFail, decideMove, decideMoved, decideMovedBack, decidePause, decidePlan, decideResume, decideRetire, decideVerified
 } from "./decide.ts"
 import { readRebuildEvent } from "./events.ts"
 import type { ParitySummary, RebuildEvent } from "./events.ts"
@@ -181,6 +181,17 @@ describe("the gate before a cut-over", () => {
       expect(cutOver("I know")(after(...ready({ sameDefinition: false, ...found })))).toMatchObject({ _tag: "ParityDiffersError", isAcceptable: false })
     }
     expect(cutOver()(after(...ready({ sameDefinition: false, sample })))).toEqual([])
+  })
+
+  it("shuts while it is compared again, which only one that is ready can be, and opens with what that has found", () => {
+    const again = (state: Rebuilds | undefined) => decideCompareAgain(state, ID, NOW)
+    const asked = after(...ready(), again)
+    expect(only(asked)).toMatchObject({ status: "verifying", parity: equal })
+    expect(again(asked)).toEqual([])
+    expect(cutOver()(asked)).toMatchObject({ _tag: "RebuildStatusError", status: "verifying" })
+    expect(only(after(...ready(), again, (state) => decidePause(state, ID, NOW), (state) => decideResume(state, ID, NOW)))?.status).toBe("verifying")
+    expect(only(after(...ready(), again, verified({ compared: 4, equal: 4 })))).toMatchObject({ status: "ready", parity: { compared: 4 } })
+    for (const steps of [[plan], [...ready(), cutOver(), moved], [...ready(), (state: Rebuilds | undefined) => decideAbort(state, ID, NOW)]]) expect(again(after(...steps))).toMatchObject({ _tag: "RebuildStatusError", wanted: "ready" })
   })
 
   it("asks for another note after another comparison", () => {

@@ -81,7 +81,7 @@ const mutate = async (admin: Api, field: string, signature: string, args: string
 export const startRebuild = (admin: Api, projection: string, reason: string, dryRun: boolean): Promise<Rebuild> =>
   mutate(admin, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean)", "(projection: $projection, reason: $reason, dryRun: $dryRun)", { projection, reason, dryRun })
 
-export type Step = "pauseRebuild" | "resumeRebuild" | "abortRebuild"
+export type Step = "pauseRebuild" | "resumeRebuild" | "compareRebuild" | "abortRebuild"
 
 export const changeRebuild = (admin: Api, step: Step, id: string): Promise<Rebuild> => mutate(admin, step, "($id: ID!)", "(id: $id)", { id })
 

@@ -57,6 +57,11 @@ describe("what may be done to a rebuild", () => {
     expect(actionsOf(rebuild({ status: "ACTIVE", parity: equal }))).toMatchObject({ cutOver: false, locked: "it serves" })
   })
 
+  it("compares again what is ready", () => {
+    expect(actionsOf(rebuild({ status: "READY", parity: equal })).compare).toBe(true)
+    for (const status of ["VERIFYING", "PAUSED", "FAILED", "ACTIVE", "STANDBY"] as const) expect(actionsOf(rebuild({ status })).compare, status).toBe(false)
+  })
+
   it("pauses what is worked on, which one that is ready is not", () => {
     for (const status of ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(true)
     for (const status of ["READY", "PAUSED", "FAILED", "ACTIVE"] as const) expect(actionsOf(rebuild({ status })).pause, status).toBe(false)

@@ -88,6 +88,8 @@ export const placesOf = (rebuilds: readonly Rebuild[]): Places => {
 export interface Actions {
   readonly pause: boolean
   readonly resume: boolean
+  /** Again, as the numbers stand now. */
+  readonly compare: boolean
   readonly cap: boolean
   readonly abort: boolean
   readonly cutOver: boolean
@@ -127,6 +129,7 @@ export const actionsOf = (rebuild: Rebuild): Actions => {
     pause: ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"].includes(status),
     cap: ["PLANNED", "PREPARING", "BUILDING", "PAUSED", "FAILED"].includes(status),
     resume: status === "PAUSED" || status === "FAILED",
+    compare: status === "READY",
     abort: isRunning(rebuild),
     cutOver: locked === undefined,
     rollBack: status === "ACTIVE" && rebuild.fromGeneration !== null,

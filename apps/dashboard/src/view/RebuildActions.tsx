@@ -60,6 +60,7 @@ export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
           : <button type="button" className="primary" disabled={busy || !actions.cutOver || missingNote} onClick={() => act(cutOver(admin, rebuild.id, actions.needsNote ? note.trim() : null))}>Cut over to generation {rebuild.generation ?? "–"}</button>}
         {actions.pause ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "pauseRebuild", rebuild.id))}>Pause</button> : null}
         {actions.resume ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "resumeRebuild", rebuild.id))}>Resume</button> : null}
+        {actions.compare ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "compareRebuild", rebuild.id))}>Compare again</button> : null}
         {actions.abort ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "abortRebuild", rebuild.id))}>Abort</button> : null}
       </div>
       {actions.rollBack || actions.locked === undefined ? (missingNote && actions.cutOver ? <p className="note">Locked: the differences have to be accepted with a note.</p> : null) : <p className="note">The cut-over is locked: {actions.locked}.</p>}
