@@ -3,13 +3,14 @@
  * catching up → verifying → ready. Each phase may be begun again, so whoever takes over after a crash goes on with the
  * phase the journal names, and the build itself with its checkpoints. Rules: docs/semantics.md §8.
  */
-import { randomInt, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
 import type { Rebuild, RebuildStatus } from "@tidemark/domain/settings/rebuild/evolve"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { buildGeneration, createShadow, joinServed } from "./buildGeneration.ts"
 import type { BuildOptions } from "./buildGeneration.ts"
@@ -65,7 +66,7 @@ const build = Effect.fn("build")(function* (options: CarryOutOptions, id: Genera
 })
 
 const compare = Effect.fn("compare")(function* (journal: Journal, tenants: CarryOutOptions["tenants"], asked: Omit<ParityInput, "seed" | "tenants">) {
-  const seed = randomInt(2 ** 31)
+  const seed = yield* Random.nextIntBetween(0, 2 ** 31 - 1)
   const attempt = Effect.flatMap(tenants, (known) => parity({ ...asked, tenants: known, seed }))
   const id = { projection: asked.projection, generation: asked.newGeneration }
   // It may stand behind for the length of a take-over.

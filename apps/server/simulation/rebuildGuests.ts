@@ -20,6 +20,7 @@ import { JournalError, carryOut } from "@tidemark/replay/carryOut"
 import { isEqual } from "@tidemark/replay/parity"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type { JournalCall } from "../checkThread.ts"
 import { REPLAY_ACT, answerCall, findDue, journalOf } from "../rebuildJournal.ts"
 
@@ -94,7 +95,7 @@ const work = Effect.fn("work")(function* (world: World, executor: string, settin
   const journal = journalOf((call) => answerCall(rebuild, call).pipe(
     Effect.tap(() => Effect.sync(() => judge(world, deeds, rebuild, call))), Effect.mapError((cause) => new JournalError({ cause })), Effect.provide(services)
   ))
-  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: Effect.succeed(TENANTS), lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED })
+  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: Effect.succeed(TENANTS), lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED }).pipe(Random.withSeed(world.random.between(0, 2 ** 31)))
   world.say(`${executor} leaves generation ${generation} of ${projection}: ${yield* Effect.raceFirst(carried, keepClaim)}`)
 })
 
