@@ -1,7 +1,7 @@
 /** What is served: every projection with its active generation, how far it is and how it fares. */
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { Halt } from "@tidemark/domain/ports/ReadModelStore"
+import type { Halt, Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import { isPause } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
@@ -27,6 +27,8 @@ export interface ProjectionStatus extends Provenance {
   /** Late events and dead letters of the tenant, counted up to 1,000. */
   readonly lateEvents: number
   readonly deadLetters: number
+  /** Where the generation served before handed over; null before the first cut-over. */
+  readonly handOver: NonNullable<Pointer["handOver"]> | null
   readonly outOfOrdernessMs: number
   readonly reviseWithinMs: number
 }
@@ -45,7 +47,7 @@ const lagOf = (model: OpenModel, ends: ReadonlyMap<number, bigint>): bigint =>
     return end > nextOffset ? sum + (end - nextOffset) : sum
   }, 0n)
 
-const describe = Effect.fn("describeProjection")(function* (model: OpenModel, ends: ReadonlyMap<number, bigint>, halts: readonly Halt[]) {
+const describe = Effect.fn("describeProjection")(function* (model: OpenModel, pointer: Pointer, ends: ReadonlyMap<number, bigint>, halts: readonly Halt[]) {
   const { projection, generation, tenantId, snapshot, definition } = model
   const page = { projection, generation, tenantId, limit: PAGE_MAX }
   const record = yield* snapshot.generation(projection, generation)
@@ -64,6 +66,7 @@ const describe = Effect.fn("describeProjection")(function* (model: OpenModel, en
     lagEvents: lagOf(model, ends),
     lateEvents: (yield* snapshot.late(page)).length,
     deadLetters: (yield* snapshot.deadLetters(page)).length,
+    handOver: pointer.handOver ?? null,
     outOfOrdernessMs: definition.window.outOfOrdernessMs,
     reviseWithinMs: definition.window.reviseWithinMs
   }
@@ -78,5 +81,5 @@ export const projections = (_input: Readonly<Record<string, never>>, tenantId: s
     const ends = yield* logEnds
     const halts = yield* snapshot.halts
     const pointers = [...(yield* snapshot.pointers)].sort((a, b) => (a.projection < b.projection ? -1 : 1))
-    return yield* Effect.forEach(pointers, (pointer) => Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => describe(model, ends, halts)))
+    return yield* Effect.forEach(pointers, (pointer) => Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => describe(model, pointer, ends, halts)))
   }))

@@ -27,7 +27,7 @@ export const makeMemory = () => {
     memoryEventLog(logDisk, { logId: "log-1", partitions: PARTITIONS, lanes: LANES, createdAtMs: T0 }), memoryReadModelStore(modelDisk),
     memoryPartitionIndex(createMemoryIndexDisk())
   )
-  return { modelDisk, logDisk, run: <A>(program: Effect.Effect<A, unknown, Ports>): Promise<A> => Effect.runPromise(program.pipe(Effect.timeout(30_000), Effect.provide(layer))) }
+  return { modelDisk, logDisk, run: <A>(program: Effect.Effect<A, unknown, Ports>): Promise<A> => Effect.runPromise(program.pipe(Effect.timeout(60_000), Effect.provide(layer))) }
 }
 
 /** Orders, of which every seventh is a test. */

@@ -188,9 +188,33 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await run((store) => Effect.flip(store.flip("p", 2, 1)))).toMatchObject({ _tag: "TargetBehindError", generation: 2, partition: 1, nextOffset: 6n, activeOffset: 7n })
       expect(await run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p"))))).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
       await run((store) => store.commit([commitOf(1, 1n, 6n, 7n, { lane: { ...second, lane: 1 } })]))
-      expect(await run((store) => store.flip("p", 2, 1))).toEqual({ ...second, pointerVersion: 2 })
+      const handOver = [{ partition: 0, nextOffset: 3n }, { partition: 1, nextOffset: 7n }]
+      expect(await run((store) => store.flip("p", 2, 1))).toEqual({ ...second, pointerVersion: 2, handOver })
       expect(await run(following)).toEqual([{ projection: "p", generation: 1 }, second])
       expect(await run((store) => Effect.flip(store.flip("p", 1, 2)))).toMatchObject({ _tag: "TargetBehindError", generation: 1, partition: 0 })
+    }))
+
+    it("stores with every move of the pointer, in one transaction, where the generation served until then stood", session(async (run) => {
+      const second = { projection: "p", generation: 2 }
+      const record = { ...second, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }
+      const stored = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => Effect.all([snapshot.pointer("p"), snapshot.pointers])))
+      const both = (lane: number, from: bigint, to: bigint) => (store: ReadModelStoreShape) => store.commit([commitOf(lane, 1n, from, to), commitOf(lane, 1n, from, to, { lane: { ...second, lane } })])
+      await run((store) => store.createGeneration(record, [{ lane: 0, partitions: [0] }, { lane: 1, partitions: [1] }]))
+      for (const lane of [0, 1]) await run((store) => store.takeOver({ ...second, lane }))
+      await run((store) => store.flip("p", 1, 0))
+      expect((await run(stored))[0]).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
+      const moves = [{ to: 2, offsets: [2n ** 40n, 7n] }, { to: 1, offsets: [2n ** 40n + 1n, 7n] }, { to: 2, offsets: [2n ** 40n + 2n, 7n] }, { to: 1, offsets: [2n ** 40n + 3n, 9n] }] as const
+      const before = [0n, 0n]
+      for (const [at, { to, offsets }] of moves.entries()) {
+        for (const [lane, offset] of offsets.entries()) if (offset > (before[lane] ?? 0n)) await run(both(lane, before[lane] ?? 0n, offset))
+        before.splice(0, 2, ...offsets)
+        const pointer = { projection: "p", generation: to, pointerVersion: at + 2, handOver: [{ partition: 0, nextOffset: offsets[0] }, { partition: 1, nextOffset: offsets[1] }] }
+        expect(await run((store) => store.flip("p", to, at + 1)), `move ${at}`).toEqual(pointer)
+        // What comes later leaves it alone.
+        await run(both(0, before[0] ?? 0n, (before[0] ?? 0n) + 1n))
+        before[0] = (before[0] ?? 0n) + 1n
+        expect(await run(stored), `move ${at}`).toEqual([pointer, [pointer]])
+      }
     }))
 
     it("has a generation followed until told otherwise, and no unknown one", session(async (run) => {

@@ -190,6 +190,12 @@ export interface Pointer {
   readonly generation: number
   /** Rises with every cut-over and rollback. */
   readonly pointerVersion: number
+  /**
+   * Where the generation that was served before stood when the pointer moved, sorted by partition: effects of records
+   * before these offsets were its, those of all others are this one's. Never goes back from move to move. Absent before
+   * the first move: all effects are this one's.
+   */
+  readonly handOver?: readonly { readonly partition: number; readonly nextOffset: bigint }[]
 }
 
 /** A halted (projection, generation): shown to operators, never skipped. Of generation 0: a paused projection (`projectionPause.ts`). */
@@ -345,8 +351,8 @@ export interface ReadModelStoreShape {
   readonly snapshot: Effect.Effect<ReadSnapshot, StoreUnavailableError, Scope.Scope>
   /**
    * Moves the pointer if it still has `expectedVersion` (0 = none yet); the version rises by one. In the same transaction:
-   * refuses unless the target's checkpoints have reached the active generation's in every partition, and has both of them
-   * followed from here on, so that the way back is the same flip.
+   * refuses unless the target's checkpoints have reached the active generation's in every partition, stores these as the
+   * hand-over, and has both of them followed from here on, so that the way back is the same flip.
    */
   readonly flip: (
     projection: string,

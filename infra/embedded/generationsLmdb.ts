@@ -51,13 +51,16 @@ const positionOf = (stores: ModelStores, id: GenerationId): ReadonlyMap<number, 
   new Map([...stores.checkpoints.getRange({ start: keyOf(id), end: [...keyOf(id), OFFSET_END] })].flatMap(({ value }) =>
     fromText<LaneCheckpoint>(value).partitions.map(({ partition, nextOffset }) => [partition, nextOffset] as const)))
 
-const behind = (stores: ModelStores, active: GenerationId, target: GenerationId): TargetBehindError | undefined => {
+/** Where the active generation hands over to the target, unless that is behind. */
+const handOverOf = (stores: ModelStores, active: GenerationId, target: GenerationId): NonNullable<Pointer["handOver"]> | TargetBehindError => {
   const reached = positionOf(stores, target)
+  const handOver: { readonly partition: number; readonly nextOffset: bigint }[] = []
   for (const [partition, activeOffset] of positionOf(stores, active)) {
     const nextOffset = reached.get(partition) ?? 0n
     if (nextOffset < activeOffset) return new TargetBehindError({ projection: target.projection, generation: target.generation, partition, nextOffset, activeOffset })
+    handOver.push({ partition, nextOffset: activeOffset })
   }
-  return undefined
+  return handOver.sort((a, b) => a.partition - b.partition)
 }
 
 /** Moves the pointer and has both generations followed, or answers why not. */
@@ -68,9 +71,9 @@ export const flip = (stores: ModelStores, target: GenerationId, expectedVersion:
     const active = text === undefined ? undefined : fromText<Pointer>(text)
     const pointerVersion = active?.pointerVersion ?? 0
     if (pointerVersion !== expectedVersion || recordOf(stores, target) === undefined) return new PointerConflictError({ projection, pointerVersion })
-    const refusal = active === undefined ? undefined : behind(stores, active, target)
-    if (refusal !== undefined) return refusal
-    const pointer: Pointer = { projection, generation, pointerVersion: pointerVersion + 1 }
+    const handOver = active === undefined ? undefined : handOverOf(stores, active, target)
+    if (handOver instanceof TargetBehindError) return handOver
+    const pointer: Pointer = { projection, generation, pointerVersion: pointerVersion + 1, ...(handOver === undefined ? {} : { handOver }) }
     stores.pointers.putSync([projection], toText(pointer))
     if (active !== undefined) for (const id of [active, target]) stores.following.putSync(keyOf(id), "")
     return pointer

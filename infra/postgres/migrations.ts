@@ -82,7 +82,8 @@ END $$;`
 const MIGRATIONS: readonly ((namespace: string) => string)[] = [
   (namespace) => [readModels(quoted(namespace)), rejectedEvents(quoted(namespace)), sketchFunctions(quoted(namespace)), roles(namespace)].join("\n"),
   (namespace) => `ALTER TABLE ${quoted(namespace)}.generations ADD COLUMN is_followed boolean NOT NULL DEFAULT false, ADD COLUMN is_dropped boolean NOT NULL DEFAULT false;`,
-  (namespace) => prefixClocks(quoted(namespace))
+  (namespace) => prefixClocks(quoted(namespace)),
+  (namespace) => `ALTER TABLE ${quoted(namespace)}.pointers ADD COLUMN hand_over_partitions int[], ADD COLUMN hand_over_offsets bigint[];`
 ]
 
 /** The version this binary works with. */

@@ -9,45 +9,62 @@ import { STORE, transact } from "./connection.ts"
 import { findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
 
-interface PointerRow {
+/** As it is stored; without a hand-over before the first move, and after moves of earlier versions. */
+export interface PointerRow {
+  readonly projection: string
   readonly generation: number
   readonly pointer_version: number
+  readonly hand_over_partitions: readonly number[] | null
+  readonly hand_over_offsets: readonly string[] | null
 }
 
-const storedPointer = async ({ schema }: Store, client: PoolClient | Store["writers"], projection: string, lock: string): Promise<PointerRow | undefined> =>
-  (await client.query<PointerRow>(`SELECT generation, pointer_version FROM ${schema}.pointers WHERE projection = $1 ${lock}`, [projection])).rows[0]
+export const POINTER_COLUMNS = "projection, generation, pointer_version, hand_over_partitions, hand_over_offsets"
 
-const setPointer = async ({ schema }: Store, client: PoolClient, { projection, generation, pointerVersion }: Pointer): Promise<boolean> => {
+export const pointerOf = ({ projection, generation, pointer_version: pointerVersion, hand_over_partitions: partitions, hand_over_offsets: offsets }: PointerRow): Pointer => ({
+  projection, generation, pointerVersion, ...(partitions === null ? {} : { handOver: partitions.map((partition, at) => ({ partition, nextOffset: BigInt(offsets?.[at] ?? "0") })) })
+})
+
+const storedPointer = async ({ schema }: Store, client: PoolClient | Store["writers"], projection: string, lock: string): Promise<PointerRow | undefined> =>
+  (await client.query<PointerRow>(`SELECT ${POINTER_COLUMNS} FROM ${schema}.pointers WHERE projection = $1 ${lock}`, [projection])).rows[0]
+
+const setPointer = async ({ schema }: Store, client: PoolClient, { projection, generation, pointerVersion, handOver = [] }: Pointer): Promise<boolean> => {
   const { rowCount } = pointerVersion === 1
     ? await client.query(`INSERT INTO ${schema}.pointers (projection, generation, pointer_version) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING`, [projection, generation])
-    : await client.query(`UPDATE ${schema}.pointers SET generation = $2, pointer_version = $3 WHERE projection = $1 AND pointer_version = $3 - 1`, [projection, generation, pointerVersion])
+    : await client.query(`UPDATE ${schema}.pointers SET generation = $2, pointer_version = $3, hand_over_partitions = $4, hand_over_offsets = $5 WHERE projection = $1 AND pointer_version = $3 - 1`,
+      [projection, generation, pointerVersion, handOver.map(({ partition }) => partition), handOver.map(({ nextOffset }) => nextOffset.toString())])
   return rowCount === 1
 }
 
-/** Holds the flushes of both generations until the transaction ends, in the order in which flushes lock them. */
-const demandReached = async ({ schema }: Store, client: PoolClient, active: number, { projection, generation }: GenerationId): Promise<void> => {
+/**
+ * Holds the flushes of both generations until the transaction ends, in the order in which flushes lock them; answers where
+ * the active one stands.
+ */
+const demandReached = async ({ schema }: Store, client: PoolClient, active: number, { projection, generation }: GenerationId): Promise<NonNullable<Pointer["handOver"]>> => {
   const { rows } = await client.query<{ generation: number; partitions: number[]; next_offsets: string[] }>(
     `SELECT generation, partitions, next_offsets FROM ${schema}.lane_checkpoints WHERE projection = $1 AND generation = ANY($2::int[]) ORDER BY generation, lane FOR SHARE`,
     [projection, [active, generation]])
   const positionOf = (wanted: number) =>
     new Map(rows.filter((row) => row.generation === wanted).flatMap((row) => row.partitions.map((partition, at) => [partition, BigInt(row.next_offsets[at] ?? "0")] as const)))
   const reached = positionOf(generation)
+  const handOver: { readonly partition: number; readonly nextOffset: bigint }[] = []
   for (const [partition, activeOffset] of positionOf(active)) {
     const nextOffset = reached.get(partition) ?? 0n
     if (nextOffset < activeOffset) throw new TargetBehindError({ projection, generation, partition, nextOffset, activeOffset })
+    handOver.push({ partition, nextOffset: activeOffset })
   }
+  return handOver.sort((a, b) => a.partition - b.partition)
 }
 
 const isKept = async ({ schema }: Store, client: PoolClient, { projection, generation }: GenerationId): Promise<boolean> =>
   (await client.query(`SELECT FROM ${schema}.generations WHERE projection = $1 AND generation = $2 AND NOT is_dropped FOR UPDATE`, [projection, generation])).rowCount === 1
 
-const move = async (store: Store, client: PoolClient, pointer: Pointer): Promise<Pointer> => {
-  const { projection, generation, pointerVersion } = pointer
+const move = async (store: Store, client: PoolClient, target: Pointer): Promise<Pointer> => {
+  const { projection, generation, pointerVersion } = target
   const stored = await storedPointer(store, client, projection, "FOR UPDATE")
   const version = stored?.pointer_version ?? 0
   const next = await findGeneration(store, client, projection, generation)
-  if (version !== pointerVersion - 1 || next === undefined || !(await isKept(store, client, pointer))) throw new PointerConflictError({ projection, pointerVersion: version })
-  if (stored !== undefined) await demandReached(store, client, stored.generation, pointer)
+  if (version !== pointerVersion - 1 || next === undefined || !(await isKept(store, client, target))) throw new PointerConflictError({ projection, pointerVersion: version })
+  const pointer: Pointer = stored === undefined ? target : { ...target, handOver: await demandReached(store, client, stored.generation, target) }
   // Another process may insert the first pointer at the same time.
   if (!(await setPointer(store, client, pointer))) throw new PointerConflictError({ projection, pointerVersion: (await storedPointer(store, client, projection, ""))?.pointer_version ?? version })
   if (stored !== undefined) {
@@ -66,7 +83,7 @@ export const flip = async (store: Store, { projection, generation }: GenerationI
   } catch (cause) {
     if (!(cause instanceof CommitUnknownError)) throw cause
     const stored = await storedPointer(store, store.writers, projection, "")
-    if (stored?.generation === generation && stored.pointer_version === pointer.pointerVersion) return pointer
+    if (stored?.generation === generation && stored.pointer_version === pointer.pointerVersion) return pointerOf(stored)
     throw new StoreUnavailableError({ store: STORE, cause })
   }
 }

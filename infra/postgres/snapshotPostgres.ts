@@ -16,6 +16,8 @@ import type { Store } from "./generations.ts"
 import { DEAD_LETTERS, DUPLICATES, LATE, ledgerPage, ledgerRange, scanKeyCounts } from "./ledgers.ts"
 import type { Ledger } from "./ledgers.ts"
 import { TENANT_SETTING } from "./migrations.ts"
+import { POINTER_COLUMNS, pointerOf } from "./pointerPostgres.ts"
+import type { PointerRow } from "./pointerPostgres.ts"
 import { partialsByKey, scanRows, windowPage } from "./rowReading.ts"
 import { originalText, storedText } from "./sqlText.ts"
 
@@ -43,9 +45,9 @@ const demandAllTenants = (store: Store): void => {
 }
 
 const readPointers = async ({ schema }: Store, client: PoolClient, projection?: string): Promise<Pointer[]> => {
-  const { rows } = await client.query<{ projection: string; generation: number; pointer_version: number }>(
-    `SELECT projection, generation, pointer_version FROM ${schema}.pointers WHERE $1::text IS NULL OR projection = $1 ORDER BY projection`, [projection ?? null])
-  return rows.map(({ projection: of, generation, pointer_version: pointerVersion }) => ({ projection: of, generation, pointerVersion }))
+  const { rows } = await client.query<PointerRow>(
+    `SELECT ${POINTER_COLUMNS} FROM ${schema}.pointers WHERE $1::text IS NULL OR projection = $1 ORDER BY projection`, [projection ?? null])
+  return rows.map(pointerOf)
 }
 
 const readHalts = async ({ schema }: Store, client: PoolClient): Promise<Halt[]> => {

@@ -19,12 +19,15 @@ const nextPointer = (state: ModelState, target: GenerationId, expectedVersion: n
   const pointerVersion = active?.pointerVersion ?? 0
   const record = state.generations.get(idText(target))
   if (pointerVersion !== expectedVersion || record === undefined || record.isDropped === true) return new PointerConflictError({ projection, pointerVersion })
+  if (active === undefined) return { projection, generation, pointerVersion: 1 }
   const reached = positionOf(state, target)
-  for (const [partition, activeOffset] of active === undefined ? [] : positionOf(state, active)) {
+  const handOver: { readonly partition: number; readonly nextOffset: bigint }[] = []
+  for (const [partition, activeOffset] of positionOf(state, active)) {
     const nextOffset = reached.get(partition) ?? 0n
     if (nextOffset < activeOffset) return new TargetBehindError({ projection, generation, partition, nextOffset, activeOffset })
+    handOver.push({ partition, nextOffset: activeOffset })
   }
-  return { projection, generation, pointerVersion: pointerVersion + 1 }
+  return { projection, generation, pointerVersion: pointerVersion + 1, handOver: handOver.sort((a, b) => a.partition - b.partition) }
 }
 
 /** `writable`: the state to change, taken only once it is changed. */

@@ -58,12 +58,20 @@ export class ServedCheck {
     if (now.position.size !== this.partitions) return [`${what} is served with ${now.position.size} of ${this.partitions} partitions`]
     if (before === undefined) return []
     if (pointerVersion !== before.pointer.pointerVersion) this.moves.push({ projection, from: before.pointer.generation, to: generation })
-    return [...this.moved(before, now), ...this.wentBack(before, now)]
+    return [...this.moved(before, now), ...this.wentBack(before, now), ...this.handedOver(before, now)]
   }
 
   private moved(before: Served, { pointer: { projection, generation, pointerVersion } }: Served): readonly string[] {
     const isMoved = generation !== before.pointer.generation
     return pointerVersion === before.pointer.pointerVersion + (isMoved ? 1 : 0) ? [] : [`${projection} moved from generation ${before.pointer.generation} at version ${before.pointer.pointerVersion} to ${generation} at ${pointerVersion}`]
+  }
+
+  /** Stored by the move itself: nothing was committed since the last look. */
+  private handedOver(before: Served, { pointer: { projection, generation, handOver } }: Served): readonly string[] {
+    if (generation === before.pointer.generation) return []
+    const at = offsetsOf(handOver ?? [])
+    return [...before.position].filter(([partition, nextOffset]) => at.get(partition) !== nextOffset).map(([partition, nextOffset]) =>
+      `${projection} moved to generation ${generation}, which takes over at ${at.get(partition) ?? "nothing"} of partition ${partition}, where the other stood at ${nextOffset}`)
   }
 
   private wentBack(before: Served, { pointer, position, starts }: Served): readonly string[] {

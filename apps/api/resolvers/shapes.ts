@@ -139,6 +139,7 @@ export const projectionShape = (status: ProjectionStatus): Projection => ({
   watermark: status.watermarkMs,
   lateEvents: String(status.lateEvents),
   deadLetters: String(status.deadLetters),
+  handOver: status.handOver === null ? null : offsetsOf(status.handOver),
   outOfOrdernessMs: status.outOfOrdernessMs,
   reviseWithinMs: String(status.reviseWithinMs),
   definition: status.definition,

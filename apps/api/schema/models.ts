@@ -43,6 +43,8 @@ export class Projection {
   lateEvents!: string
   @Field(() => String, { description: "Counted up to 1,000." })
   deadLetters!: string
+  @Field(() => [PartitionOffset], { nullable: true, description: "Where the generation served before stood when the last cut-over or way back moved the pointer: effects of records from here on are this generation's, of earlier ones they were the other's. Null before the first move." })
+  handOver!: PartitionOffset[] | null
   @Field(() => Int)
   outOfOrdernessMs!: number
   @Field(() => String)
