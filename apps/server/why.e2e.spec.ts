@@ -60,4 +60,30 @@ describe("tidemark why", () => {
     expect(text).toContain('"outcome":"APPLIED"')
     expect(text).toContain('"outcome":"HELD"')
   })
+
+  it("counts no held event and no repetition that stands among the events of its window", async () => {
+    const ready = await startServer().ready
+    const startMs = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 8 * DAY_MS
+    const viewed = (id: string, timeMs: number) => ({ id, type: "page.viewed", userId: "u-1", time: timeMs, schemaVersion: 2, data: { page: "/shoes", durationMs: 5 } })
+    const one = async (event: object) => expect(await send(ready["ingest"] ?? "", KEYS.write, [event])).toMatchObject({ status: 200 })
+    const imported = async (event: object, answered: object) =>
+      expect(await send(ready["ingest"] ?? "", KEYS.admin, [event], { "tidemark-backfill": "history" })).toMatchObject({ status: 200, body: answered })
+    await one(viewed("now", Date.now()))
+    await imported(viewed("first", startMs + 1_000), { accepted: 1 })
+    await one(viewed("held", startMs + 2_000))
+    await imported(viewed("first", startMs + 1_000), { accepted: 0, duplicate: 1 })
+    await imported(viewed("last", startMs + 3_000), { accepted: 1 })
+
+    const start = new Date(startMs).toISOString()
+    const asked = `{ window(projection: "page-views", key: [{ name: "page", value: "/shoes" }], start: "${start}", resolution: MINUTE) { events why(first: 10) { expectedEvents foundEvents fingerprintMatches events { edges { node { id } } } } }
+      event(id: "held") { windows { projection outcome startMs: start } } }`
+    await expect.poll(() => ask(ready["graphql"] ?? "", KEYS.read, asked), { timeout: 20_000, interval: 100 }).toMatchObject({
+      data: {
+        window: { events: "2", why: { expectedEvents: "2", foundEvents: "2", fingerprintMatches: true, events: { edges: [{ node: { id: "first" } }, { node: { id: "last" } }] } } },
+        event: { windows: expect.arrayContaining([expect.objectContaining({ projection: "page-views", outcome: "HELD", startMs: start })]) as unknown }
+      }
+    })
+    const { code, out } = await runCli(new URL(ready["ingest"] ?? "").origin, KEYS.read, "why", "page-views", "/shoes", start)
+    expect([code, /2 of 2 events/.test(out), /fingerprint matches/.test(out), /\bheld\b/.test(out)]).toEqual([0, true, true, false])
+  })
 })
