@@ -23,6 +23,8 @@ const refused = (topic: string, changes: Partial<EventLogKafkaOptions> = {}) =>
   Effect.runPromise(Effect.gen(function* () { return yield* EventLog }).pipe(Effect.provide(layer(topic, changes)), Effect.flip))
 
 const append = (log: EventLogShape, ...texts: string[]) => log.append(texts.map((text) => ({ partition: 0, key: "k", value: encoder.encode(text) })))
+/** What an append came to, with the reason of a failure. */
+const told = (appending: ReturnType<EventLogShape["append"]>) => Effect.match(appending, { onSuccess: () => "stored", onFailure: ({ _tag, reason }) => `${_tag}: ${reason}` })
 const read = (log: EventLogShape, nextOffset: bigint, waitMaxMs = 0) => log.read([{ partition: 0, nextOffset }], { bytesMax: 1 << 20, waitMaxMs })
 
 describe("the Kafka log", () => {
@@ -72,6 +74,42 @@ describe("the Kafka log", () => {
       }))
     expect(error).toMatchObject({ _tag: "LogIdentityError", detail: expect.stringContaining("made anew") as string })
     expect(await refused(topic)).toMatchObject({ _tag: "KafkaLogError", code: "LOG_IDENTITY", message: expect.stringContaining("is empty") as string })
+  })
+
+  it("acknowledges nothing more once its topic was deleted and made anew, whatever the new one takes", async () => {
+    const topic = newTopic()
+    const answers = await use(topic, (log) =>
+      Effect.gen(function* () {
+        const before = yield* told(append(log, "a", "b"))
+        yield* Effect.promise(() => admin.deleteTopics({ topics: [topic] }))
+        yield* Effect.promise(() => create({ topic, numPartitions: 1 }, { "retention.ms": "-1" }))
+        const after: string[] = []
+        // At once, while what was known of the topic is fresh, and later, when the new topic is longer than the log was.
+        for (const text of ["c", "d", "e"]) {
+          after.push(yield* told(append(log, text)))
+          yield* Effect.promise(() => kafkaSend(topic, 0, "foreign", 20))
+        }
+        return { before, after }
+      }))
+    expect(answers.before).toBe("stored")
+    expect(answers.after).toEqual([expect.stringMatching(/AppendUnknownError|AppendRejectedError/), expect.stringContaining("AppendRejectedError"), expect.stringContaining("AppendRejectedError")])
+    for (const text of answers.after.slice(1)) expect(text).toMatch(/made anew|another log/)
+  })
+
+  it("refuses to append to a topic that got more partitions, as it refuses to read it", async () => {
+    const topic = newTopic()
+    const error = await use(topic, (log) =>
+      Effect.gen(function* () {
+        yield* append(log, "a")
+        yield* Effect.promise(() => admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] }))
+        for (const deadlineMs = performance.now() + 20_000; performance.now() < deadlineMs;) {
+          const answer = yield* told(append(log, "b"))
+          if (answer !== "stored") return answer
+        }
+        return "all were acknowledged"
+      }))
+    expect(error).toMatch(/AppendRejectedError|AppendUnknownError/)
+    expect(error).toContain("2 partitions, not 1")
   })
 
   it("refuses a topic that got more partitions than its log was made with", async () => {
@@ -182,9 +220,9 @@ describe("the Kafka log", () => {
   })
 })
 
-const kafkaSend = async (topic: string, partition: number, value: string): Promise<void> => {
+const kafkaSend = async (topic: string, partition: number, value: string, times = 1): Promise<void> => {
   const producer = kafka.producer()
   await producer.connect()
-  await producer.send({ topic, messages: [{ partition, value }] })
+  await producer.send({ topic, messages: Array.from({ length: times }, () => ({ partition, value })) })
   await producer.disconnect()
 }

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { CompressionTypes } from "kafkajs"
 import type { Kafka } from "kafkajs"
+import { AppendGuard } from "./appendGuard.ts"
 import { makeKafka, makeProducer } from "./kafkaClient.ts"
 import { makeAppender } from "./logAppending.ts"
 import { LogFetching } from "./logFetching.ts"
@@ -112,6 +113,13 @@ const verifyPartition = async (brokers: TopicBrokers, fetching: LogFetching, par
   return { records: next - first, blocks }
 }
 
+/** One past the last offset of each partition. */
+const endsOf = async (brokers: TopicBrokers, partitions: number): Promise<bigint[]> => {
+  const ends: bigint[] = []
+  for (let partition = 0; partition < partitions; partition++) ends.push((await brokers.bounds(partition)).end)
+  return ends
+}
+
 interface Opened {
   readonly log: EventLogShape
   readonly durability: LogDurabilityShape
@@ -128,7 +136,8 @@ const open = async (options: EventLogKafkaOptions): Promise<Opened> => {
     const identity: LogIdentity = await readIdentity(brokers, fetching)
     brokers.pin(identity.logId, await brokers.describe())
     const compression = options.compression === "gzip" ? CompressionTypes.GZIP : CompressionTypes.None
-    const appender = makeAppender({ topic, partitions: identity.partitions, batchBytesMax, compression, makeProducer: () => makeProducer(kafka) })
+    const guard = new AppendGuard(brokers, identity.logId, role === "writer" ? await endsOf(brokers, identity.partitions) : [])
+    const appender = makeAppender({ topic, partitions: identity.partitions, batchBytesMax, compression, guard, makeProducer: () => makeProducer(kafka) })
     const log: EventLogShape = {
       identity,
       append: role === "writer" ? appender.append : () => Effect.die(new Error("this log was opened for reading")),

@@ -6,10 +6,11 @@
  * next records the sequence numbers of the lost ones, and the broker, which may hold those, would acknowledge
  * records it never stored.
  */
-import { AppendRejectedError, AppendUnknownError } from "@tidemark/domain/ports/EventLog"
+import { AppendRejectedError, AppendUnknownError, LogIdentityError } from "@tidemark/domain/ports/EventLog"
 import type { AppendedAt, EventLogShape, LogRecord } from "@tidemark/domain/ports/EventLog"
 import * as Effect from "effect/Effect"
-import type { CompressionTypes, Message, Producer } from "kafkajs"
+import type { CompressionTypes, Message, Producer, RecordMetadata } from "kafkajs"
+import type { AppendGuard } from "./appendGuard.ts"
 
 type Outcome = Effect.Effect<readonly AppendedAt[], AppendRejectedError | AppendUnknownError>
 
@@ -36,6 +37,8 @@ export interface AppenderOptions {
   readonly batchBytesMax: number
   readonly compression: CompressionTypes
   readonly makeProducer: () => Producer
+  /** Tells whether the topic is still the log that was opened. */
+  readonly guard: AppendGuard
 }
 
 const LANES = 2
@@ -71,6 +74,20 @@ const settle = (pending: Pending, records: number): void => {
   else pending.done(Effect.fail(rejected(failure.reason, failure.cause)))
 }
 
+/** Writes down where the records of a send lie. Throws when the broker does not say, or says what the log cannot be. */
+const note = (answer: readonly RecordMetadata[], group: readonly Entry[], guard: AppendGuard): void => {
+  const next = new Map(answer.flatMap(({ partition, baseOffset }) => (baseOffset === undefined ? [] : [[partition, BigInt(baseOffset)] as const])))
+  const takenMs = new Map(answer.map(({ partition, logAppendTime }) => [partition, appendTimeMs(logAppendTime)] as const))
+  const first = new Map(next)
+  for (const { pending, index, record: { partition } } of group) {
+    const offset = next.get(partition)
+    if (offset === undefined) throw new Error(`the broker did not answer for partition ${partition}`)
+    pending.stored[index] = { partition, offset, appendedAtMs: takenMs.get(partition) }
+    next.set(partition, offset + 1n)
+  }
+  for (const [partition, baseOffset] of first) guard.stored(partition, baseOffset, Number((next.get(partition) ?? baseOffset) - baseOffset))
+}
+
 /** One producer with the queue of its partitions. */
 class Sender {
   private readonly queue: Entry[] = []
@@ -94,12 +111,24 @@ class Sender {
     // What arrives in the same turn of the event loop goes along.
     await new Promise(setImmediate)
     while (this.queue.length > 0) {
-      const producer = await this.connected()
+      const producer = (await this.isLost()) ? undefined : await this.connected()
       if (producer === undefined) continue
       const group = this.takeGroup()
       if (group.length > 0) await this.send(producer, group)
     }
     this.running = undefined
+  }
+
+  /** The topic is another log by now: all that waits is refused. When no broker tells, the send shows what is. */
+  private async isLost(): Promise<boolean> {
+    try {
+      await this.options.guard.confirm()
+      return false
+    } catch (error) {
+      if (!(error instanceof LogIdentityError)) return false
+      this.fail(this.queue.splice(0), { unknown: false, reason: error.detail, cause: error })
+      return true
+    }
   }
 
   /** A producer that is ready; without one, all that waits is refused: nothing of it was sent. */
@@ -148,23 +177,18 @@ class Sender {
   }
 
   private async send(producer: Producer, group: readonly Entry[]): Promise<void> {
+    const { topic, compression, guard } = this.options
     const messages: Message[] = group.map(({ record: { partition, key, value } }) => ({ partition, key, value: viewOf(value), headers: RECORD_HEADERS }))
     for (const { pending } of group) pending.sent = true
     this.produced += group.length
     try {
-      const answer = await producer.send({ topic: this.options.topic, acks: -1, compression: this.options.compression, messages })
-      const next = new Map(answer.flatMap(({ partition, baseOffset }) => (baseOffset === undefined ? [] : [[partition, BigInt(baseOffset)] as const])))
-      const takenMs = new Map(answer.map(({ partition, logAppendTime }) => [partition, appendTimeMs(logAppendTime)] as const))
-      const missing = group.find(({ record }) => next.get(record.partition) === undefined)
-      if (missing !== undefined) throw new Error(`the broker did not answer for partition ${missing.record.partition}`)
-      for (const { pending, index, record: { partition } } of group) {
-        const offset = next.get(partition) ?? 0n
-        pending.stored[index] = { partition, offset, appendedAtMs: takenMs.get(partition) }
-        next.set(partition, offset + 1n)
-      }
+      note(await producer.send({ topic, acks: -1, compression, messages }), group, guard)
+      // A send may outlast an outage, and the topic that took it may be another one.
+      await guard.confirm()
     } catch (cause) {
+      guard.doubt()
       await this.retire()
-      this.fail(group, { unknown: true, reason: `whether topic ${this.options.topic} holds the records is not known`, cause })
+      this.fail(group, { unknown: true, reason: cause instanceof LogIdentityError ? cause.detail : `whether topic ${topic} holds the records is not known`, cause })
       return
     }
     this.finish(group)
