@@ -107,6 +107,8 @@ const apps: readonly ImportRow[] = [
   { at: "apps/server/fixtures/plainCounts.ts", imports: ["node:zlib"] },
   { at: "apps/server/heldEvents.ts", imports: ["vitest"] },
   { at: "apps/server/plantedRows.ts", imports: ["vitest"] },
+  { at: "apps/server/rebuild.engines.spec.ts", imports: ["infra/postgres"] },
+  { at: "apps/server/rebuildLoad.ts", imports: ["vitest"] },
   { at: "apps/server/useProcesses.ts", imports: ["vitest"] },
   {
     at: "apps/cli",

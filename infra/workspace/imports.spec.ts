@@ -91,6 +91,8 @@ const refused: readonly (readonly [file: string, module: string, target: string]
   ["apps/server/fixtures/plainCounts.ts", "vitest", "vitest"],
   ["apps/server/heldEvents.ts", "@tidemark/infra-embedded/EventLogLmdb", "infra/embedded/EventLogLmdb"],
   ["apps/server/plantedRows.ts", "lmdb", "lmdb"],
+  ["apps/server/rebuild.engines.spec.ts", "@tidemark/infra-kafka/EventLogKafka", "infra/kafka/EventLogKafka"],
+  ["apps/server/rebuildLoad.ts", "lmdb", "lmdb"],
   ["apps/server/useProcesses.ts", "lmdb", "lmdb"],
   ["apps/cli/verbs/x.ts", "@tidemark/infra-wiring/logs", "infra/wiring/logs"],
   ["apps/cli/main.ts", "@tidemark/infra-kafka/EventLogKafka", "infra/kafka/EventLogKafka"],
