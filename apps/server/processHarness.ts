@@ -16,15 +16,20 @@ export interface StartedProcess {
   readonly exit: Promise<{ readonly code: number | null; readonly stderr: string }>
 }
 
+/** What is started: the built server, or what `npm start` runs, which prepares the workspace and becomes the server. */
+const PROGRAMS = { server: "./dist/main.js", npmStart: "../../infra/workspace/start.mjs" } as const
+
+export type Program = keyof typeof PROGRAMS
+
 /** `environment` overrides free port, given keys and no demo. */
-export const startProcess = (dataDir: string, environment: Readonly<Record<string, string>> = {}): StartedProcess => {
+export const startProcess = (dataDir: string, environment: Readonly<Record<string, string>> = {}, program: Program = "server"): StartedProcess => {
   const env = {
     PATH: process.env["PATH"] ?? "",
     TIDEMARK_DATA_DIR: dataDir, TIDEMARK_PORT: "0", TIDEMARK_DEMO: "0",
     TIDEMARK_WRITE_KEY: KEYS.write, TIDEMARK_READ_KEY: KEYS.read, TIDEMARK_ADMIN_KEY: KEYS.admin,
     ...environment
   }
-  const child = spawn(process.execPath, [fileURLToPath(new URL("./dist/main.js", import.meta.url))], { env, stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(process.execPath, [fileURLToPath(new URL(PROGRAMS[program], import.meta.url))], { env, stdio: ["ignore", "pipe", "pipe"] })
   const lines: Record<string, unknown>[] = []
   let stderr = ""
   child.stderr.on("data", (chunk) => (stderr += String(chunk)))

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
 import { startProcess } from "./processHarness.ts"
-import type { StartedProcess } from "./processHarness.ts"
+import type { Program, StartedProcess } from "./processHarness.ts"
 
 /** A directory of its own for each specification, removed after it together with every process started in it. */
-export const useProcesses = (name: string): { readonly directory: () => string; readonly start: (environment?: Readonly<Record<string, string>>, dataDir?: string) => StartedProcess } => {
+export const useProcesses = (name: string): { readonly directory: () => string; readonly start: (environment?: Readonly<Record<string, string>>, dataDir?: string, program?: Program) => StartedProcess } => {
   let directory = ""
   let started: StartedProcess[] = []
   beforeEach(() => {
@@ -21,8 +21,8 @@ export const useProcesses = (name: string): { readonly directory: () => string; 
     }
     rmSync(directory, { recursive: true, force: true })
   })
-  const start = (environment: Readonly<Record<string, string>> = {}, dataDir = directory): StartedProcess => {
-    const one = startProcess(dataDir, environment)
+  const start = (environment: Readonly<Record<string, string>> = {}, dataDir = directory, program: Program = "server"): StartedProcess => {
+    const one = startProcess(dataDir, environment, program)
     started.push(one)
     return one
   }

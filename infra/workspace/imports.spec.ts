@@ -71,6 +71,7 @@ const refused: readonly (readonly [file: string, module: string, target: string]
   ["infra/workspace/prepare.mjs", "vitest/node", "vitest/node"],
   ["infra/workspace/importGate.ts", "effect/Effect", "effect/Effect"],
   ["infra/workspace/sim.mjs", "@tidemark/server/serve", "apps/server/serve"],
+  ["apps/server/secondStart.e2e.spec.ts", "pino", "pino"],
   ["infra/workspace/start.mjs", "pino", "pino"],
   ["infra/workspace/test-engines.mjs", "vitest", "vitest"],
   ["apps/ingest/x.ts", "@tidemark/queries/live", "queries/live"],

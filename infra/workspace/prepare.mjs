@@ -100,9 +100,14 @@ export const noteBuilt = (root, startedAt, { sources }) => {
 
 const timeOf = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
 
+const isInstalled = () => timeOf(join(root, "node_modules", ".package-lock.json")) >= timeOf(join(root, "package-lock.json"))
+
+/** Why `prepare` would install or build now; undefined when it would do nothing. */
+export const unprepared = () => (isInstalled() ? lookForWork(root).why : "packages are not installed from the lockfile")
+
 /** Brings node_modules and every dist up to date; `report` gets one short line per step. */
 export const prepare = async (report) => {
-  if (timeOf(join(root, "node_modules", ".package-lock.json")) < timeOf(join(root, "package-lock.json"))) {
+  if (!isInstalled()) {
     report("installing packages from the lockfile")
     // Not `npm ci`: it refuses a lock without the optional packages of platforms that a registry does not carry.
     // `--no-save` keeps every locked version and leaves the lock as it is.
