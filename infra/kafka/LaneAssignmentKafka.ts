@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import kafkajs from "kafkajs"
 import type { Consumer, PartitionAssigner } from "kafkajs"
 import { makeKafka } from "./kafkaClient.ts"
+import { LaneHolding, REBALANCE_MS_MAX } from "./laneHolding.ts"
 import { shareLanes } from "./laneSharing.ts"
 
 export interface LaneAssignmentKafkaOptions {
@@ -32,7 +33,6 @@ type OnOwned = (lanes: readonly number[]) => Effect.Effect<void>
 
 const CLIENT_ID = "tidemark-lanes"
 const SESSION_MS = 10_000
-const REBALANCE_MS_MAX = 30_000
 /** Heartbeats in a session: some may be lost. */
 const BEATS_PER_SESSION = 5
 /** Between two looks for a heartbeat that is due. */
@@ -85,19 +85,20 @@ class Mailbox {
 class Membership {
   readonly mailbox = new Mailbox()
   private consumer: Consumer | undefined
-  private owned: readonly number[] = []
-  private heardMs = performance.now()
-  /** Asked to join and not answered yet: the coordinator waits for all others, and hears of us by that. */
-  private joining = false
+  private readonly sessionMs: number
+  private readonly holding: LaneHolding
   private stopped = false
   private readonly hints = new Map<number, bigint>()
   private readonly timers: NodeJS.Timeout[] = []
 
-  constructor(private readonly options: LaneAssignmentKafkaOptions) {}
+  constructor(private readonly options: LaneAssignmentKafkaOptions) {
+    this.sessionMs = options.sessionMs ?? SESSION_MS
+    this.holding = new LaneHolding({ sessionMs: this.sessionMs, nowMs: () => performance.now(), onHeld: (lanes) => this.mailbox.put(lanes) })
+  }
 
   async start(): Promise<void> {
     await this.connect()
-    this.timers.push(setInterval(() => this.watch(), IDLE_MS), setInterval(() => void this.sendHints(), HINT_EVERY_MS))
+    this.timers.push(setInterval(() => this.holding.look(), IDLE_MS), setInterval(() => void this.sendHints(), HINT_EVERY_MS))
   }
 
   hint(positions: readonly PartitionPosition[]): void {
@@ -111,20 +112,11 @@ class Membership {
     await this.consumer?.disconnect().catch(() => {})
   }
 
-  private get sessionMs(): number {
-    return this.options.sessionMs ?? SESSION_MS
-  }
-
-  private own(lanes: readonly number[]): void {
-    this.owned = lanes
-    this.mailbox.put(lanes)
-  }
-
   private async connect(): Promise<void> {
     const { brokers, groupId, topic, lanes } = this.options
     const consumer = makeKafka(brokers, CLIENT_ID).consumer({
       groupId,
-      partitionAssigners: [laneAssigner(this.options, () => this.owned)],
+      partitionAssigners: [laneAssigner(this.options, () => this.holding.held)],
       sessionTimeout: this.sessionMs,
       rebalanceTimeout: REBALANCE_MS_MAX,
       heartbeatInterval: Math.floor(this.sessionMs / BEATS_PER_SESSION),
@@ -135,15 +127,10 @@ class Membership {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       // Before the first fetch: kafkajs would read the log, and move our lanes' offsets, by itself.
       consumer.pause([{ topic }])
-      this.joining = false
-      this.heardMs = performance.now()
-      this.own([...new Set((payload.memberAssignment[topic] ?? []).map((partition) => laneOf(partition, lanes)))].sort((a, b) => a - b))
+      this.holding.give([...new Set((payload.memberAssignment[topic] ?? []).map((partition) => laneOf(partition, lanes)))].sort((a, b) => a - b))
     })
-    consumer.on(consumer.events.REBALANCING, () => {
-      this.joining = true
-      this.heardMs = performance.now()
-    })
-    consumer.on(consumer.events.HEARTBEAT, () => void (this.heardMs = performance.now()))
+    consumer.on(consumer.events.REBALANCING, () => this.holding.rejoin())
+    consumer.on(consumer.events.HEARTBEAT, () => this.holding.beat())
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) this.again(consumer)
     })
@@ -161,15 +148,9 @@ class Membership {
     this.timers.push(timer)
   }
 
-  /** Without a heartbeat for a session, or after a pause as long, the lanes may be somebody else's. */
-  private watch(): void {
-    const silentMsMax = this.joining ? REBALANCE_MS_MAX : this.sessionMs
-    if (this.owned.length > 0 && performance.now() - this.heardMs > silentMsMax) this.own([])
-  }
-
   private async sendHints(): Promise<void> {
     const { topic, lanes } = this.options
-    const offsets = Array.from(this.hints).filter(([partition]) => this.owned.includes(laneOf(partition, lanes)))
+    const offsets = Array.from(this.hints).filter(([partition]) => this.holding.held.includes(laneOf(partition, lanes)))
     this.hints.clear()
     if (offsets.length === 0) return
     await this.consumer?.commitOffsets(offsets.map(([partition, offset]) => ({ topic, partition, offset: String(offset) }))).catch(() => {})
