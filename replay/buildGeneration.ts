@@ -19,6 +19,7 @@ import { foldHere } from "./foldHere.ts"
 import type { Fold } from "./foldHere.ts"
 import { makePaceMemory } from "./pace.ts"
 import type { PaceMemory } from "./pace.ts"
+import { haltOf } from "./servedHalt.ts"
 
 /** The generation cannot be folded further; `code` and `detail` as the runtime says them. */
 export class BuildHaltedError extends Schema.TaggedError<BuildHaltedError>()("BuildHaltedError", { code: Schema.String, detail: Schema.String }) {}
@@ -112,9 +113,23 @@ export const buildGeneration = Effect.fn("buildGeneration")(function* ({ id, lan
 export const positionsOf = (checkpoints: readonly LaneCheckpoint[]): ReadonlyMap<number, bigint> =>
   new Map(checkpoints.flatMap(({ partitions }) => partitions.map(({ partition, nextOffset }) => [partition, nextOffset] as const)))
 
+/** Where the log has no more for a generation that is to pass a halted one, nothing will ever bring it there. */
+const demandLog = Effect.fn("demandLog")(function* ({ code, detail }: Halt, behind: readonly (readonly [number, bigint])[], own: ReadonlyMap<number, bigint>) {
+  const log = yield* EventLog
+  for (const [partition, nextOffset] of behind) {
+    const { end } = yield* log.bounds(partition)
+    if (end > (own.get(partition) ?? 0n)) continue
+    return yield* new BuildHaltedError({
+      code: "SERVED_BEYOND_LOG",
+      detail: `partition ${partition}: the served generation has halted at offset ${nextOffset} (${code}: ${detail}) and the log ends at ${end}; resume once the log is restored or has grown beyond it`
+    })
+  }
+})
+
 /**
- * Has the owners of the lanes fold the generation, and waits until it stands where the active one stands, in one
- * snapshot. Whoever built it is fenced by that, so the build must have ended. Fails with `BuildHaltedError` when it halts.
+ * Has the owners of the lanes fold the generation, and waits until it stands where the active one stands, in one snapshot;
+ * at least there in every partition where the active one has halted, since that one will not move. Whoever built it is
+ * fenced by that, so the build must have ended. Fails with `BuildHaltedError` when it halts, or can never come so far.
  */
 export const joinServed = Effect.fn("joinServed")(function* (id: GenerationId) {
   const store = yield* ReadModelStore
@@ -125,9 +140,13 @@ export const joinServed = Effect.fn("joinServed")(function* (id: GenerationId) {
     if (halt !== undefined) return yield* new BuildHaltedError({ code: halt.code, detail: halt.detail })
     const pointer = yield* snapshot.pointer(id.projection)
     if (pointer === undefined) return true
-    const active = positionsOf(yield* snapshot.checkpoints(id.projection, pointer.generation))
+    const active = [...positionsOf(yield* snapshot.checkpoints(id.projection, pointer.generation))]
     const own = positionsOf(yield* snapshot.checkpoints(id.projection, id.generation))
-    return [...active].every(([partition, nextOffset]) => (own.get(partition) ?? -1n) === nextOffset)
+    const servedHalt = yield* haltOf(snapshot, pointer)
+    if (servedHalt === undefined) return active.every(([partition, nextOffset]) => (own.get(partition) ?? -1n) === nextOffset)
+    const behind = active.filter(([partition, nextOffset]) => (own.get(partition) ?? -1n) < nextOffset)
+    yield* demandLog(servedHalt, behind, own)
+    return behind.length === 0
   }))
   while (!(yield* isLevel)) yield* Effect.sleep(WATCH_EVERY_MS)
 })

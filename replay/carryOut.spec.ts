@@ -4,11 +4,16 @@ import type { ProjectionDefinition } from "@tidemark/domain/definitions/definiti
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { PAUSED, pauseOf } from "@tidemark/domain/ports/projectionPause"
+import type { GenerationRecord } from "@tidemark/domain/ports/ReadModelStore"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
+import { writable } from "@tidemark/projections/simulation/memoryReadModelStore"
+import type { MemoryModelDisk } from "@tidemark/projections/simulation/memoryReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
+import { createShadow } from "./buildGeneration.ts"
 import { carryOut } from "./carryOut.ts"
 import type { CarryOutOptions, Journal } from "./carryOut.ts"
 import { allow, makePaceMemory } from "./pace.ts"
@@ -173,5 +178,91 @@ describe("carrying a rebuild out", () => {
       expect(yield* run(journal)).toBe("failed")
     })))
     expect(rebuild().error).toMatch(/^DEFINITION_CHANGED: /)
+  })
+})
+
+/** Generation 1 has folded some events and can then be read no more; events come on. */
+const halted = <A, E, R>(disk: MemoryModelDisk, body: Effect.Effect<A, E, R>, over: Partial<GenerationRecord> = { definitionHash: "another" }) =>
+  Effect.gen(function* () {
+    yield* appendOrders(0, 2_000)
+    yield* ensureGenerations([orders()])
+    yield* whileServed(folded(1))
+    const { generations } = writable(disk)
+    const record = generations.get("orders/1")
+    if (record === undefined) throw new Error("nothing is served")
+    generations.set("orders/1", { ...record, ...over })
+    yield* appendOrders(2_000, 600)
+    return yield* whileServed(body)
+  })
+
+describe("a rebuild of what has halted", () => {
+  it("goes past the halted generation, proves itself by the log, and says where and why that one stands", async () => {
+    const { kept, journal } = keep(orders())
+    const { modelDisk, run: inMemory } = makeMemory()
+    const left = await inMemory(halted(modelDisk, Effect.gen(function* () {
+      expect(yield* run(journal)).toBe("ready")
+      yield* appendOrders(5_000, 100)
+      yield* folded(2)
+      yield* (yield* ReadModelStore).flip("orders", 2, 1)
+      return yield* seen
+    })))
+    expect(kept.statuses).toEqual(["planned", "preparing", "building", "catching_up", "verifying", "ready"])
+    expect(kept.found).toMatchObject({ compared: 0, differ: 0, onlyOld: 0, onlyNew: 0, faults: [], lists: [], servedHalt: { code: "DEFINITION_CHANGED", detail: expect.stringContaining("another") as string } })
+    expect(kept.found?.sample?.windows).toBeGreaterThan(30)
+    const sum = (offsets: readonly { readonly nextOffset: bigint }[] = []) => offsets.reduce((total, { nextOffset }) => total + nextOffset, 0n)
+    expect(sum(kept.found?.servedHalt?.position)).toBeGreaterThan(2_000n)
+    // 600 events, of which every eleventh was sent twice.
+    expect(sum(kept.found?.position) - sum(kept.found?.servedHalt?.position)).toBe(655n)
+    expect(left.pointer).toMatchObject({ generation: 2 })
+  })
+
+  it("needs nothing of a definition that this program cannot read", async () => {
+    const { kept, journal } = keep(orders())
+    const { modelDisk, run: inMemory } = makeMemory()
+    await inMemory(halted(modelDisk, Effect.asVoid(run(journal)), { definition: "{}" }))
+    expect(kept.found).toMatchObject({ faults: [], servedHalt: { code: "DEFINITION_CHANGED" } })
+  })
+
+  it("finds stored rows of its own that the log does not give", async () => {
+    const { kept, journal } = keep(orders())
+    const { modelDisk, run: inMemory } = makeMemory()
+    kept.onMoved = (status) => {
+      if (status !== "verifying") return
+      const { rows } = writable(modelDisk)
+      for (const [key, { lane, row }] of rows) if (lane.generation === 2) rows.set(key, { lane, row: { ...row, events: row.events + 1n } })
+    }
+    await inMemory(halted(modelDisk, Effect.asVoid(run(journal))))
+    expect(kept.found?.faults.join()).toContain("are not what its digest says")
+    expect(kept.found?.sample?.differing.length).toBeGreaterThan(30)
+  })
+
+  it("fails, to be resumed, where the log ends before the place at which the halted one stands: it would wait for ever", async () => {
+    const { journal, rebuild } = keep(orders())
+    const { modelDisk, run: inMemory } = makeMemory()
+    await inMemory(halted(modelDisk, Effect.gen(function* () {
+      const { checkpoints } = writable(modelDisk)
+      for (const [key, checkpoint] of checkpoints) {
+        if (checkpoint.lane.generation === 1) checkpoints.set(key, { ...checkpoint, partitions: checkpoint.partitions.map((one) => ({ ...one, nextOffset: one.nextOffset + 100_000n })) })
+      }
+      expect(yield* run(journal)).toBe("failed")
+    })))
+    expect(rebuild().error).toMatch(/^SERVED_BEYOND_LOG: partition \d: .*DEFINITION_CHANGED/)
+  })
+
+  it("waits while the projection is paused, halted or not", async () => {
+    const { kept, journal } = keep(orders())
+    const { modelDisk, run: inMemory } = makeMemory()
+    await inMemory(halted(modelDisk, Effect.gen(function* () {
+      const store = yield* ReadModelStore
+      yield* createShadow(orders(), 2)
+      yield* store.recordHalt({ ...pauseOf("orders"), code: PAUSED, detail: "", atMs: 0 })
+      const going = yield* Effect.forkChild(run(journal))
+      while (kept.statuses.at(-1) !== "catching_up") yield* Effect.sleep(10)
+      // Its own build has taken it past the halted one, so only the pause holds it.
+      expect(yield* Effect.timeoutOption(Fiber.join(going), 300)).toMatchObject({ _tag: "None" })
+      expect(kept.statuses.at(-1)).toBe("catching_up")
+      yield* store.clearHalt(pauseOf("orders"))
+      expect(yield* Fiber.join(going)).toBe("ready")
+    })))
   })
 })

@@ -3,13 +3,13 @@
  * same position: since one reader feeds them and one transaction commits them, every snapshot is such a barrier.
  *
  * Same definition: digests, counters and every row must be equal. Another definition: the differences are listed with
- * their cause, for a person to accept. Rules: docs/semantics.md §8.
+ * their cause, for a person to accept. Where the old one has halted, the new one is proved by the log alone. Rules: docs/semantics.md §8.
  */
 import { compileDefinition } from "@tidemark/domain/definitions/compile"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import type { Halt, LaneCheckpoint, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import type { DifferenceCounts, MeasureCount, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
 import { NO_ROW, RowDigest, rowHash } from "@tidemark/projections/runtime/rowDigest"
 import { RESOLUTIONS } from "@tidemark/domain/time/window"
@@ -18,10 +18,11 @@ import * as Schema from "effect/Schema"
 import { positionsOf } from "./buildGeneration.ts"
 import { findDivergence } from "./firstDivergence.ts"
 import type { SearchBudget, Sides } from "./firstDivergence.ts"
-import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSide } from "./parityWindows.ts"
-import type { Comparing, Side } from "./parityWindows.ts"
+import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSide, openStored } from "./parityWindows.ts"
+import type { Comparing, Side, StoredSide } from "./parityWindows.ts"
 import { SAMPLE_BOUNDS, SampleChoice, recomputeSample } from "./paritySample.ts"
 import type { ParitySample, SampleBounds } from "./paritySample.ts"
+import { haltOf } from "./servedHalt.ts"
 import { digestHex } from "./verifyRows.ts"
 import type { FoldedSide, WindowPlace } from "./windowFold.ts"
 
@@ -39,6 +40,12 @@ export interface TenantDifferences {
   readonly differences: readonly WindowDifference[]
 }
 
+export interface ServedHalt {
+  readonly code: string
+  readonly detail: string
+  readonly position: Parity["position"]
+}
+
 export interface Parity {
   readonly projection: string
   readonly oldGeneration: number
@@ -51,8 +58,10 @@ export interface Parity {
   readonly differ: number
   readonly onlyOld: number
   readonly onlyNew: number
-  /** Of another definition: windows of the new generation that were recomputed from the log. Null for the same one, whose digests are equal. */
+  /** Of another definition, or beside a halted generation: windows of the new generation that were recomputed from the log. Null for the same one, whose digests are equal. */
   readonly sample: ParitySample | null
+  /** Why the old generation has halted, and its next offsets: no window was compared with it then. Null where it has not. */
+  readonly servedHalt: ServedHalt | null
   /** What no difference of a window explains: digests, counters, rows that are not what their digest says. */
   readonly faults: readonly string[]
   /** Of the windows that are there in both, how many differ in a measure; "events" for what counts them, "rows" for what no figure shows. */
@@ -86,7 +95,7 @@ const laneFaults = (old: Side, now: Side): readonly string[] => {
 }
 
 /** A log that has lost its head since gives a new generation less than the old one has. */
-const coverageFaults = (old: Side, now: Side): readonly string[] => {
+const coverageFaults = (old: StoredSide, now: StoredSide): readonly string[] => {
   const starts = new Map(old.record.coverage.map(({ partition, nextOffset }) => [partition, nextOffset]))
   return now.record.coverage.flatMap(({ partition, nextOffset }) => {
     const start = starts.get(partition) ?? 0n
@@ -111,7 +120,7 @@ const sharedFaults = (old: Side, now: Side): readonly string[] => {
 }
 
 /** The stored rows of the new generation must be what its digests say: these are kept from delta to delta. The rows pass by `choice`. */
-const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: Side, tenants: readonly string[], choice: SampleChoice) {
+const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot, { record, checkpoints }: StoredSide, tenants: readonly string[], choice: SampleChoice) {
   const sums = new Map(checkpoints.map(({ lane, digest }) => [lane.lane, RowDigest.decode(new Uint8Array(digest.length))]))
   for (const tenantId of tenants) {
     for (const { code: resolution } of RESOLUTIONS) {
@@ -127,7 +136,7 @@ const digestFaults = Effect.fn("digestFaults")(function* (snapshot: ReadSnapshot
 })
 
 /** Tenants of whom a generation has rows: those named, and those that the checkpoints know. */
-const tenantsOf = (named: readonly string[], sides: readonly Side[]): readonly string[] =>
+const tenantsOf = (named: readonly string[], sides: readonly StoredSide[]): readonly string[] =>
   [...new Set([...named, ...sides.flatMap(({ checkpoints }) => checkpoints.flatMap(({ partitions }) => partitions.flatMap(({ tenantMaxMs }) => [...tenantMaxMs.keys()])))])].sort()
 
 export interface ParityInput {
@@ -146,12 +155,15 @@ export interface ParityInput {
   readonly searchMax?: Readonly<SearchBudget>
 }
 
+const offsetsOf = (checkpoints: readonly LaneCheckpoint[]): Parity["position"] =>
+  [...positionsOf(checkpoints)].map(([partition, nextOffset]) => ({ partition, nextOffset })).sort((a, b) => a.partition - b.partition)
+
 /** Both sides in one snapshot, and where they stand. Fails with `NotAtBarrierError` when that is not one position. */
 const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { projection, oldGeneration, newGeneration }: ParityInput) {
   const old = yield* openSide(snapshot, projection, oldGeneration)
   const now = yield* openSide(snapshot, projection, newGeneration)
   const reached = positionsOf(now.checkpoints)
-  const position = [...positionsOf(old.checkpoints)].map(([partition, nextOffset]) => ({ partition, nextOffset })).sort((a, b) => a.partition - b.partition)
+  const position = offsetsOf(old.checkpoints)
   for (const { partition, nextOffset } of position) {
     const newOffset = reached.get(partition) ?? 0n
     if (newOffset !== nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
@@ -216,29 +228,60 @@ const compareTenants = Effect.fn("compareTenants")(function* (comparing: Compari
 
 const total = (tallies: Tallies, of: (tally: TenantTally) => number): number => tallies.reduce((sum, { tally }) => sum + of(tally), 0)
 
-/** Compares two generations in one snapshot. */
+const compareBoth = Effect.fn("compareBoth")(function* (snapshot: ReadSnapshot, input: ParityInput) {
+  const { comparing, position } = yield* openBoth(snapshot, input)
+  const { old, new: now, sameDefinition } = comparing
+  const [before, after] = [Object.keys(old.definition.measures), Object.keys(now.definition.measures)]
+  const tenants = tenantsOf(input.tenants, [old, now])
+  const tallies = yield* compareTenants(comparing, tenants, input.differencesMax)
+  yield* searchTenants(yield* sidesOf(comparing), tallies, input.searchMax ?? SEARCH_MAX)
+  const choice = new SampleChoice(input.seed ?? 0)
+  const digests = yield* digestFaults(snapshot, now, tenants, choice)
+  const sample = sameDefinition ? null : yield* recomputeSample({ snapshot, record: now.record, checkpoints: now.checkpoints, tenants }, choice, input.sampleBounds ?? SAMPLE_BOUNDS)
+  const proof = sample === null ? laneFaults(old, now) : [...sharedFaults(old, now), ...rowFaults(tallies), ...sampleFaults(sample)]
+  const faults = [...coverageFaults(old, now), ...proof, ...digests]
+  const found: Parity = {
+    projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults, sample, servedHalt: null,
+    compared: total(tallies, ({ compared }) => compared), equal: total(tallies, ({ equal }) => equal), differ: total(tallies, ({ differ }) => differ),
+    onlyOld: total(tallies, ({ onlyOld }) => onlyOld), onlyNew: total(tallies, ({ onlyNew }) => onlyNew), measures: measureCounts(tallies.map(({ tally }) => tally.measures)),
+    lists: tallies.filter(({ tally }) => tally.differing > 0).map(({ tenantId, tally }) => ({ tenantId, counts: tally.counts(comparing), differences: tally.differences })),
+    addedMeasures: after.filter((name) => !before.includes(name)), removedMeasures: before.filter((name) => !after.includes(name))
+  }
+  return found
+})
+
+/**
+ * The old generation has halted, and the new one has passed it: no window can be compared, and this program may not even
+ * be able to read the old one's definition. The new one is proved by the log alone, whatever its definition is.
+ */
+const proveBeside = Effect.fn("proveBeside")(function* (snapshot: ReadSnapshot, input: ParityInput, { code, detail }: Halt) {
+  const { projection, oldGeneration, newGeneration } = input
+  const old = yield* openStored(snapshot, projection, oldGeneration)
+  const now = yield* openStored(snapshot, projection, newGeneration)
+  const reached = positionsOf(now.checkpoints)
+  const stands = offsetsOf(old.checkpoints)
+  for (const { partition, nextOffset } of stands) {
+    const newOffset = reached.get(partition) ?? 0n
+    if (newOffset < nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
+  }
+  const tenants = tenantsOf(input.tenants, [old, now])
+  const choice = new SampleChoice(input.seed ?? 0)
+  const digests = yield* digestFaults(snapshot, now, tenants, choice)
+  const sample = yield* recomputeSample({ snapshot, record: now.record, checkpoints: now.checkpoints, tenants }, choice, input.sampleBounds ?? SAMPLE_BOUNDS)
+  const found: Parity = {
+    projection, oldGeneration, newGeneration, sameDefinition: old.record.definitionHash === now.record.definitionHash, position: offsetsOf(now.checkpoints),
+    faults: [...coverageFaults(old, now), ...sampleFaults(sample), ...digests], sample, servedHalt: { code, detail, position: stands },
+    compared: 0, equal: 0, differ: 0, onlyOld: 0, onlyNew: 0, measures: [], lists: [], addedMeasures: [], removedMeasures: []
+  }
+  return found
+})
+
+/** Compares two generations in one snapshot; proves the new one by itself where the old one has halted. */
 export const parity = Effect.fn("parity")(function* (input: ParityInput) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
-    const { comparing, position } = yield* openBoth(snapshot, input)
-    const { old, new: now, sameDefinition } = comparing
-    const [before, after] = [Object.keys(old.definition.measures), Object.keys(now.definition.measures)]
-    const tenants = tenantsOf(input.tenants, [old, now])
-    const tallies = yield* compareTenants(comparing, tenants, input.differencesMax)
-    yield* searchTenants(yield* sidesOf(comparing), tallies, input.searchMax ?? SEARCH_MAX)
-    const choice = new SampleChoice(input.seed ?? 0)
-    const digests = yield* digestFaults(snapshot, now, tenants, choice)
-    const sample = sameDefinition ? null : yield* recomputeSample({ snapshot, record: now.record, checkpoints: now.checkpoints, tenants }, choice, input.sampleBounds ?? SAMPLE_BOUNDS)
-    const proof = sample === null ? laneFaults(old, now) : [...sharedFaults(old, now), ...rowFaults(tallies), ...sampleFaults(sample)]
-    const faults = [...coverageFaults(old, now), ...proof, ...digests]
-    const found: Parity = {
-      projection: input.projection, oldGeneration: input.oldGeneration, newGeneration: input.newGeneration, sameDefinition, position, faults, sample,
-      compared: total(tallies, ({ compared }) => compared), equal: total(tallies, ({ equal }) => equal), differ: total(tallies, ({ differ }) => differ),
-      onlyOld: total(tallies, ({ onlyOld }) => onlyOld), onlyNew: total(tallies, ({ onlyNew }) => onlyNew), measures: measureCounts(tallies.map(({ tally }) => tally.measures)),
-      lists: tallies.filter(({ tally }) => tally.differing > 0).map(({ tenantId, tally }) => ({ tenantId, counts: tally.counts(comparing), differences: tally.differences })),
-      addedMeasures: after.filter((name) => !before.includes(name)), removedMeasures: before.filter((name) => !after.includes(name))
-    }
-    return found
+    const halt = yield* haltOf(snapshot, { projection: input.projection, generation: input.oldGeneration })
+    return yield* halt === undefined ? compareBoth(snapshot, input) : proveBeside(snapshot, input, halt)
   }))
 })

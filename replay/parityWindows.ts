@@ -15,11 +15,15 @@ export class ComparisonGoneError extends Schema.TaggedError<ComparisonGoneError>
 
 const PAGE = 500
 
-/** One generation of a comparison. */
-export interface Side {
+/** What is stored of one generation beside its rows. */
+export interface StoredSide {
   readonly record: GenerationRecord
-  readonly definition: ProjectionDefinition
   readonly checkpoints: readonly LaneCheckpoint[]
+}
+
+/** One generation of a comparison. */
+export interface Side extends StoredSide {
+  readonly definition: ProjectionDefinition
 }
 
 export interface Comparing {
@@ -66,11 +70,18 @@ export const measureCounts = (tallies: readonly ReadonlyMap<string, number>[]): 
   return [...sums].map(([measure, windows]) => ({ measure, windows })).sort((a, b) => (a.measure < b.measure ? -1 : 1))
 }
 
-export const openSide = Effect.fn("openSide")(function* (snapshot: ReadSnapshot, projection: string, generation: number) {
+/** Fails with `ComparisonGoneError` where the generation is not stored any more. */
+export const openStored = Effect.fn("openStored")(function* (snapshot: ReadSnapshot, projection: string, generation: number) {
   const record = yield* snapshot.generation(projection, generation)
   if (record === undefined || record.isDropped === true) return yield* new ComparisonGoneError({ projection, generation })
-  const definition = yield* Effect.try({ try: () => parseDefinition(record.definition), catch: () => new ComparisonGoneError({ projection, generation }) })
-  const side: Side = { record, definition, checkpoints: yield* snapshot.checkpoints(projection, generation) }
+  const stored: StoredSide = { record, checkpoints: yield* snapshot.checkpoints(projection, generation) }
+  return stored
+})
+
+export const openSide = Effect.fn("openSide")(function* (snapshot: ReadSnapshot, projection: string, generation: number) {
+  const stored = yield* openStored(snapshot, projection, generation)
+  const definition = yield* Effect.try({ try: () => parseDefinition(stored.record.definition), catch: () => new ComparisonGoneError({ projection, generation }) })
+  const side: Side = { ...stored, definition }
   return side
 })
 

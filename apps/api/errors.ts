@@ -70,9 +70,11 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   RebuildRunningError: ({ projection, rebuildId }) => ({ code: "REBUILD_RUNNING", message: `A rebuild of ${String(projection)} runs already. Wait for it, or abort it.`, status: 200, extra: { rebuildId } }),
   RebuildMissingError: () => ({ code: "REBUILD_MISSING", message: "There is no such rebuild.", status: 200 }),
   RebuildStatusError: ({ status, wanted }) => ({ code: "REBUILD_STATUS", message: `The rebuild is not where this can be done: ${String(status)}, wanted ${String(wanted)}.`, status: 200, extra: { status } }),
-  ParityDiffersError: ({ differences, isAcceptable }) => ({
+  ParityDiffersError: ({ differences, isAcceptable, servedHalt }) => ({
     code: "PARITY_DIFFERS", status: 200, extra: { differences, isAcceptable },
-    message: isAcceptable === true ? `${String(differences)} differences are not accepted. Look at them, then accept them with a note.` : `${String(differences)} differences, and the definition is the same or the build is faulty: they cannot be accepted.`
+    message: isAcceptable === true && servedHalt !== undefined
+      ? `The served generation has halted (${String(servedHalt)}), so nothing could be compared with it. The rebuilt one is what the log gives, as far as it was recomputed. Look at it, then accept it with a note.`
+      : isAcceptable === true ? `${String(differences)} differences are not accepted. Look at them, then accept them with a note.` : `${String(differences)} differences, and the definition is the same or the build is faulty: they cannot be accepted.`
   }),
   TargetBehindError: ({ generation, partition, nextOffset, activeOffset }) => ({
     code: "TARGET_BEHIND", status: 200, extra: { generation, partition, nextOffset: String(nextOffset), activeOffset: String(activeOffset) },

@@ -63,7 +63,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
           yield* storeDifferences(list, { type: "rebuild.differences.counted", data: counts }, -1, ACT)
           for (const [at, page] of pagesOf(differences).entries()) yield* storeDifferences(list, { type: "rebuild.differences.listed", data: { differences: page } }, at, ACT)
         }
-        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, comparisonId, position, tenants: found.lists.map(({ tenantId, counts }) => ({ tenantId, windows: counts.differ + counts.onlyOld + counts.onlyNew })).sort((a, b) => b.windows - a.windows) }, nowMs))
+        yield* changeRebuilds("orders", ACT, (state, nowMs) => decideVerified(state, rebuildId, { ...found, servedHalt: null, comparisonId, position, tenants: found.lists.map(({ tenantId, counts }) => ({ tenantId, windows: counts.differ + counts.onlyOld + counts.onlyNew })).sort((a, b) => b.windows - a.windows) }, nowMs))
       }))
       const verify = async (rebuildId: string) => {
         await run(Effect.gen(function* () {

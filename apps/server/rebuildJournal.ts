@@ -38,8 +38,11 @@ export const lookAgainMs = (due: readonly Pick<Rebuild, "claim">[], executor: st
 const tenantsOf = (lists: Parity["lists"]): NonNullable<ParitySummary["tenants"]> =>
   lists.map(({ tenantId, counts: { differ, onlyOld, onlyNew } }) => ({ tenantId, windows: differ + onlyOld + onlyNew })).sort((a, b) => b.windows - a.windows).slice(0, TENANTS_NAMED)
 
-const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, addedMeasures, removedMeasures, lists, position }: Parity): ParitySummary => ({
-  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, measures, tenants: tenantsOf(lists), addedMeasures, removedMeasures, position: position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
+const offsetTexts = (position: Parity["position"]): ParitySummary["position"] => position.map(({ partition, nextOffset }) => ({ partition, nextOffset: nextOffset.toString() }))
+
+const summaryOf = (comparisonId: string, { sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, servedHalt, measures, addedMeasures, removedMeasures, lists, position }: Parity): ParitySummary => ({
+  comparisonId, sameDefinition, compared, equal, differ, onlyOld, onlyNew, faults, sample, servedHalt: servedHalt === null ? null : { ...servedHalt, position: offsetTexts(servedHalt.position) },
+  measures, tenants: tenantsOf(lists), addedMeasures, removedMeasures, position: offsetTexts(position)
 })
 
 /** Does it need somebody to act: a phase to be carried out, or the generation of an aborted one to be dropped. */

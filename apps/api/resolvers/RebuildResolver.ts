@@ -11,6 +11,7 @@ import { Arg, Ctx, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Roo
 import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RebuildDesk, Step } from "../rebuildDesk.ts"
+import type { PartitionOffset } from "../schema/common.ts"
 import { DifferenceCause, DifferenceConnection, NoEventCode, RateSource, Rebuild, RebuildPlan, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
 import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
 import { Resolution } from "../schema/scalars.ts"
@@ -32,6 +33,9 @@ const RATES = { "last-rebuild": RateSource.LAST_REBUILD, sample: RateSource.SAMP
 const planShape = ({ events, bytes, seconds, rows, rowBytes, diskFreeBytes, rateFrom }: Stored["plan"]): RebuildPlan =>
   ({ events, bytes, seconds, rows: rows ?? null, rowBytes: rowBytes ?? null, diskFreeBytes: diskFreeBytes ?? null, rateFrom: rateFrom == null ? null : RATES[rateFrom] })
 
+const positionShape = (position: NonNullable<Stored["parity"]>["position"]): PartitionOffset[] =>
+  offsetsOf(position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
+
 const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
   const { parity } = stored
   return {
@@ -47,8 +51,11 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
       compared: String(parity.compared), equal: String(parity.equal), differ: String(parity.differ), onlyOld: String(parity.onlyOld), onlyNew: String(parity.onlyNew),
       sameDefinition: parity.sameDefinition,
       sample: parity.sample === undefined || parity.sample === null ? null : { ...parity.sample, wholeRows: parity.sample.wholeRows?.toString() ?? null, differing: told(context, parity.sample.differing) },
+      servedHalt: parity.servedHalt === undefined || parity.servedHalt === null ? null : {
+        code: parity.servedHalt.code, detail: told(context, [parity.servedHalt.detail]).join(""), position: positionShape(parity.servedHalt.position)
+      },
       measures: measuresShape(parity.measures ?? []), addedMeasures: [...(parity.addedMeasures ?? [])], removedMeasures: [...(parity.removedMeasures ?? [])],
-      faults: told(context, parity.faults), tenants: context.operates ? (parity.tenants ?? []).map(({ tenantId, windows }) => ({ tenantId, windows: String(windows) })) : null, accepted: stored.accepted, position: offsetsOf(parity.position.map(({ partition, nextOffset }) => ({ partition, nextOffset: BigInt(nextOffset) })))
+      faults: told(context, parity.faults), tenants: context.operates ? (parity.tenants ?? []).map(({ tenantId, windows }) => ({ tenantId, windows: String(windows) })) : null, accepted: stored.accepted, position: positionShape(parity.position)
     },
     error: stored.error,
     eventsPerSecondMax: stored.eventsPerSecondMax,

@@ -105,6 +105,16 @@ export class ParitySample {
   differing!: string[]
 }
 
+@ObjectType({ description: "The generation that was served when the new one was verified had halted, and stood here: nothing could be compared with it." })
+export class ServedHalt {
+  @Field(() => String)
+  code!: string
+  @Field(() => String)
+  detail!: string
+  @Field(() => [PartitionOffset])
+  position!: PartitionOffset[]
+}
+
 @ObjectType({ description: "The comparison of both generations at one position. compared = equal + differ." })
 export class ParityReport {
   @Field(() => String)
@@ -121,6 +131,8 @@ export class ParityReport {
   sameDefinition!: boolean
   @Field(() => ParitySample, { nullable: true, description: "Null where the definition is the same: digests and rows are compared." })
   sample!: ParitySample | null
+  @Field(() => ServedHalt, { nullable: true, description: "Not null: no window was compared, the sample is the whole proof, and the cut-over needs a note." })
+  servedHalt!: ServedHalt | null
   @Field(() => [MeasureDifference])
   measures!: MeasureDifference[]
   @Field(() => [String], { description: "Measures of the new definition only; not compared." })

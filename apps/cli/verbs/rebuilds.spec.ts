@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { runProgram } from "../program.ts"
 
-const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, tenants: null as { tenantId: string; windows: string }[] | null, sample: null as { seed: number; windows: number; skipped: number; wholeRows: string | null; differing: string[] } | null, position: [] }
+const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, tenants: null as { tenantId: string; windows: string }[] | null, sample: null as { seed: number; windows: number; skipped: number; wholeRows: string | null; differing: string[] } | null, servedHalt: null as object | null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
   eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
@@ -84,6 +84,13 @@ describe("tidemark rebuild", () => {
     expect((await run("status", "revenue")).out).toContain("sample    88 windows recomputed from the log · 0 differ · 2 too large")
     stored = [{ ...REBUILD, parity: { ...PARITY, sample: { seed: 7, windows: 0, skipped: 100, wholeRows: "20431", differing: [] } } }]
     expect((await run("status", "revenue")).out).toContain("whole     20 431 rows recomputed from the log, for every chosen window was too large · none differs")
+  })
+
+  it("says that nothing was compared with a generation that has halted, and where and why that one stands", async () => {
+    const servedHalt = { code: "DEFINITION_CHANGED", detail: "made with definition a", position: [{ partition: 0, offset: "41" }, { partition: 1, offset: "7" }] }
+    stored = [{ ...REBUILD, parity: { ...PARITY, compared: "0", equal: "0", differ: "0", onlyNew: "0", sample: { seed: 7, windows: 88, skipped: 0, wholeRows: null, differing: [] }, servedHalt } }]
+    expect((await run("status", "revenue")).out).toContain("parity    not compared: gen 7 has halted at 0/41 1/7 with DEFINITION_CHANGED: made with definition a\nsample    88 windows recomputed from the log · 0 differ")
+    expect(await run("diff", "revenue")).toMatchObject({ exitCode: 3, notes: expect.stringContaining("Nothing could be compared") as string })
   })
 
   it("shows the operator whose windows differ, and another tenant's", async () => {

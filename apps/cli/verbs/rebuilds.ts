@@ -21,7 +21,7 @@ interface Rebuild {
   readonly throttle: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
-  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null } | null
+  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null; readonly servedHalt: { readonly code: string; readonly detail: string; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null } | null
 }
 
 export interface RebuildFlags {
@@ -44,7 +44,7 @@ export interface RebuildCall {
 }
 
 const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } position { partition offset } }`
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
 const NOT_CAUGHT_UP = 4
@@ -106,7 +106,11 @@ const sampleLines = (sample: NonNullable<Rebuild["parity"]>["sample"]): readonly
 
 const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
   if (parity === null) return "parity    not compared yet"
-  const { compared, equal, differ, onlyOld, onlyNew, faults, sample, tenants } = parity
+  const { compared, equal, differ, onlyOld, onlyNew, faults, sample, servedHalt, tenants } = parity
+  if (servedHalt !== null) {
+    const at = servedHalt.position.map(({ partition, offset }) => `${partition}/${offset}`).join(" ")
+    return [`parity    not compared: gen ${fromGeneration} has halted at ${at} with ${servedHalt.code}: ${servedHalt.detail}`, ...sampleLines(sample), ...faults.map((fault) => `          ${fault}`)].join("\n")
+  }
   const more = [[`only gen ${fromGeneration}`, onlyOld], [`only gen ${generation}`, onlyNew]].filter(([, count]) => count !== "0").map(([name, count]) => ` · ${name}: ${count}`)
   return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...sampleLines(sample), ...tenantLines(tenants), ...faults.map((fault) => `          ${fault}`)].join("\n")
 }
@@ -187,6 +191,7 @@ const endOf = (rebuild: Rebuild): void => {
   const { projection, status, error } = rebuild
   if (status !== "READY") throw new CliError(`The rebuild is ${phase(status)}${error === null ? "" : `: ${error}`}. See: tidemark rebuild status ${projection}`)
   if (differing(rebuild) > 0) throw new CliError(`next: tidemark rebuild diff ${projection}`, PARITY_DIFFERS)
+  if (rebuild.parity?.servedHalt != null) throw new CliError(`Nothing could be compared. next: tidemark rebuild cutover ${projection} --reason NOTE`, PARITY_DIFFERS)
 }
 
 /** Starts one; with `--wait` until it is proved. */
@@ -294,6 +299,7 @@ export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promi
   }
   if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
   if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)
+  if (rebuild.parity?.servedHalt != null && rebuild.parity.accepted === null) throw new CliError("Nothing could be compared: the served generation has halted.", PARITY_DIFFERS)
 }
 
 /** Compares a ready one again, as the numbers stand now; with `--wait` until it is proved. */

@@ -18,9 +18,10 @@ export class RebuildStatusError extends Schema.TaggedError<RebuildStatusError>()
 
 /**
  * The old and the new generation differ. `isAcceptable`: another definition, whose differences may be accepted with a
- * note; those of the same definition never are.
+ * note; those of the same definition never are. `servedHalt`: nothing could be compared, because the served generation has
+ * halted with this code; a note is needed then, whatever the definition.
  */
-export class ParityDiffersError extends Schema.TaggedError<ParityDiffersError>()("ParityDiffersError", { rebuildId: Schema.String, differences: Schema.Int, isAcceptable: Schema.Boolean }) {}
+export class ParityDiffersError extends Schema.TaggedError<ParityDiffersError>()("ParityDiffersError", { rebuildId: Schema.String, differences: Schema.Int, isAcceptable: Schema.Boolean, servedHalt: Schema.optionalKey(Schema.String) }) {}
 
 export interface PlanRebuild {
   readonly rebuildId: string
@@ -129,8 +130,8 @@ const pairFault = ({ rebuildId, status, generation, fromGeneration }: Rebuild, s
 
 /**
  * Whether the pointer, which names `served`, may move to the rebuilt generation: proved equal to that one; or, of another
- * definition, proved by a sample and its differences accepted with a note, which is what is to be stored before the
- * pointer moves. Faults of the build itself are never accepted, and nothing is without a proof. One that is active and
+ * definition, or beside one that has halted, proved by a sample and accepted with a note, which is what is to be stored
+ * before the pointer moves. Faults of the build itself are never accepted, and nothing is without a proof. One that is active and
  * served stays so; one that was replaced since, or was compared with a generation that is not served, is refused.
  */
 export const decideCutOver = (
@@ -143,10 +144,12 @@ export const decideCutOver = (
     if (status === "active") return []
     if (parity === null) return new ParityDiffersError({ rebuildId, differences: 0, isAcceptable: false })
     const differences = differencesIn(parity)
-    const isProved = parity.sameDefinition || (parity.sample ?? null) !== null
-    if (isProved && (differences === 0 || accepted !== null)) return []
-    const isAcceptable = isProved && !parity.sameDefinition && parity.faults.length === 0
-    if (!isAcceptable || acceptNote === undefined) return new ParityDiffersError({ rebuildId, differences, isAcceptable })
+    const servedHalt = parity.servedHalt ?? null
+    const isAlone = servedHalt !== null
+    const isProved = (parity.sameDefinition && !isAlone) || (parity.sample ?? null) !== null
+    if (isProved && ((differences === 0 && !isAlone) || accepted !== null)) return []
+    const isAcceptable = isProved && (!parity.sameDefinition || isAlone) && parity.faults.length === 0
+    if (!isAcceptable || acceptNote === undefined) return new ParityDiffersError({ rebuildId, differences, isAcceptable, ...(servedHalt === null ? {} : { servedHalt: servedHalt.code }) })
     return textFault("/acceptDifferences", acceptNote) ?? [{ type: "rebuild.accepted", data: { rebuildId, note: acceptNote, atMs: nowMs } }]
   })
 

@@ -14,12 +14,16 @@ const Plan = Schema.Struct({
   rateFrom: Schema.optionalKey(Schema.NullOr(Schema.Literals(["last-rebuild", "sample"])))
 })
 
+const Offsets = Schema.Array(Schema.Struct({ partition: Schema.Finite, nextOffset: Schema.String }))
+
 /** What the comparison found; windows of minute, hour and day. `position`: next offsets, decimal text. */
 const ParitySummary = Schema.Struct({
   /** Names the stored lists of differences; absent in comparisons that stored none. */
   comparisonId: Schema.optionalKey(Schema.String),
   /** Of another definition: windows recomputed from the log, and what is wrong with them. Null for the same one. `wholeRows`: of the whole generation, recomputed because no window was within the bounds. */
   sample: Schema.optionalKey(Schema.NullOr(Schema.Struct({ seed: Schema.Finite, windows: Schema.Finite, skipped: Schema.Finite, wholeRows: Schema.optionalKey(Schema.NullOr(Schema.Finite)), differing: Schema.Array(Schema.String) }))),
+  /** Why the old generation has halted, and its next offsets: nothing was compared with it, and the sample is the proof. Absent or null where it has not. */
+  servedHalt: Schema.optionalKey(Schema.NullOr(Schema.Struct({ code: Schema.String, detail: Schema.String, position: Offsets }))),
   /** Of the windows that are there in both, how many differ in a measure, or in `events`. */
   measures: Schema.optionalKey(Schema.Array(Schema.Struct({ measure: Schema.String, windows: Schema.Finite }))),
   /** The tenants with most differing windows. */
@@ -34,7 +38,7 @@ const ParitySummary = Schema.Struct({
   onlyOld: Schema.Finite,
   onlyNew: Schema.Finite,
   faults: Schema.Array(Schema.String),
-  position: Schema.Array(Schema.Struct({ partition: Schema.Finite, nextOffset: Schema.String }))
+  position: Offsets
 })
 
 const Of = { rebuildId: Schema.String, atMs: Schema.Finite }

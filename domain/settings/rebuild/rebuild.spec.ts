@@ -194,6 +194,18 @@ describe("the gate before a cut-over", () => {
     for (const steps of [[plan], [...ready(), cutOver(), moved], [...ready(), (state: Rebuilds | undefined) => decideAbort(state, ID, NOW)]]) expect(again(after(...steps))).toMatchObject({ _tag: "RebuildStatusError", wanted: "ready" })
   })
 
+  it("opens beside a generation that has halted with a proof by the log and a note, whatever the definition, and never without either", () => {
+    const servedHalt = { code: "DEFINITION_CHANGED", detail: "d", position: [{ partition: 0, nextOffset: "4" }] }
+    for (const sameDefinition of [true, false]) {
+      const halted = { sameDefinition, servedHalt, compared: 0, equal: 0 }
+      expect(cutOver("I know")(after(...ready({ ...halted, sample: null })))).toMatchObject({ _tag: "ParityDiffersError", isAcceptable: false })
+      expect(cutOver("I know")(after(...ready({ ...halted, sample, faults: ["x"] })))).toMatchObject({ _tag: "ParityDiffersError", isAcceptable: false })
+      expect(cutOver()(after(...ready({ ...halted, sample })))).toMatchObject({ _tag: "ParityDiffersError", differences: 0, isAcceptable: true, servedHalt: "DEFINITION_CHANGED" })
+      expect(cutOver("served stands still")(after(...ready({ ...halted, sample })))).toMatchObject([{ type: "rebuild.accepted" }])
+      expect(cutOver()(after(...ready({ ...halted, sample }), cutOver("served stands still")))).toEqual([])
+    }
+  })
+
   it("asks for another note after another comparison", () => {
     const accepted = [...ready({ sameDefinition: false, sample, differ: 6 }), cutOver("six")]
     expect(cutOver()(after(...accepted))).toEqual([])

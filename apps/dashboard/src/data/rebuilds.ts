@@ -23,7 +23,7 @@ export interface Projection {
 }
 
 const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults sameDefinition sample { windows skipped wholeRows differing } accepted position { partition offset } }`
+  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults sameDefinition sample { windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } accepted position { partition offset } }`
 
 export const REBUILD_PROGRESS = `subscription Progress($id: ID!) { rebuildProgress(id: $id) { ${REBUILD} } }`
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actionsOf, changesOf, differencesOf, placesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
-const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, accepted: null, position: [] }
+const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, servedHalt: null, accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
   id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
@@ -38,6 +38,14 @@ describe("what may be done to a rebuild", () => {
       expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, ...over, accepted: "refunds count now" } })).needsNote).toBe(false)
     }
     expect(differencesOf({ ...equal, differ: "6", onlyOld: "1", onlyNew: "2" })).toBe(9n)
+  })
+
+  it("asks for a note where the served generation has halted, whatever the definition", () => {
+    const servedHalt = { code: "LOG_GAP", detail: "d", position: [] }
+    for (const sameDefinition of [true, false]) {
+      expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, sameDefinition, servedHalt } }))).toMatchObject({ cutOver: true, needsNote: true })
+      expect(actionsOf(rebuild({ status: "READY", parity: { ...equal, sameDefinition, servedHalt, accepted: "it stood still" } }))).toMatchObject({ cutOver: true, needsNote: false })
+    }
   })
 
   it("keeps the cut-over locked for what no note accepts", () => {

@@ -17,6 +17,8 @@ export interface Parity {
   readonly sameDefinition: boolean
   /** Windows recomputed from the log where the definition is another one. */
   readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null
+  /** The old generation had halted, there and for this reason: no window was compared with it. */
+  readonly servedHalt: { readonly code: string; readonly detail: string; readonly position: readonly PartitionOffset[] } | null
   readonly accepted: string | null
   readonly position: readonly PartitionOffset[]
 }
@@ -94,7 +96,7 @@ export interface Actions {
   readonly abort: boolean
   readonly cutOver: boolean
   readonly rollBack: boolean
-  /** Differences have to be accepted with a note before the cut-over. */
+  /** Differences, or that nothing could be compared, have to be accepted with a note before the cut-over. */
   readonly needsNote: boolean
   /** Why the cut-over is locked; undefined when it is not. */
   readonly locked: string | undefined
@@ -133,7 +135,7 @@ export const actionsOf = (rebuild: Rebuild): Actions => {
     abort: isRunning(rebuild),
     cutOver: locked === undefined,
     rollBack: status === "ACTIVE" && rebuild.fromGeneration !== null,
-    needsNote: parity !== null && parity.accepted === null && !isZero(String(differencesOf(parity))),
+    needsNote: parity !== null && parity.accepted === null && (parity.servedHalt !== null || !isZero(String(differencesOf(parity)))),
     locked
   }
 }

@@ -39,16 +39,32 @@ const Progress = ({ rebuild }: { readonly rebuild: Rebuild }) => {
   )
 }
 
+/** Where a generation stands, in all its partitions. */
+const placeOf = (position: Parity["position"]): string => formatDecimal(String(position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))
+
+/** Nothing was compared with a generation that stands still. */
+const HaltedLine = ({ parity: { servedHalt, accepted, position } }: { readonly parity: Parity }) =>
+  servedHalt === null ? null : (
+    <>
+      <p className="verdict fails">
+        <span aria-hidden="true">!</span>
+        Not compared: the served generation has halted at #{placeOf(servedHalt.position)} with {servedHalt.code}, this one stands at #{placeOf(position)}
+        {accepted === null ? null : <code>accepted: {accepted}</code>}
+      </p>
+      <p className="note">{servedHalt.detail}</p>
+    </>
+  )
+
 const ParityLine = ({ parity }: { readonly parity: Parity }) => {
   const differing = differencesOf(parity) + BigInt(parity.faults.length)
-  const at = parity.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)
   return (
     <>
-      <p className={differing === 0n ? "verdict holds" : "verdict fails"}>
+      <HaltedLine parity={parity} />
+      {parity.servedHalt !== null ? null : <p className={differing === 0n ? "verdict holds" : "verdict fails"}>
         <span aria-hidden="true">{differing === 0n ? "✓" : "!"}</span>
-        Parity at #{formatDecimal(String(at))}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
+        Parity at #{placeOf(parity.position)}: compared {formatDecimal(parity.compared)} · equal {formatDecimal(parity.equal)} · differ {formatDecimal(parity.differ)} · only old {formatDecimal(parity.onlyOld)} · only new {formatDecimal(parity.onlyNew)}
         {parity.accepted === null ? null : <code>accepted: {parity.accepted}</code>}
-      </p>
+      </p>}
       {parity.sample?.wholeRows == null ? null : <p className="note">Every window chosen at random was too large, so all {formatDecimal(parity.sample.wholeRows)} rows of the new generation were recomputed from the log{parity.sample.differing.length === 0 ? ": none differs" : ": not all are equal"}.</p>}
       {parity.sample === null || parity.sample.wholeRows !== null ? null : <p className="note">{formatNumber(parity.sample.windows)} windows chosen at random were recomputed from the log: {formatNumber(parity.sample.differing.length)} differ{parity.sample.skipped === 0 ? "" : `, ${parity.sample.skipped} were too large`}.</p>}
       {[...new Set(parity.faults)].map((fault) => <p className="failure" key={fault}>{fault}</p>)}

@@ -48,7 +48,7 @@ export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
     <div className="rebuild-actions">
       {!actions.cutOver || !actions.needsNote ? null : (
         <>
-          <label htmlFor={id}>Why these differences are right</label>
+          <label htmlFor={id}>{rebuild.parity?.servedHalt == null ? "Why these differences are right" : "Why it may serve though nothing could be compared"}</label>
           <input id={id} value={note} maxLength={500} autoComplete="off" onChange={(event) => setNote(event.target.value)} />
         </>
       )}
@@ -63,7 +63,7 @@ export const RebuildActions = ({ admin, rebuild, changed }: ActionsProps) => {
         {actions.compare ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "compareRebuild", rebuild.id))}>Compare again</button> : null}
         {actions.abort ? <button type="button" className="small" disabled={busy} onClick={() => act(changeRebuild(admin, "abortRebuild", rebuild.id))}>Abort</button> : null}
       </div>
-      {actions.rollBack || actions.locked === undefined ? (missingNote && actions.cutOver ? <p className="note">Locked: the differences have to be accepted with a note.</p> : null) : <p className="note">The cut-over is locked: {actions.locked}.</p>}
+      {actions.rollBack || actions.locked === undefined ? (missingNote && actions.cutOver ? <p className="note">Locked: {rebuild.parity?.servedHalt == null ? "the differences have" : "that nothing was compared has"} to be accepted with a note.</p> : null) : <p className="note">The cut-over is locked: {actions.locked}.</p>}
     </div>
   )
 }
