@@ -6,7 +6,8 @@ import { jars, javaHome, javaPackages } from "./artifacts.mjs"
 import { EngineError, HOST, portOf } from "./places.mjs"
 import { answers, start, stop } from "./processes.mjs"
 
-const VERSION = "4.4.0"
+/** Of the broker and of its tools. */
+export const VERSION = "4.4.0"
 const COORDINATES = [`org.apache.kafka:kafka_2.13:${VERSION}`, "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"]
 const CLUSTER_ID = "dGlkZW1hcmsta2Fma2EtMQ"
 const READY = "Kafka Server started"

@@ -1,9 +1,14 @@
-/** `npm run engines -- up|down|status [--only a,b] [--install] [--wipe]`: exports on stdout, everything else on stderr. */
+/**
+ * `npm run engines -- up|down|status [--only a,b] [--install] [--wipe]`: exports on stdout, everything else on stderr.
+ * `npm run engines -- consume TOPIC`: the topic's records on stdout, as Kafka's own console consumer reads them.
+ */
 import { parseArgs } from "node:util"
 import { down, engineNames, status, up, variables, wipe } from "./engines.mjs"
+import { consume } from "./kafkaTools.mjs"
 import { EngineError } from "./places.mjs"
 
 const USAGE = `usage: npm run engines -- up|down|status [--only ${engineNames.join(",")}] [--install] [--wipe]
+       npm run engines -- consume TOPIC
   --only     these engines only
   --install  (up) first install missing Debian packages; needs root
   --wipe     (down) also remove the engines' data`
@@ -16,7 +21,9 @@ const readArguments = () => {
     const only = values.only?.split(",")
     const unknown = only?.find((name) => !engineNames.includes(name))
     if (unknown !== undefined) return `"${unknown}" is no engine: choose from ${engineNames.join(", ")}.`
-    return positionals.length === 1 && ["up", "down", "status"].includes(positionals[0]) ? { command: positionals[0], only, ...values, names: only } : USAGE
+    const [command, topic] = positionals
+    if (command === "consume" && topic !== undefined && positionals.length === 2) return { command, topic }
+    return positionals.length === 1 && ["up", "down", "status"].includes(command) ? { command, only, ...values, names: only } : USAGE
   } catch (error) {
     return `${error.message}\n${USAGE}`
   }
@@ -30,6 +37,11 @@ const commands = {
   down: async ({ names, wipe: wiping }) => {
     await down(names, report)
     if (wiping === true) wipe(report)
+  },
+  consume: async ({ topic }) => {
+    const brokers = process.env.TIDEMARK_KAFKA_BROKERS ?? variables().TIDEMARK_KAFKA_BROKERS
+    if (brokers === undefined) throw new EngineError("Kafka does not run here: start it (npm run engines -- up --only kafka), or name a broker in TIDEMARK_KAFKA_BROKERS.")
+    await consume(brokers, topic)
   },
   status: async ({ names }) => {
     for (const { name, port, pid, answers } of await status(names)) {

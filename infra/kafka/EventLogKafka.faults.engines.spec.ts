@@ -204,7 +204,7 @@ describe("the Kafka log", () => {
     }
   })
 
-  it("lets a consumer of another make read every record with its key and content type", async () => {
+  it("gives a consumer group every record with its key and content type", async () => {
     const topic = newTopic()
     await use(topic, (log) => append(log, "a"))
     const consumer = kafka.consumer({ groupId: randomUUID() })
