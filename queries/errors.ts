@@ -39,9 +39,14 @@ export class LimitError extends Schema.TaggedError<LimitError>()("LimitError", {
   wanted: Schema.Int
 }) {}
 
-/** Nothing was found in as many of the newest records as one search looks at; older ones were not searched. Name the place. */
+/**
+ * The event was not found in as many of the newest records as one search looks at, at most repetitions of it; older ones
+ * were not searched. Name the place.
+ */
 export class SearchBoundError extends Schema.TaggedError<SearchBoundError>()("SearchBoundError", {
-  records: Schema.Int
+  records: Schema.Int,
+  /** Records among them that repeat the event, or may. */
+  repetitions: Schema.Int
 }) {}
 
 /** The cursor is not one of ours, or its generation is gone. Start again from the first page. */

@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { event } from "./event.ts"
 import { portsOf } from "./fakePorts.ts"
-import { LOG_ID, World } from "./fakes.ts"
+import { LOG_ID, recordOf, viewed, World } from "./fakes.ts"
+import type { View } from "./fakes.ts"
 
 const START = Date.parse("2026-03-01T00:00:00Z")
 const ask = (world: World, id: string, at?: StoredAt, tenantId = "acme") =>
@@ -98,8 +99,65 @@ describe("the journey of an event", () => {
 
   it("does not say that there is no such event when only a part of the log was searched", async () => {
     const world = new World()
-    const bounded = Context.add(portsOf(world), SearchIndex, { searchEvents: () => Effect.succeed({ hits: [], next: [{ partition: 0, nextOffset: 9n }], scannedRecords: 5 }) })
-    expect(await Effect.runPromise(Effect.flip(Effect.provide(event({ id: "old", seed: 1 }, "acme"), bounded)))).toMatchObject({ _tag: "SearchBoundError", records: 5 })
+    const bounded = Context.add(portsOf(world), SearchIndex, { searchEvents: () => Effect.succeed({ hits: [], next: [{ partition: 0, nextOffset: 9n }], scannedRecords: 1_000_000 }) })
+    expect(await Effect.runPromise(Effect.flip(Effect.provide(event({ id: "old", seed: 1 }, "acme"), bounded)))).toMatchObject({ _tag: "SearchBoundError", records: 1_000_000, repetitions: 0 })
     expect(await ask(world, "never")).toBeNull()
+  })
+
+  /** Appends what the ledgers say is a repetition, and a heartbeat. */
+  const repeat = (world: World, partition: number, view: View): void => {
+    const offset = world.append(partition, recordOf(viewed(view)))
+    world.duplicates.push({ partition, offset, tenantId: "acme" })
+    world.heartbeat(partition, view.timeMs)
+  }
+
+  it("reads no further than the newest record that counts", async () => {
+    const world = new World()
+    world.fold(0, { id: "one", timeMs: START, page: "/", user: "u" })
+    world.fold(0, { id: "other", timeMs: START, page: "/" })
+    world.fold(1, { id: "one", timeMs: START + 1, page: "/", user: "v" })
+    const pages: { readonly limit: number }[] = []
+    const ports = portsOf(world)
+    const counted = Context.add(ports, SearchIndex, { searchEvents: (query, options) => {
+      pages.push(options)
+      return Context.get(ports, SearchIndex).searchEvents(query, options)
+    } })
+    const found = await Effect.runPromise(Effect.provide(event({ id: "one", seed: hashSeedOf(LOG_ID) }, "acme"), counted))
+    expect(found).toMatchObject({ partition: 1, offset: 0n, repetitions: [], repetitionsTruncated: false })
+    expect(pages).toMatchObject([{ limit: 1 }])
+  })
+
+  it("tells no repetition as the event, wherever the search has to stop for it", async () => {
+    const world = new World()
+    world.fold(0, { id: "one", timeMs: START, page: "/first", user: "u" })
+    for (const n of [1, 2, 3]) repeat(world, 0, { id: "one", timeMs: START + n, page: "/again", user: "u" })
+    expect(await ask(world, "one")).toMatchObject({ offset: 0n, event: { data: { page: "/first" } }, repetitions: [{ offset: 1n }, { offset: 3n }, { offset: 5n }], windows: [{ outcome: "FOLDED" }] })
+    const whole = Context.get(portsOf(world), SearchIndex)
+    const bounded = Context.add(portsOf(world), SearchIndex, {
+      searchEvents: (query, options) => Effect.map(whole.searchEvents(query, { ...options, limit: 1 }), (page) => ({ ...page, scannedRecords: 400_000 }))
+    })
+    expect(await Effect.runPromise(Effect.flip(Effect.provide(event({ id: "one", seed: 1 }, "acme"), bounded)))).toMatchObject({ _tag: "SearchBoundError", records: 1_200_000, repetitions: 3 })
+  })
+
+  it("takes only the same user and the same import for repetitions, and says when there are more than it lists", async () => {
+    const world = new World()
+    world.fold(0, { id: "one", timeMs: START, page: "/", user: "u", backfill: "import" })
+    world.fold(0, { id: "one", timeMs: START + 1, page: "/", user: "u" })
+    world.fold(0, { id: "one", timeMs: START + 2, page: "/", user: "v" })
+    world.fold(1, { id: "one", timeMs: START + 3, page: "/mine", user: "w" })
+    for (let n = 0; n < 130; n++) repeat(world, 1, { id: "one", timeMs: START + 4 + n, page: "/", user: "w" })
+    const found = await ask(world, "one")
+    expect(found).toMatchObject({ partition: 1, offset: 0n, event: { data: { page: "/mine" } }, repetitionsTruncated: true })
+    expect(found?.repetitions.map(({ partition, offset }) => [partition, offset])).toEqual(Array.from({ length: 100 }, (_, at) => [1, BigInt(2 * at + 1)]))
+  })
+
+  it("decides by name and horizon what no projection has come to", async () => {
+    const DAY_MS = 86_400_000
+    const world = new World()
+    world.fold(0, { id: "one", timeMs: START, page: "/", user: "u" })
+    for (const timeMs of [START + DAY_MS, START + DAY_MS + 1, START + DAY_MS + 2]) world.append(0, recordOf(viewed({ id: "one", timeMs, page: "/", user: "u" })))
+    expect(await ask(world, "one")).toMatchObject({ offset: 2n, repetitions: [{ offset: 3n }], windows: [{ outcome: "PENDING" }] })
+    world.records[0]?.splice(2)
+    expect(await ask(world, "one")).toMatchObject({ offset: 0n, repetitions: [{ offset: 1n }], windows: [{ outcome: "FOLDED" }] })
   })
 })

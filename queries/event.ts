@@ -5,27 +5,24 @@ import { readMeasure } from "@tidemark/domain/measures/measure"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { StoredAt } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import type { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
-import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
+import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
 import * as Effect from "effect/Effect"
 import { labelled } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
-import { ModelUnreadableError, SearchBoundError } from "./errors.ts"
+import { ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
 import { countingRow, findRelease } from "./eventPlaces.ts"
 import type { EventPlace, EventRelease } from "./eventPlaces.ts"
+import { findEvent } from "./findEvent.ts"
+import type { FoundEvent } from "./findEvent.ts"
+import { ledgerOutcome } from "./ledgerOutcome.ts"
+import type { EventOutcome } from "./ledgerOutcome.ts"
 import { loggedEvent } from "./loggedEvent.ts"
 import type { LoggedEvent } from "./loggedEvent.ts"
 import { allParts } from "./mergePartials.ts"
 import { openPointer } from "./openModel.ts"
 import type { OpenModel } from "./openModel.ts"
 import type { WindowState } from "./windowState.ts"
-
-/**
- * FOLDED on time, APPLIED late, HELD late, or not counted for the reason named. PENDING is not reached yet, UNCOVERED lies
- * before the first record that this generation reads.
- */
-export type EventOutcome = "FOLDED" | "APPLIED" | "HELD" | "DUPLICATE" | "DEAD_LETTER" | "FILTERED" | "PENDING" | "UNCOVERED"
 
 export interface EventWindow {
   readonly projection: string
@@ -53,8 +50,10 @@ export interface EventWindow {
 
 export interface EventJourney extends LoggedEvent {
   readonly windows: readonly EventWindow[]
-  /** Where the same id stands again, oldest first within a partition. */
+  /** Where the same event stands again, oldest first; other events with its id are none. */
   readonly repetitions: readonly LoggedEvent[]
+  /** There are more repetitions than are listed. */
+  readonly repetitionsTruncated: boolean
 }
 
 export interface EventInput {
@@ -64,9 +63,6 @@ export interface EventInput {
   /** Where it is stored, when that is known: then nothing is searched, and its repetitions are not listed. */
   readonly at?: StoredAt
 }
-
-const REPETITIONS_MAX = 100
-const SCAN_RECORDS_MAX = 1_000_000
 
 const contributionOf = (compiled: CompiledProjection, out: ReturnType<typeof createExtraction>): EventWindow["contribution"] => {
   const accumulators = compiled.createAccumulators()
@@ -80,25 +76,6 @@ const contributionOf = (compiled: CompiledProjection, out: ReturnType<typeof cre
 
 /** What these came to belongs to no window. */
 const PLACELESS: readonly EventOutcome[] = ["DUPLICATE", "DEAD_LETTER", "UNCOVERED"]
-
-type Ledgers = { readonly outcome: EventOutcome; readonly lateByMs: number | null; readonly code: string | null; readonly pointer: string | null }
-
-const NO_ENTRY = { lateByMs: null, code: null, pointer: null } as const
-
-/** What the ledgers of a generation say about one record. */
-const ledgerOutcome = Effect.fn("ledgerOutcome")(function* (model: OpenModel, partition: number, offset: bigint): Effect.fn.Return<Ledgers, StoreUnavailableError> {
-  const { projection, generation, snapshot } = model
-  const nextOffset = model.position.find((part) => part.partition === partition)?.nextOffset ?? 0n
-  if (offset >= nextOffset) return { ...NO_ENTRY, outcome: "PENDING" }
-  const coverage = (yield* snapshot.generation(projection, generation))?.coverage ?? []
-  if (coverage.some((start) => start.partition === partition && offset < start.nextOffset)) return { ...NO_ENTRY, outcome: "UNCOVERED" }
-  const range = { projection, generation, partition, min: offset, max: offset }
-  if ((yield* snapshot.duplicatesIn(range)).length > 0) return { ...NO_ENTRY, outcome: "DUPLICATE" }
-  const [dead] = yield* snapshot.deadLettersIn(range)
-  if (dead !== undefined) return { ...NO_ENTRY, outcome: "DEAD_LETTER", code: dead.code, pointer: dead.pointer }
-  const [late] = yield* snapshot.lateIn(range)
-  return late === undefined ? { ...NO_ENTRY, outcome: "FOLDED" } : { ...NO_ENTRY, outcome: late.outcome === "held" ? "HELD" : "APPLIED", lateByMs: late.lateByMs }
-})
 
 const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: LoggedEvent, seed: number) {
   const { projection, generation, definition } = model
@@ -134,33 +111,22 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
 /** The one record at a place, when it is this tenant's event with this id. */
 const recordAt = Effect.fn("recordAt")(function* ({ partition, offset }: StoredAt, id: string, tenantId: string) {
   const log = yield* EventLog
-  if (partition < 0 || partition >= log.identity.partitions || offset >= (yield* log.bounds(partition)).end) return []
+  if (partition < 0 || partition >= log.identity.partitions || offset >= (yield* log.bounds(partition)).end) return null
   const [batch] = yield* log.read([{ partition, nextOffset: offset }], { bytesMax: 1, waitMaxMs: 0 })
   const logged = batch === undefined ? undefined : loggedEvent(partition, offset, batch.bytes.subarray(0, batch.ends[0]))
-  return logged?.event.tenantId === tenantId && logged.event.id === id ? [logged] : []
+  return logged?.event.tenantId === tenantId && logged.event.id === id ? { first: logged, repetitions: [], repetitionsTruncated: false } satisfies FoundEvent : null
 })
 
-/** Every event with this id, oldest first. Fails when there is none in as much of the log as is searched at once. */
-const searchId = Effect.fn("searchId")(function* (id: string, tenantId: string) {
-  const index = yield* SearchIndex
-  const page = yield* index.searchEvents({ tenantId, eventId: id }, { limit: REPETITIONS_MAX, scanMaxRecords: SCAN_RECORDS_MAX })
-  const found = page.hits
-    .flatMap(({ partition, offset, value }) => loggedEvent(partition, offset, value) ?? [])
-    .filter((logged) => logged.event.tenantId === tenantId && logged.event.id === id)
-    .sort((a, b) => a.event.receivedAtMs - b.event.receivedAtMs || a.partition - b.partition || (a.offset < b.offset ? -1 : 1))
-  return found.length === 0 && page.next !== undefined ? yield* Effect.fail(new SearchBoundError({ records: page.scannedRecords })) : found
-})
-
-/** The first event with this id that counts, or null when the tenant's log has none. */
+/** The newest event with this id that counts, or null when the tenant's log has none. */
 export const event = (input: EventInput, tenantId: string): Effect.Effect<EventJourney | null, QueryError, ReadModelStore | SearchIndex | EventLog> =>
   Effect.scoped(Effect.gen(function* () {
-    const found: readonly LoggedEvent[] = input.at === undefined ? yield* searchId(input.id, tenantId) : yield* recordAt(input.at, input.id, tenantId)
-    const [first, ...repetitions] = found
-    if (first === undefined) return null
     const store = yield* ReadModelStore
     const snapshot = yield* store.snapshot
     const pointers = [...(yield* snapshot.pointers)].sort((a, b) => (a.projection < b.projection ? -1 : 1))
-    const windows = yield* Effect.forEach(pointers, (pointer) =>
-      Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => inModel(model, first, input.seed)))
-    return { ...first, windows, repetitions }
+    const models = yield* Effect.forEach(pointers, (pointer) => openPointer(snapshot, pointer, tenantId))
+    const found = input.at === undefined ? yield* findEvent(input.id, tenantId, models) : yield* recordAt(input.at, input.id, tenantId)
+    if (found === null) return null
+    const { first, repetitions, repetitionsTruncated } = found
+    const windows = yield* Effect.forEach(models, (model) => inModel(model, first, input.seed))
+    return { ...first, windows, repetitions, repetitionsTruncated }
   }))

@@ -55,7 +55,7 @@ export interface View {
 export const viewed = ({ id, timeMs, page, country = "DE", user = `user of ${id}`, durationMs = 100, tenantId = "acme", backfill }: View): EventEnvelope =>
   ({ id, source: "urn:specification", type: "page.viewed", timeMs, receivedAtMs: timeMs + 5, tenantId, partitionKey: user, schemaVersion: 0, userId: user, backfill, data: { page, country, durationMs } })
 
-const recordOf = ({ data, ...event }: EventEnvelope): Uint8Array => encodeEvent(event, JSON.stringify(data))
+export const recordOf = ({ data, ...event }: EventEnvelope): Uint8Array => encodeEvent(event, JSON.stringify(data))
 
 const fingerprintOf = (id: string): bigint => {
   const hash = new Uint32Array(4)

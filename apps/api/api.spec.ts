@@ -217,6 +217,12 @@ describe("a bad request", () => {
     expect(codeOf(await post(`{ series(projection: "nope", measures: ["views"], ${RANGE}, resolution: HOUR) { generation } }`))[1]).toBe("UNKNOWN_PROJECTION")
   })
 
+  it("for an event by its id walk the log, so that a request has few of them", async () => {
+    const events = (count: number) => post(`{ ${Array.from({ length: count }, (_, at) => `e${at}: event(id: "never ${at}") { event { id } }`).join(" ")} }`)
+    expect((await events(4)).answer.data).toMatchObject({ e0: null, e3: null })
+    expect(codeOf(await events(5))).toEqual([400, "LIMIT_EXCEEDED"])
+  })
+
   it("for the past names a position of every partition or a time, and costs as much as four for the present", async () => {
     const ask = (asOf: string) => post(`{ top(projection: "page-views", measure: "views", by: "page", ${RANGE}, asOf: ${asOf}) { rows { value } position { partition offset } } }`)
     const now = await ask("null")

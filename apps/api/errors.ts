@@ -43,9 +43,9 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   UnknownMeasureError: ({ projection, measure, valid }) => ({ code: "UNKNOWN_MEASURE", message: `${String(projection)} has no measure ${String(measure)}. It has: ${names(valid)}.`, status: 400, extra: { valid } }),
   BadArgumentError: ({ argument, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(argument)} ${String(detail)}.`, status: 400, extra: { argument } }),
   LimitError: ({ limit, max, wanted }) => ({ code: "LIMIT_EXCEEDED", message: limitText(String(limit), String(max), String(wanted)), status: 400, extra: { limit, max } }),
-  SearchBoundError: ({ records }) => ({
+  SearchBoundError: ({ records, repetitions }) => ({
     code: "LIMIT_EXCEEDED", status: 400, extra: { limit: "records", max: records },
-    message: `No event with this id is among the newest ${String(records)} records; older ones were not searched. Say where it is, as ingest answered it: event(id, at: { partition, offset }), or tidemark event show ID --at PARTITION/OFFSET.`
+    message: `${repetitions === 0 ? "No event with this id is" : "The first record of the event with this id is not known to be"} among the newest ${String(records)} records; older ones were not searched. Say where it is, as ingest answered it: event(id, at: { partition, offset }), or tidemark event show ID --at PARTITION/OFFSET.`
   }),
   CursorError: ({ detail }) => ({ code: "BAD_CURSOR", message: `The cursor is ${String(detail)}.`, status: 400 }),
   LineageTooLargeError: (error) => tooLarge(error),

@@ -67,6 +67,8 @@ export const refillFromLog = (log: EventLogShape, matches: Matches, reader: Part
     const from = reader.unread - CHUNK_RECORDS > least ? reader.unread - CHUNK_RECORDS : least
     reader.fetched = yield* readRange(log, reader.partition, from, reader.unread, matches)
     reader.unread = from
+    // A walk through a long log holds the thread for one step at a time.
+    yield* Effect.yieldNow
   })
 
 /** The reader whose next record was received last; the lowest partition among equals. */

@@ -33,7 +33,7 @@ export class LogResolver {
     return connection(await ask(context, "events", events(input, context.tenantId)), eventShape)
   }
 
-  @Query(() => EventJourney, { nullable: true, description: "One event and what every projection made of it. With its place, as ingest answers it, nothing is searched and repetitions are not listed." })
+  @Query(() => EventJourney, { nullable: true, description: "One event and what every projection made of it: of several events with the id, the newest that counts. Searches at most the newest million records. With its place, as ingest answers it, nothing is searched and repetitions are not listed." })
   async event(
     @Ctx() context: ApiContext,
     @Arg("id", () => ID) id: string,

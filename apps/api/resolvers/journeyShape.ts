@@ -32,6 +32,7 @@ export const journeyShape = (journey: Journey): EventJourney => {
     validated: { checked: schemaVersion > 0, schemaVersion },
     appended: { partition, offset: offset.toString(), partitionKey },
     windows: journey.windows.map(windowShape),
-    repetitions: journey.repetitions.map(eventShape)
+    repetitions: journey.repetitions.map(eventShape),
+    repetitionsTruncated: journey.repetitionsTruncated
   }
 }

@@ -183,8 +183,10 @@ export class EventJourney {
   appended!: EventAppended
   @Field(() => [EventWindow])
   windows!: EventWindow[]
-  @Field(() => [LoggedEvent], { description: "The same id again, later." })
+  @Field(() => [LoggedEvent], { description: "The same event again, later, oldest first; at most 100. An event with the same id of another user or import is none." })
   repetitions!: LoggedEvent[]
+  @Field(() => Boolean, { description: "There are more repetitions than are listed." })
+  repetitionsTruncated!: boolean
 }
 
 @ObjectType()

@@ -11,7 +11,7 @@ const MADE = { projection: "page-views", generation: 2, outcome: "FOLDED", key: 
 const NOWHERE = { ...MADE, key: [], contribution: [], places: [] }
 const JOURNEY = {
   event: EVENT, received: { at: "2026-03-01T00:00:01.000Z", originalTime: "2026-03-01T00:00:09.000Z" as string | null, timeFlag: "CORRECTED", source: "urn:web", backfill: "old" as string | null },
-  validated: { checked: true, schemaVersion: 2 }, appended: { partition: 3, offset: "41", partitionKey: "t:u" }, repetitions: [{ ...EVENT, offset: "44" }],
+  validated: { checked: true, schemaVersion: 2 }, appended: { partition: 3, offset: "41", partitionKey: "t:u" }, repetitions: [{ ...EVENT, offset: "44" }], repetitionsTruncated: true,
   windows: [
     MADE, { ...MADE, projection: "late", outcome: "APPLIED", lateByMs: 61_000 }, { ...MADE, projection: "held", outcome: "HELD", lateByMs: 8 * 86_400_000 }, { ...MADE, projection: "released", outcome: "APPLIED", lateByMs: 8 * 86_400_000, wasHeld: true, release: { offset: "50", at: START, actor: "tm_admin", reason: "came back" } },
     { ...NOWHERE, projection: "dead", outcome: "DEAD_LETTER", code: "EXPRESSION", pointer: "/data/amount" }, { ...NOWHERE, projection: "other", outcome: "FILTERED" }
@@ -55,6 +55,7 @@ describe("tidemark event show", () => {
       "appended   3/41, partition key t:u",
       `released   3/50, ${START} by tm_admin: came back`,
       `again      3/44, ${START}`,
+      "again      more often than is listed",
       "PROJECTION  GEN  OUTCOME                               WINDOW (UTC)              KEY  ADDED    EVENTS THERE NOW",
       `page-views  2    counted                               ${START}  /    views 1  minute 3 final · hour 70 revised`,
       `late        2    counted, late by 1 min 1 s            ${START}  /    views 1  minute 3 final · hour 70 revised`,

@@ -35,12 +35,13 @@ interface Journey {
   readonly appended: { readonly partition: number; readonly offset: string; readonly partitionKey: string }
   readonly windows: readonly Made[]
   readonly repetitions: readonly LoggedEvent[]
+  readonly repetitionsTruncated: boolean
 }
 
 const JOURNEY = `query ($id: ID!, $at: PartitionOffsetInput) { event(id: $id, at: $at) {
   event { ${EVENT_FIELDS} } received { at originalTime timeFlag source backfill } validated { checked schemaVersion } appended { partition offset partitionKey }
   windows { projection generation outcome key { name value } places { resolution start end state events revision } contribution { name text } lateByMs wasHeld release { offset at actor reason } code pointer }
-  repetitions { ${EVENT_FIELDS} } } }`
+  repetitions { ${EVENT_FIELDS} } repetitionsTruncated } }`
 
 /** `PARTITION/OFFSET`, as ingest answers it and every listing shows it. */
 export const placeOf = (text: string): { readonly partition: number; readonly offset: string } => {
@@ -105,7 +106,7 @@ const showRefused = (refused: readonly Refused[], json: boolean, output: Output)
 }
 
 const show = (journey: Journey, output: Output): void => {
-  const { event, received, validated, appended, windows, repetitions } = journey
+  const { event, received, validated, appended, windows, repetitions, repetitionsTruncated } = journey
   output.data(eventLine(event))
   output.data(plain(timeLine(journey)))
   output.data(plain(`received   ${received.at} from ${received.source}${received.backfill === null ? "" : `, import ${received.backfill}`}`))
@@ -113,6 +114,7 @@ const show = (journey: Journey, output: Output): void => {
   output.data(plain(`appended   ${appended.partition}/${appended.offset}, partition key ${appended.partitionKey}`))
   for (const line of new Set(windows.flatMap(({ release }) => (release === null ? [] : [releaseLine(release, appended.partition)])))) output.data(plain(line))
   for (const again of repetitions) output.data(plain(`again      ${again.partition}/${again.offset}, ${again.time}`))
+  if (repetitionsTruncated) output.data("again      more often than is listed")
   output.data(table(["PROJECTION", "GEN", "OUTCOME", "WINDOW (UTC)", "KEY", "ADDED", "EVENTS THERE NOW"], windows.map((made) => windowRow(made, appended.partition))))
 }
 
