@@ -11,6 +11,7 @@ import { retireStandby } from "@tidemark/commands/rebuild/retire"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { EventStore } from "@tidemark/domain/ports/EventStore"
+import type { EventStoreUnavailableError } from "@tidemark/domain/ports/EventStore"
 import { pausedIn } from "@tidemark/domain/ports/projectionPause"
 import { PubSub } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -27,6 +28,8 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { FromCheck, JournalAnswer, TenantsAnswer } from "./checkThread.ts"
 import type { LiveVitals } from "./liveVitals.ts"
+import { LEASE_MS, keepClaim } from "./rebuildClaim.ts"
+import type { Claimed } from "./rebuildClaim.ts"
 import { REPLAY_ACT, WORKING, answerCall, findDue, isElsewhere, lookAgainMs } from "./rebuildJournal.ts"
 import { makeRebuildRate } from "./rebuildRate.ts"
 import type { RebuildRate } from "./rebuildRate.ts"
@@ -35,8 +38,6 @@ import { makeThrottle } from "./throttle.ts"
 import type { Throttle } from "./throttle.ts"
 
 const RETRY_MS = 5_000
-/** One that is gone holds a rebuild up for that long; one that only stands still for longer loses time and nothing else. */
-const LEASE_MS = 30_000
 const PAGE_EVENTS = 1_000
 const WAIT_MAX_MS = 30_000
 /** Checkpoints are read, and progress told to the bus, this often: the thread that folds has no time for it. */
@@ -111,12 +112,6 @@ const carry = Effect.fn("carry")(function* ({ startCheck, settings }: ServeOptio
   })
 })
 
-/** Keeps the claim while the work runs; ends when it is lost. */
-const keepClaim = Effect.fn("keepClaim")(function* (claim: Effect.Effect<boolean, unknown>) {
-  while (yield* Effect.catch(claim, () => Effect.succeed(false))) yield* Effect.sleep(LEASE_MS / 4)
-  return "another executor has taken it"
-})
-
 interface Measured {
   readonly rate: RebuildRate
   readonly throttles: Map<string, Throttle>
@@ -164,19 +159,21 @@ export const startRebuilds = Effect.fn("startRebuilds")(function* (options: Serv
   const scope = yield* Effect.scope
   /** Ids of those whose threads run here. */
   const running = new Set<string>()
-  const claim = ({ projection, rebuildId }: Rebuild): Effect.Effect<boolean, unknown> =>
+  const claim = ({ projection, rebuildId }: Rebuild): Effect.Effect<Claimed, EventStoreUnavailableError> =>
     settings.shared
       ? changeRebuilds(projection, { actor: executor, reason: "claims the rebuild" }, (state, nowMs) => decideClaim(state, rebuildId, executor, LEASE_MS, nowMs)).pipe(
-        Effect.as(true), Effect.catchTag("RebuildStatusError", () => Effect.succeed(false)), Effect.provide(services)
+        Effect.map(({ position }): Claimed => (position === undefined ? "before" : "anew")),
+        Effect.catch((error) => (error._tag === "EventStoreUnavailableError" ? Effect.fail(error) : Effect.succeed("refused" as const))), Effect.provide(services)
       )
-      : Effect.succeed(true)
+      : Effect.succeed("anew")
   const work = Effect.fn("work")(function* (rebuild: Rebuild) {
-    if (!(yield* claim(rebuild))) return
+    const claimed = yield* claim(rebuild)
+    if (claimed === "refused") return
     const { projection, generation } = rebuild
     log.info({ projection, generation, status: rebuild.status }, "a rebuild goes on")
     const carried: Carried = { rebuild, lanes: Array.from({ length: identity.lanes }, (_, lane) => lane), pace: makePaceMemory() }
     const ended = Effect.raceFirst(carry(options, carried, () => model.tenants().map(({ tenantId }) => tenantId)), measure(carried, measured, vitals))
-    const cause = yield* settings.shared ? Effect.raceFirst(ended, keepClaim(claim(rebuild))) : ended
+    const cause = yield* settings.shared ? Effect.raceFirst(ended, keepClaim(claimed, claim(rebuild))) : ended
     if (cause === undefined) return
     log.warn({ projection, generation, cause }, "a rebuild broke off and goes on from its checkpoints")
     yield* Effect.sleep(RETRY_MS)
