@@ -21,22 +21,25 @@ const isPast = ({ arguments: given }: FieldNode): boolean => given?.some(({ name
 const refuse = (limit: string, max: number, wanted: string, node: FieldNode | undefined): GraphQLError =>
   new GraphQLError(limitText(limit, String(max), wanted), { ...(node === undefined ? {} : { nodes: [node] }), extensions: { code: "LIMIT_EXCEEDED", limit, max } })
 
-/** Sums up an operation; each fragment is counted once per use, from a memo, so that nested spreads cost no time. */
-const costOf = (context: ValidationContext, selections: SelectionSetNode, memo: Map<string, number>): number => {
+/**
+ * Sums up an operation; each fragment is counted once per use, from a memo, so that nested spreads cost no time. `event` is
+ * searched for at the root only; within a journey it is what was found.
+ */
+const costOf = (context: ValidationContext, selections: SelectionSetNode, memo: Map<string, number>, isRoot = true): number => {
   let cost = 0
   for (const selection of selections.selections) {
     if (selection.kind === Kind.FIELD) {
-      const own = FIELD_COSTS.get(selection.name.value) ?? 1
+      const own = selection.name.value === "event" && !isRoot ? 1 : (FIELD_COSTS.get(selection.name.value) ?? 1)
       cost += selection.name.value.startsWith("__") ? 1 : isPast(selection) ? own * PAST_FACTOR : own
-      if (selection.selectionSet !== undefined) cost += costOf(context, selection.selectionSet, memo)
-    } else if (selection.kind === Kind.INLINE_FRAGMENT) cost += costOf(context, selection.selectionSet, memo)
+      if (selection.selectionSet !== undefined) cost += costOf(context, selection.selectionSet, memo, false)
+    } else if (selection.kind === Kind.INLINE_FRAGMENT) cost += costOf(context, selection.selectionSet, memo, isRoot)
     else {
       const name = selection.name.value
       const fragment = context.getFragment(name)
       let known = memo.get(name)
       if (known === undefined && fragment !== undefined && fragment !== null) {
         memo.set(name, 0)
-        known = costOf(context, fragment.selectionSet, memo)
+        known = costOf(context, fragment.selectionSet, memo, isRoot)
         memo.set(name, known)
       }
       cost += known ?? 0
