@@ -19,13 +19,15 @@ describe("the crash campaign", () => {
   afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
   const options = (over: Partial<CampaignOptions>): CampaignOptions => ({ seed: 20_260, kills: 10, events: 8_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, settings: settingsIn(dataDir), report: () => {}, ...over })
 
-  it("kills the real server ten times under load and loses, doubles and changes nothing", async () => {
+  it("kills the real server ten times under load, at random and at named places, and loses, doubles and changes nothing", async () => {
     const result = await runCampaign(options({}))
     expect(result).toMatchObject({ ok: true, kills: 10, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
     expect(result).toMatchObject({ missingInLog: 0, strangeInLog: 0, acknowledged: result.made - result.invalid, rejected: result.invalid })
     expect(result.made).toBeGreaterThanOrEqual(8_000)
     expect(result.invalid).toBeGreaterThan(100)
     expect(result.future).toBeGreaterThan(40)
+    expect(result.ownKills).toBeGreaterThanOrEqual(2)
+    expect(result.ownKills).toBeLessThan(10)
     expect(result.killsBeforeReady).toBeGreaterThanOrEqual(1)
     expect(result.answeredDuplicate).toBeGreaterThan(50)
   }, 240_000)
@@ -41,12 +43,9 @@ describe("kills at named places", () => {
   it("before, in and after an append, around a flush and between take-over and first flush change nothing", async () => {
     const places = ["append-before:3", "append-written:2", "append-synced:4", "commit-before:1", "commit-before:3", "commit-after:2", "taken-over:5", "append-synced:1", "append-written:7", "taken-over:1"]
     const result = await runCampaign({
-      seed: 7, kills: places.length, events: 3_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, settings: settingsIn(dataDir), report: () => {},
-      // The last start is not killed.
-      environmentOf: (start): Readonly<Record<string, string>> => (places[start] === undefined ? {} : { TIDEMARK_FAILPOINT: places[start] }),
-      killAfterMs: 20_000
+      seed: 7, kills: places.length, events: 3_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, settings: settingsIn(dataDir), report: () => {}, failpoints: places
     })
-    expect(result).toMatchObject({ ok: true, kills: places.length, ownKills: places.length, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
+    expect(result).toMatchObject({ ok: true, kills: places.length, armed: places.length, ownKills: places.length, lost: 0, duplicated: 0, differing: 0, verifyDifferences: 0, wrongAnswers: [] })
   }, 240_000)
 })
 

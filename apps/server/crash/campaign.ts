@@ -1,11 +1,13 @@
 /**
- * The crash campaign: the real server is killed at random moments while a client sends; at the end everything the client
- * was told must be counted exactly once, and the server's own verification must agree. Rules: docs/semantics.md §7, §9.
+ * The crash campaign: the real server is killed at random moments and at named places while a client sends; at the end
+ * everything the client was told must be counted exactly once, and the server's own verification must agree. Rules:
+ * docs/semantics.md §7, §9.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import { differencesOf } from "@tidemark/replay/verifyReport"
 import type * as Layer from "effect/Layer"
+import { failpointsOf } from "./campaignPoints.ts"
 import { Client, FUTURE_MINUTES_MAX } from "./client.ts"
 import type { ClientTotals } from "./client.ts"
 import { balance, balanceLog } from "./history.ts"
@@ -27,16 +29,15 @@ export interface CampaignOptions {
   /** Opens the settings in `dataDir` before the first start. */
   readonly settings: Layer.Layer<EventStore, unknown>
   readonly report: (line: string) => void
-  /** Kills come exactly this long after the server is ready, unless a failpoint was faster; at random when absent. */
-  readonly killAfterMs?: number
-  /** Environment of the n-th start, counted from 0. */
-  readonly environmentOf?: (start: number) => Readonly<Record<string, string>>
+  /** The failpoint of each start that is killed, undefined for a kill at random; by chance, as `failpointsOf` draws them, when absent. */
+  readonly failpoints?: readonly (string | undefined)[]
 }
 
 export interface CampaignResult extends Balance, LogBalance, ClientTotals {
   readonly seed: number
   readonly kills: number
-  /** Kills that a failpoint made, not the campaign. */
+  /** Starts with a failpoint, and how many of them it killed before the campaign did. */
+  readonly armed: number
   readonly ownKills: number
   readonly killsBeforeReady: number
   readonly deadLetters: number
@@ -50,7 +51,9 @@ export interface CampaignResult extends Balance, LogBalance, ClientTotals {
 const CLIENTS = 4
 /** A kill comes this long after the server is ready at most. */
 const KILL_AFTER_MS_MAX = 3_000
-/** Of the kills, those that come while the server starts. */
+/** A server with a failpoint is killed by the campaign when it has not come to it so long after it is ready. */
+const ARMED_MS_MAX = 20_000
+/** Of the kills at random, those that come while the server starts. */
 const EARLY = 0.3
 /** What a start takes, until one has been measured. */
 const READY_MS_FIRST = 1_000
@@ -66,16 +69,15 @@ class Victim {
   killsBeforeReady = 0
   slowestReadyMs = 0
   private lastReadyMs = READY_MS_FIRST
-  private starts = 0
   private readonly options: CampaignOptions
 
   constructor(options: CampaignOptions) {
     this.options = options
   }
 
-  private launch(): ServerProcess {
-    const { entry, dataDir, environmentOf } = this.options
-    return startServer({ entry, dataDir, environment: environmentOf?.(this.starts++) ?? {} })
+  private launch(failpoint?: string): ServerProcess {
+    const { entry, dataDir } = this.options
+    return startServer({ entry, dataDir, environment: failpoint === undefined ? {} : { TIDEMARK_FAILPOINT: failpoint } })
   }
 
   private async listen(server: ServerProcess): Promise<void> {
@@ -91,9 +93,9 @@ class Victim {
     return server
   }
 
-  /** Starts and kills; a server that a failpoint kills before counts as well, also before it is ready. */
-  async killOnce(afterMs: number): Promise<void> {
-    const server = this.launch()
+  /** Starts and kills; a server that its failpoint kills before counts as well, also before it is ready. */
+  async killOnce(afterMs: number, failpoint?: string): Promise<void> {
+    const server = this.launch(failpoint)
     let isOwn = false
     const ended = server.exit.then(() => (isOwn = true))
     await Promise.race([this.listen(server).then(() => sleep(afterMs), () => ended), ended])
@@ -141,6 +143,7 @@ const isRight = ({ lost, duplicated, differing, missingInLog, strangeInLog, dead
 export const runCampaign = async (options: CampaignOptions): Promise<CampaignResult> => {
   const { seed, kills, events, report } = options
   const random = new SeededRandom(seed)
+  const failpoints = options.failpoints ?? failpointsOf(new SeededRandom(seed ^ 0x3c6ef372), kills)
   const victim = new Victim(options)
   const client = new Client(new SeededRandom(seed ^ 0x5bd1e995), () => victim.url, TENANTS)
   await createTenants(options.settings, options.dataDir)
@@ -150,9 +153,11 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
   const sending = Array.from({ length: CLIENTS }, () => client.run(() => isEnough, mayMake))
   const failed = Promise.all(sending).then(() => undefined)
   while (victim.kills < kills) {
-    if (options.killAfterMs === undefined && random.chance(EARLY)) await victim.killStarting(random.next())
-    else await victim.killOnce(options.killAfterMs ?? random.next() * KILL_AFTER_MS_MAX)
-    if (victim.kills % 10 === 0) report(`${victim.kills} kills, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged`)
+    const failpoint = failpoints[victim.kills]
+    if (failpoint !== undefined) await victim.killOnce(ARMED_MS_MAX, failpoint)
+    else if (random.chance(EARLY)) await victim.killStarting(random.next())
+    else await victim.killOnce(random.next() * KILL_AFTER_MS_MAX)
+    if (victim.kills % 10 === 0) report(`${victim.kills} kills, ${victim.ownKills} of them at named places, ${client.totals.made} events made, ${client.totals.acknowledged} acknowledged`)
   }
   const last = await victim.start()
   while (client.totals.made < events) await sleep(50)
@@ -165,6 +170,7 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
   const { kills: made, ownKills, killsBeforeReady } = victim
   return {
     ...client.totals, ...judged, seed, kills: made, ownKills, killsBeforeReady,
+    armed: failpoints.filter((failpoint) => failpoint !== undefined).length,
     wrongAnswers: client.wrong.slice(0, 5), slowestReadyMs: Math.round(victim.slowestReadyMs), ok: isRight(judged, client)
   }
 }
