@@ -59,7 +59,7 @@ const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: nu
 /**
  * Fails with ParityDiffersError while the differences are neither none nor accepted, with RebuildStatusError where the
  * served generation is not the one that it was compared with, with TargetBehindError where the new generation has not
- * folded what the old one has within 3 s; then nothing has moved.
+ * folded what the old one has within 3 s, with ViewInUseError where the view for BI tools is held; then nothing has moved.
  */
 export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }: RebuildPlace, acceptNote: string | undefined, act: Act) {
   // Looked at before the decision: should it move afterwards, the flip meets another version.
@@ -72,7 +72,7 @@ export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }
   return pointer
 })
 
-/** Moves the pointer back to the generation that the active rebuild replaced. */
+/** Moves the pointer back to the generation that the active rebuild replaced. Refused as a cut-over is while either stands in its way. */
 export const rollBack = Effect.fn("rollBack")(function* (projection: string, act: Act) {
   const served = yield* pointerOf(projection)
   // An earlier rebuild, whose generation was replaced in turn, is no way back.

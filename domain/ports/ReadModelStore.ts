@@ -250,6 +250,14 @@ export class TargetBehindError extends Schema.TaggedError<TargetBehindError>()("
   activeOffset: Schema.BigInt
 }) {}
 
+/** The view for BI tools cannot follow the pointer: sessions read it, or what others built depends on its columns. Nothing was changed. */
+export class ViewInUseError extends Schema.TaggedError<ViewInUseError>()("ViewInUseError", {
+  projection: Schema.String,
+  view: Schema.String,
+  by: Schema.Literals(["readers", "dependants"]),
+  holders: Schema.Array(Schema.String)
+}) {}
+
 /** The generation is active or followed. Stop that first. */
 export class GenerationInUseError extends Schema.TaggedError<GenerationInUseError>()("GenerationInUseError", {
   projection: Schema.String,
@@ -358,7 +366,7 @@ export interface ReadModelStoreShape {
     projection: string,
     generation: number,
     expectedVersion: number
-  ) => Effect.Effect<Pointer, PointerConflictError | TargetBehindError | StoreUnavailableError>
+  ) => Effect.Effect<Pointer, PointerConflictError | TargetBehindError | ViewInUseError | StoreUnavailableError>
   /** Whether the owners of lanes fold this generation although the pointer does not name it: a shadow that has caught up, a standby. */
   readonly follow: (id: GenerationId, isFollowed: boolean) => Effect.Effect<void, GenerationMissingError | StoreUnavailableError>
   /** Removes rows, ledgers, key counts, checkpoints and halts; whoever still folds it is fenced. Repeatable: an interrupted removal is finished. */

@@ -5,7 +5,8 @@
  * the epoch in the checkpoint's row, never from locks or sessions.
  */
 import {
-  CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError
+  CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError,
+  ViewInUseError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, LaneId, ReadModelStoreShape, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -74,6 +75,9 @@ type CommitError = FencedError | CommitUnknownError | StoreUnavailableError
 const commitErrorOf = (cause: unknown): CommitError =>
   cause instanceof FencedError || cause instanceof CommitUnknownError || cause instanceof StoreUnavailableError ? cause : new StoreUnavailableError({ store: STORE, cause })
 
+const isMoveRefused = (cause: unknown): cause is PointerConflictError | TargetBehindError | ViewInUseError =>
+  cause instanceof PointerConflictError || cause instanceof TargetBehindError || cause instanceof ViewInUseError
+
 const makeStore = (store: Store): ReadModelStoreShape => ({
   // A definition that cannot be read is a defect of the caller: trying again would not help.
   createGeneration: (record, lanes) =>
@@ -91,7 +95,7 @@ const makeStore = (store: Store): ReadModelStoreShape => ({
       Effect.flatMap(Effect.sync(() => packCommits(commits, generations)), (packed) => Effect.tryPromise({ try: () => commitAll(store, packed), catch: commitErrorOf }))),
   snapshot: readSnapshot(store),
   flip: (projection, generation, expectedVersion) =>
-    attemptOr(() => flip(store, { projection, generation }, expectedVersion), (cause) => cause instanceof PointerConflictError || cause instanceof TargetBehindError),
+    attemptOr(() => flip(store, { projection, generation }, expectedVersion), isMoveRefused),
   follow: (id, isFollowed) => attemptOr(() => follow(store, id, isFollowed), (cause) => cause instanceof GenerationMissingError),
   dropGeneration: (id) => attemptOr(() => dropGeneration(store, id), (cause) => cause instanceof GenerationInUseError),
   recordHalt: (halt) => attempt(() => recordHalt(store, halt)),

@@ -2,6 +2,7 @@ import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import { Count } from "@tidemark/domain/measures/count"
 import { Quantiles } from "@tidemark/domain/measures/quantiles"
 import { Uniques } from "@tidemark/domain/measures/uniques"
+import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { commitOf, definitionText, prepare, rowOf, withStore } from "./specStore.ts"
@@ -27,6 +28,8 @@ const count = (n: number): Count => {
   return views
 }
 const measures = (views: number, unique: Uniques, duration: Quantiles) => [duration.encode(), count(views).encode(), unique.encode()]
+
+const pointerOf = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p")))
 
 describe("the view on the active generation", () => {
   let namespace: string
@@ -102,24 +105,48 @@ describe("the view on the active generation", () => {
       const second = commitOf("p", 0, 1n, 0n, 1n, { rows: [rowOf("acme", ["/"], 4)] })
       yield* store.commit([{ ...second, lane: { projection: "p", generation: 2, lane: 0 } }])
       yield* store.commit([{ ...commitOf("p", 0, 1n, 0n, 1n), lane: { projection: "p", generation: 3, lane: 0 } }])
-      yield* store.flip("p", 2, 1)
-      expect(yield* Effect.flip(store.flip("p", 3, 2))).toMatchObject({ _tag: "StoreUnavailableError", cause: { code: "2BP01" } })
+      const moved = yield* store.flip("p", 2, 1)
+      yield* Effect.promise(() => query(`CREATE FUNCTION @ours(@rm_p) RETURNS int LANGUAGE sql RETURN 1`))
+      const error = yield* Effect.flip(store.flip("p", 3, 2))
+      expect(error).toMatchObject({ _tag: "ViewInUseError", projection: "p", view: `${namespace}.rm_p`, by: "dependants" })
+      expect(error).toHaveProperty("holders", [`function ${namespace}.ours(${namespace}.rm_p)`, `view ${namespace}.mine`])
+      expect(yield* pointerOf(store)).toEqual(moved)
     }))
     expect(await query("SELECT views::int FROM @mine")).toEqual([{ views: 4 }])
   })
 
-  it("refuses the move within about a second while a reader holds the old view, and then nothing has moved", async () => {
+  it("refuses the move after some seconds while a session holds the old view, idle or not, and names it; then nothing has moved", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")
       yield* prepare(store, "p", { generation: 2 })
       yield* store.flip("p", 1, 0)
       yield* Effect.promise(() => withClient(async (reader) => {
         await reader.query(`BEGIN; SELECT * FROM "${namespace}".rm_p`)
+        await reader.query("SET application_name = 'charts'")
+        const { rows: [session] } = await reader.query<{ pid: number; usename: string }>("SELECT pid, usename FROM pg_stat_activity WHERE pid = pg_backend_pid()")
         const error = await Effect.runPromise(Effect.flip(store.flip("p", 2, 1)))
-        expect(error).toMatchObject({ _tag: "StoreUnavailableError", cause: { code: "55P03" } })
+        expect(error).toMatchObject({ _tag: "ViewInUseError", view: `${namespace}.rm_p`, by: "readers", holders: [`session ${session?.pid} (${session?.usename}, charts)`] })
       }))
-      expect(yield* Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p"))).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
+      expect(yield* pointerOf(store)).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
       expect(yield* store.flip("p", 2, 1)).toMatchObject({ pointerVersion: 2 })
+    }))
+  })
+
+  it("moves once a session that held the old view has ended its transaction", async () => {
+    await withStore(namespace, (store) => Effect.gen(function* () {
+      yield* prepare(store, "p")
+      yield* prepare(store, "p", { generation: 2 })
+      yield* store.flip("p", 1, 0)
+      yield* Effect.promise(() => withClient(async (reader) => {
+        await reader.query(`BEGIN; SELECT * FROM "${namespace}".rm_p`)
+        const moved = Effect.runPromise(store.flip("p", 2, 1))
+        // The second transaction that waits for the view is the second try: the first one has given up.
+        const waiting = `SELECT min(a.xact_start)::text AS since FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.relation = '"${namespace}".rm_p'::regclass`
+        const seen = new Set<string>()
+        while (seen.size < 2) for (const { since } of await query<{ since: string | null }>(waiting)) if (since !== null) seen.add(since)
+        await reader.query("COMMIT")
+        expect(await moved).toMatchObject({ generation: 2, pointerVersion: 2 })
+      }))
     }))
   })
 })

@@ -2,6 +2,7 @@
  * View `rm_<projection>` on the active generation, for BI tools: one row per tenant, window and key, whatever the number
  * of lanes. Columns that no query names cost nothing, so the estimates may stand beside the figures that add up.
  */
+import { ViewInUseError } from "@tidemark/domain/ports/ReadModelStore"
 import { DatabaseError } from "pg"
 import type { PoolClient } from "pg"
 import { projectionStem } from "./columns.ts"
@@ -10,13 +11,33 @@ import type { Store, StoredGeneration } from "./generations.ts"
 import { biRole, servingRole } from "./migrations.ts"
 import { quoted } from "./sqlText.ts"
 
-/** A BI query that reads the old view must not hold up the pointer for longer. */
+/** Flushes of both generations and every new reader of the view wait as long as one try waits for those who read it. */
 const VIEW_LOCK_TIMEOUT_MS = 1_000
+const HOLDERS_NAMED = 10
 const PERCENTILES: readonly (readonly [part: string, q: number])[] = [["p50", 0.5], ["p95", 0.95], ["p99", 0.99]]
 const MERGES = { count: "sum", sum: "sum", min: "min", max: "max" } as const
 
 /** Name of a projection's view. */
 export const viewName = (projection: string): string => `rm_${projectionStem(projection)}`
+
+const shownName = ({ namespace }: Store, projection: string): string => `${namespace}.${viewName(projection)}`
+
+const READERS = `SELECT concat('session ', pid, ' (', concat_ws(', ', usename, nullif(application_name, '')), ')') AS holder
+  FROM pg_locks JOIN pg_stat_activity USING (pid)
+  WHERE locktype = 'relation' AND granted AND relation = to_regclass($1) AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY pid`
+/** Views by their names; whatever else uses the view, or the type of its rows, as Postgres describes it. */
+const DEPENDANTS = `SELECT DISTINCT coalesce('view ' || rule.ev_class::regclass::text, pg_describe_object(used.classid, used.objid, used.objsubid)) AS holder
+  FROM pg_class AS named
+  JOIN pg_depend AS used ON used.deptype = 'n' AND (used.refclassid, used.refobjid) IN (('pg_class'::regclass, named.oid), ('pg_type'::regclass, named.reltype))
+  LEFT JOIN pg_rewrite AS rule ON used.classid = 'pg_rewrite'::regclass AND rule.oid = used.objid
+  WHERE named.oid = to_regclass($1) AND rule.ev_class IS DISTINCT FROM named.oid ORDER BY holder`
+const HOLDERS = { readers: READERS, dependants: DEPENDANTS } as const
+
+/** The error with who holds the view now, at most `HOLDERS_NAMED` of them. Outside the transaction that was refused, which can be asked nothing more. */
+export const nameHolders = async ({ schema, writers }: Store, { projection, view, by }: ViewInUseError): Promise<ViewInUseError> => {
+  const { rows } = await writers.query<{ readonly holder: string }>(`${HOLDERS[by]} LIMIT ${HOLDERS_NAMED}`, [`${schema}.${quoted(viewName(projection))}`])
+  return new ViewInUseError({ projection, view, by, holders: rows.map(({ holder }) => holder) })
+}
 
 const measureColumns = (schema: string, { measures, dimensions }: TableLayout): string[] => {
   const taken = new Set([...dimensions, ...measures.flatMap(({ state, parts }) => [state, ...parts.map(({ column }) => column)])])
@@ -47,8 +68,12 @@ const viewQuery = (schema: string, { layout, tables }: StoredGeneration): string
 const hasRole = async (client: PoolClient, role: string): Promise<boolean> =>
   (await client.query("SELECT FROM pg_roles WHERE rolname = $1", [role])).rowCount === 1
 
-/** What Postgres says when a view would lose or change columns. */
+/** What Postgres says when a view would lose or change columns, when others depend on it, and when a lock was not to be had in time. */
 const OTHER_COLUMNS = "42P16"
+const DEPENDED_ON = "2BP01"
+const LOCK_NOT_AVAILABLE = "55P03"
+
+const IN_USE: ReadonlyMap<string | undefined, ViewInUseError["by"]> = new Map([[LOCK_NOT_AVAILABLE, "readers"], [DEPENDED_ON, "dependants"]])
 
 /** In place where the columns allow it, so that views which others built on it live on; else dropped and made anew. */
 const putView = async (client: PoolClient, view: string, query: string): Promise<void> => {
@@ -63,12 +88,19 @@ const putView = async (client: PoolClient, view: string, query: string): Promise
 
 /**
  * Points the view at another generation. The view asks with its reader's rights, so row-level security holds for whoever
- * owns it; the BI role may read this generation's rows and no other's. Within the transaction of the pointer.
+ * owns it; the BI role may read this generation's rows and no other's. Within the transaction of the pointer. Throws
+ * `ViewInUseError`, whose holders `nameHolders` finds.
  */
 export const replaceView = async (store: Store, client: PoolClient, projection: string, next: StoredGeneration, before: StoredGeneration | undefined): Promise<void> => {
   const view = `${store.schema}.${quoted(viewName(projection))}`
   await client.query(`SET LOCAL lock_timeout = ${VIEW_LOCK_TIMEOUT_MS}`)
-  await putView(client, view, viewQuery(store.schema, next))
+  try {
+    await putView(client, view, viewQuery(store.schema, next))
+  } catch (cause) {
+    const by = cause instanceof DatabaseError ? IN_USE.get(cause.code) : undefined
+    if (by === undefined) throw cause
+    throw new ViewInUseError({ projection, view: shownName(store, projection), by, holders: [] })
+  }
   const bi = biRole(store.namespace)
   if (await hasRole(client, bi)) {
     if (before !== undefined) await client.query(`REVOKE SELECT ON ${before.tables.rows} FROM ${quoted(bi)}`)

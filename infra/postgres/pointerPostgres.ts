@@ -1,10 +1,10 @@
 /** Which generations are served, followed and dropped. The pointer moves together with the view that BI tools read. */
 import {
-  CommitUnknownError, GenerationInUseError, GenerationMissingError, PointerConflictError, StoreUnavailableError, TargetBehindError
+  CommitUnknownError, GenerationInUseError, GenerationMissingError, PointerConflictError, StoreUnavailableError, TargetBehindError, ViewInUseError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import type { PoolClient } from "pg"
-import { replaceView } from "./activeView.ts"
+import { nameHolders, replaceView } from "./activeView.ts"
 import { STORE, transact } from "./connection.ts"
 import { findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
@@ -75,11 +75,28 @@ const move = async (store: Store, client: PoolClient, target: Pointer): Promise<
   return pointer
 }
 
+/** Tries while somebody reads the view, each of which waits a second for it; between two of them flushes and other readers go on. */
+const VIEW_TRIES = 3
+const VIEW_PAUSE_MS = 200
+
+/** Waits some seconds for those who read the view; then, and at once where others depend on its columns, throws who they are. */
+const moveOnceFree = async (store: Store, pointer: Pointer): Promise<Pointer> => {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await transact(store.writers, (client) => move(store, client, pointer))
+    } catch (cause) {
+      if (!(cause instanceof ViewInUseError)) throw cause
+      if (cause.by === "dependants" || tried === VIEW_TRIES) throw await nameHolders(store, cause)
+    }
+    await new Promise((resolve) => setTimeout(resolve, VIEW_PAUSE_MS))
+  }
+}
+
 /** Moves the pointer if it has `expectedVersion`. An unknown outcome is read back: the stored pointer says whether it was moved. */
 export const flip = async (store: Store, { projection, generation }: GenerationId, expectedVersion: number): Promise<Pointer> => {
   const pointer: Pointer = { projection, generation, pointerVersion: expectedVersion + 1 }
   try {
-    return await transact(store.writers, (client) => move(store, client, pointer))
+    return await moveOnceFree(store, pointer)
   } catch (cause) {
     if (!(cause instanceof CommitUnknownError)) throw cause
     const stored = await storedPointer(store, store.writers, projection, "")
