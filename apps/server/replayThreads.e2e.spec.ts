@@ -16,6 +16,8 @@ import { SeededRandom } from "@tidemark/projections/simulation/random"
 import { Workload } from "@tidemark/projections/simulation/workload"
 import { makeProjectorPool, threadsOf } from "@tidemark/projector/projectorPool"
 import { buildGeneration, createShadow } from "@tidemark/replay/buildGeneration"
+import type { BuildProgress } from "@tidemark/replay/buildGeneration"
+import { allow, allowed, makePaceMemory } from "@tidemark/replay/pace"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { checksOf } from "./checkThread.ts"
@@ -104,21 +106,43 @@ const live = (configuration: Configuration, lanes: number, threads: number, reco
     expect({ faults, threads: started.length }).toEqual({ faults: [], threads })
   }))
 
-/** Folds the stored log into generation 2 of every projection, in so many threads of a rebuild. */
-const replay = (configuration: Configuration, lanes: number, threads: number) =>
+/** How quickly a replay may go, records a second: at its beginning, and from the first records on that are stored as folded. */
+interface Speed {
+  readonly first: number | undefined
+  readonly then: number | undefined
+}
+
+const FULL: Speed = { first: undefined, then: undefined }
+const THROTTLED: Speed = { first: 3_000, then: 3_000 }
+/** A lane flushes after half a second: at this rate with much left to fold. */
+const FASTER: Speed = { first: 1_000, then: undefined }
+const SLOWER: Speed = { first: 1_000, then: 600 }
+
+/** Folds the stored log into a generation of every projection, in so many threads of a rebuild; answers how long the quickest took, ms. */
+const replay = (configuration: Configuration, lanes: number, threads: number, generation = 2, speed = FULL) =>
   Effect.forEach(projections, Effect.fn(function* (definition) {
-    yield* createShadow(definition, 2)
+    yield* createShadow(definition, generation)
     const fold = foldInThreads(checksOf(CHECK_THREAD, configuration, BUILT), threads)
-    const id = { projection: definition.name, generation: 2 }
-    expect(yield* buildGeneration({ id, lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Effect.never, lagMax: 0n, fold })).toBe("caught up")
-  }), { discard: true })
+    const id = { projection: definition.name, generation }
+    const pace = makePaceMemory()
+    allow(pace, speed.first)
+    const progress = ({ processed, total }: BuildProgress): void => {
+      if (processed === 0n || processed === total || allowed(pace) === speed.then) return
+      allow(pace, speed.then)
+    }
+    const startedMs = performance.now()
+    expect(yield* buildGeneration({ id, lanes: Array.from({ length: lanes }, (_, lane) => lane), stop: Effect.never, lagMax: 0n, fold, pace, progress })).toBe("caught up")
+    expect(allowed(pace), "changed while it was folded").toBe(speed.then)
+    return performance.now() - startedMs
+  })).pipe(Effect.map((took) => Math.min(...took)))
 
 describe("replay in threads, on the embedded engines", () => {
   let directory = ""
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "tidemark-threads-")) })
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-  const shapeOf = async (lanes: number, threads: number, records: readonly LogRecord[]) => {
+  /** What live gave, then what a replay at each of the speeds gives. */
+  const shapeOf = async (lanes: number, threads: number, records: readonly LogRecord[], speeds: readonly Speed[] = [FULL]) => {
     const dataDir = join(directory, `${lanes}-${threads}`)
     // The id of the log seeds every hash: the same log in each shape.
     const made = eventLogLmdb({ directory: join(dataDir, "log"), role: "writer", partitions: PARTITIONS, lanes, nowMs: () => START_MS, newLogId: () => "threads" })
@@ -129,10 +153,14 @@ describe("replay in threads, on the embedded engines", () => {
     const program = Effect.gen(function* () {
       yield* ensureGenerations(projections)
       yield* live(configuration, lanes, threads, records)
-      yield* replay(configuration, lanes, threads)
-      return [yield* outcomeOf(1), yield* outcomeOf(2)]
+      const outcomes = [{ ...(yield* outcomeOf(1)), tookMs: Infinity }]
+      for (const [at, speed] of speeds.entries()) {
+        const tookMs = yield* replay(configuration, lanes, threads, at + 2, speed)
+        outcomes.push({ ...(yield* outcomeOf(at + 2)), tookMs })
+      }
+      return outcomes
     })
-    return Effect.runPromise(program.pipe(Effect.timeout(60_000), Effect.provide(engines(configuration))))
+    return Effect.runPromise(program.pipe(Effect.timeout(120_000), Effect.provide(engines(configuration))))
   }
 
   it("gives the digests, ledgers and counters that live gave, with 1, 2 and 4 lanes and threads", async () => {
@@ -141,9 +169,25 @@ describe("replay in threads, on the embedded engines", () => {
     for (const [lanes, threads] of SHAPES) {
       const [lived, replayed] = await shapeOf(lanes, threads, records)
       expect(lived?.late).toBeGreaterThan(50n)
-      first ??= lived
-      expect(lived, `live, ${lanes} lanes, ${threads} threads`).toEqual(first)
-      expect(replayed, `replay, ${lanes} lanes, ${threads} threads`).toEqual(first)
+      first ??= lived?.found
+      expect(lived?.found, `live, ${lanes} lanes, ${threads} threads`).toEqual(first)
+      expect(replayed?.found, `replay, ${lanes} lanes, ${threads} threads`).toEqual(first)
+    }
+  }, 300_000)
+
+  it("gives them at full speed, throttled, and while the throttle changes, in 1 and 2 threads", async () => {
+    const records = stream()
+    const speeds = [FULL, THROTTLED, FASTER, SLOWER]
+    for (const threads of [1, 2]) {
+      const [lived, ...replayed] = await shapeOf(2, threads, records, speeds)
+      expect(lived?.late).toBeGreaterThan(50n)
+      expect(replayed).toHaveLength(speeds.length)
+      for (const [at, { found, tookMs }] of replayed.entries()) {
+        const { first } = speeds[at] ?? FULL
+        expect(found, `${threads} threads, ${JSON.stringify(speeds[at])}`).toEqual(lived?.found)
+        // One lane flushes after half a second; what it has read by then was waited for.
+        if (first !== undefined) expect(tookMs).toBeGreaterThan(((RECORDS / first) * 1_000) / 4)
+      }
     }
   }, 300_000)
 })
