@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
-import { commitThreadEntry, engines } from "@tidemark/infra-wiring/engines"
+import { engines, writeThreads } from "@tidemark/infra-wiring/engines"
 import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
 import { endProcess } from "@tidemark/infra-wiring/unsynced"
 import { threadsOf } from "@tidemark/projector/projectorPool"
@@ -16,7 +16,7 @@ await runServer(() => {
   return {
     terminal,
     settings: settingsOf(configuration),
-    engines: engines(configuration, commitThreadEntry()),
+    engines: engines(configuration, writeThreads()),
     telemetry: makeTelemetry(terminal ? "warn" : "info"),
     startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
     startCheck: checksOf(new URL("./workerMain.js", import.meta.url), configuration),

@@ -10,10 +10,15 @@ import { rejectedLogLmdb } from "./RejectedLogLmdb.ts"
 
 const temporary = () => mkdtempSync(join(tmpdir(), "tidemark-rejected-"))
 
-rejectedLogContract("LMDB", () => {
-  const directory = temporary()
-  return { open: () => rejectedLogLmdb({ directory }), dispose: async () => rmSync(directory, { recursive: true, force: true }) }
-})
+/** As a process that serves runs it: Node takes no TypeScript for the entry of a thread, so its build is used. */
+const builtThread = new URL("./dist/rejectedThreadMain.js", import.meta.url)
+
+for (const [name, writeThread] of [["LMDB", undefined], ["LMDB with a thread that writes", builtThread]] as const) {
+  rejectedLogContract(name, () => {
+    const directory = temporary()
+    return { open: () => rejectedLogLmdb({ directory, writeThread }), dispose: async () => rmSync(directory, { recursive: true, force: true }) }
+  })
+}
 
 describe("the LMDB rejected log", () => {
   let directory: string
@@ -34,6 +39,18 @@ describe("the LMDB rejected log", () => {
         return { error, page: yield* log.page("acme", 10), after: yield* log.page("acme", 10, "a") }
       }).pipe(Effect.provide(rejectedLogLmdb({ directory }))))
     expect(result).toMatchObject({ error: { _tag: "RejectedLogError" }, page: [], after: [] })
+  })
+
+  it("fails no put for the sake of another that is committed with it", async () => {
+    const entry = (entryId: string): RejectedEvent =>
+      ({ tenantId: "acme", entryId, receivedAtMs: 1, eventId: null, eventType: null, code: "C", pointer: "", detail: "", origin: null, body: "" })
+    const asked = Effect.gen(function* () {
+      const log = yield* RejectedLog
+      const ids = ["a", "b", "c".repeat(5_000), "d", "e"]
+      const exits = yield* Effect.forEach(ids, (id) => Effect.exit(log.put([entry(id)])), { concurrency: "unbounded" })
+      return { stored: exits.map(({ _tag }) => _tag === "Success"), page: (yield* log.page("acme", 10)).map(({ entryId }) => entryId) }
+    })
+    expect(await Effect.runPromise(Effect.provide(asked, rejectedLogLmdb({ directory, writeThread: builtThread })))).toEqual({ stored: [true, true, false, true, true], page: ["e", "d", "b", "a"] })
   })
 
   it("names the directory that cannot be opened", async () => {

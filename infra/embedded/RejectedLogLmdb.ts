@@ -7,35 +7,23 @@ import { RejectedLog, RejectedLogError } from "@tidemark/domain/ports/RejectedLo
 import type { RejectedEvent, RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Database } from "lmdb"
-import { fromText, toText } from "./jsonCodec.ts"
+import { fromText } from "./jsonCodec.ts"
 import { openEnvironment } from "./lmdbEnvironment.ts"
-import type { EnvironmentOpenError, EnvironmentOptions, Transact } from "./lmdbEnvironment.ts"
+import type { EnvironmentOpenError, EnvironmentOptions } from "./lmdbEnvironment.ts"
 import { OFFSET_END } from "./modelStores.ts"
 import type { Key } from "./modelStores.ts"
+import { putTogether, rejectedStores } from "./rejectedStores.ts"
+import type { RejectedStores } from "./rejectedStores.ts"
+import { putInThread } from "./rejectedThread.ts"
+import type { RejectedWriter } from "./rejectedThread.ts"
 
-export type RejectedLogOptions = EnvironmentOptions
-
-interface Stores {
-  readonly transact: Transact
-  /** [tenant, receivedAtMs, entry id] → entry. */
-  readonly entries: Database<string, Key>
-  /** [tenant, entry id] → receivedAtMs. */
-  readonly times: Database<string, Key>
+export interface RejectedLogOptions extends EnvironmentOptions {
+  /** The built `rejectedThreadMain`: entries are committed in a thread of its own, else in the calling one, which stands still meanwhile. */
+  readonly writeThread?: URL | undefined
 }
 
-const put = ({ transact, entries, times }: Stores, added: readonly RejectedEvent[]): void =>
-  transact(() => {
-    for (const entry of added) {
-      const { tenantId, entryId, receivedAtMs } = entry
-      if (times.get([tenantId, entryId]) !== undefined) continue
-      times.putSync([tenantId, entryId], toText(receivedAtMs))
-      entries.putSync([tenantId, receivedAtMs, entryId], toText(entry))
-    }
-  })
-
 /** Walks down from the last one seen. Text sorts above every time, so `OFFSET_END` is above the newest entry. */
-const page = ({ entries, times }: Stores, tenantId: string, limit: number, after: string | undefined): readonly RejectedEvent[] => {
+const page = ({ entries, times }: RejectedStores, tenantId: string, limit: number, after: string | undefined): readonly RejectedEvent[] => {
   if (limit <= 0) return []
   const seen = after === undefined ? undefined : times.get([tenantId, after])
   if (after !== undefined && seen === undefined) return []
@@ -45,21 +33,35 @@ const page = ({ entries, times }: Stores, tenantId: string, limit: number, after
   return found
 }
 
-const attempt = <A>(action: () => A): Effect.Effect<A, RejectedLogError> => Effect.try({ try: action, catch: (cause) => new RejectedLogError({ cause }) })
+/** Who commits: a thread of its own, or this one. */
+const makeWriter = (stores: RejectedStores, { writeThread, directory, onUnsynced }: RejectedLogOptions): RejectedWriter =>
+  writeThread === undefined
+    ? { put: async (entries) => putTogether(stores, [entries])[0] ?? { kind: "stored" }, close: () => Promise.resolve() }
+    : putInThread(writeThread, { directory, onUnsynced })
 
-const makeRejectedLog = (stores: Stores): RejectedLogShape => ({
-  put: (entries) => attempt(() => put(stores, entries)),
-  page: (tenantId, limit, after) => attempt(() => page(stores, tenantId, limit, after))
+const makeRejectedLog = (stores: RejectedStores, writer: RejectedWriter): RejectedLogShape => ({
+  put: (entries) =>
+    Effect.flatMap(Effect.promise(() => writer.put(entries)), (outcome) =>
+      outcome.kind === "stored" ? Effect.void : Effect.fail(new RejectedLogError({ cause: new Error(outcome.reason) }))),
+  page: (tenantId, limit, after) =>
+    Effect.try({
+      try: () => {
+        // The writer may be another thread.
+        stores.entries.resetReadTxn()
+        return page(stores, tenantId, limit, after)
+      },
+      catch: (cause) => new RejectedLogError({ cause })
+    })
 })
 
 /** The rejected log in `options.directory`, closed with the scope. Nothing comes after an unknown `after`. */
 export const rejectedLogLmdb = (options: RejectedLogOptions): Layer.Layer<RejectedLog, EnvironmentOpenError> =>
   Layer.effect(
     RejectedLog,
-    openEnvironment(options).pipe(
-      Effect.map(({ root, transact }) => {
-        const named = (name: string) => root.openDB<string, Key>({ name, encoding: "string" })
-        return makeRejectedLog({ transact, entries: named("entries"), times: named("times") })
-      })
-    )
+    Effect.gen(function* () {
+      const { root, transact } = yield* openEnvironment(options)
+      const stores = rejectedStores(root, transact)
+      const writer = yield* Effect.acquireRelease(Effect.sync(() => makeWriter(stores, options)), ({ close }) => Effect.promise(close))
+      return makeRejectedLog(stores, writer)
+    })
   )

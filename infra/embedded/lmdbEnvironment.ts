@@ -44,17 +44,20 @@ export const tellingUnsynced = (transactionSync: Transact, { directory, onUnsync
   }
 }
 
+/** Opens (and creates) the environment in a directory. Threads of one process may each open it. */
+export const openRoot = (directory: string): RootDatabase<string, Key> => {
+  makeLocalDirectory(directory)
+  const root = open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
+  gateWrites(root)
+  return root
+}
+
 /** Opens (and creates) the environment; commits are synced before they return. Closed with the scope. */
 export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Environment, EnvironmentOpenError, Scope.Scope> => {
   const { directory } = options
   return Effect.acquireRelease(
     Effect.try({
-      try: () => {
-        makeLocalDirectory(directory)
-        const root = open<string, Key>({ path: directory, encoding: "string", mapSize: MAP_BYTES, overlappingSync: false })
-        gateWrites(root)
-        return root
-      },
+      try: () => openRoot(directory),
       catch: (cause) => new EnvironmentOpenError({ directory, cause })
     }),
     (root) => Effect.promise(() => root.close())

@@ -65,29 +65,38 @@ const partitionIndex = (configuration: Configuration) =>
 const distributed = <A, E>(pick: (module: typeof import("./distributedEngines.ts")) => Layer.Layer<A, E>): Layer.Layer<A, E> =>
   Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), pick))
 
-const embeddedEngines = (configuration: Configuration, commitThread: URL | undefined) => {
+/** Built entries of the threads that write the embedded log and the rejected events. */
+export interface WriteThreads {
+  readonly log: URL
+  readonly rejected: URL
+}
+
+const embeddedEngines = (configuration: Configuration, threads: WriteThreads | undefined) => {
   const directory = below(configuration)
   return Layer.mergeAll(
     partitionIndex(configuration),
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
     eventStoreLmdb({ directory: directory("settings"), nowMs, onUnsynced: endUnsynced(directory("settings")) }),
-    rejectedLogLmdb({ directory: directory("rejected"), onUnsynced: endUnsynced(directory("rejected")) }),
+    rejectedLogLmdb({ directory: directory("rejected"), writeThread: threads?.rejected, onUnsynced: endUnsynced(directory("rejected")) }),
     pubSubInProcess,
     resultCacheInProcess(),
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))
-  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread, onUnsynced: endUnsynced(directory("log")) })))
+  ).pipe(Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "writer", commitThread: threads?.log, onUnsynced: endUnsynced(directory("log")) })))
 }
 
-/** What a process that serves gives to `engines`: the built entry of the thread that writes the embedded log. */
-export const commitThreadEntry = (): URL => new URL(import.meta.resolve("@tidemark/infra-embedded/commitThreadMain"))
+/** What a process that serves gives to `engines`. */
+export const writeThreads = (): WriteThreads => ({
+  log: new URL(import.meta.resolve("@tidemark/infra-embedded/commitThreadMain")),
+  rejected: new URL(import.meta.resolve("@tidemark/infra-embedded/rejectedThreadMain"))
+})
 
 /**
- * Opens all engines of the mode; they close with the scope. Any error says what could not be opened. `commitThread`: the
- * embedded log is written in a thread of its own, else in the calling one.
+ * Opens all engines of the mode; they close with the scope. Any error says what could not be opened. `threads`: what
+ * ingest waits for is written in threads of their own, else in the calling one.
  */
-export const engines = (configuration: Configuration, commitThread?: URL): Layer.Layer<Engines, unknown> =>
-  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, commitThread))
+export const engines = (configuration: Configuration, threads?: WriteThreads): Layer.Layer<Engines, unknown> =>
+  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, threads))
 
 /**
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
