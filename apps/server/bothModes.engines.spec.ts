@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { encodeEvent } from "@tidemark/domain/events/envelope"
 import { kafkaPartition } from "@tidemark/domain/events/partitioning"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -22,11 +24,15 @@ import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { readContents } from "./modelContents.ts"
 import type { ModelContents } from "./modelContents.ts"
+import { KEYS, ask, runCli, startProcess } from "./processHarness.ts"
 
 const PARTITIONS = 8
 const START_MS = Date.UTC(2026, 10, 1)
 const TENANTS = ["acme", "birch", "c", "d"]
 const APPEND_RECORDS = 1_000
+const LANES = 4
+const ACCESS_LOG = join(import.meta.dirname, "fixtures", "weblog-apache", "apache_logs.gz")
+const CLI = join(import.meta.dirname, "..", "cli", "bin", "tidemark.mjs")
 
 const dataOf = (random: SeededRandom, poisoned: boolean): readonly [type: string, data: string] => {
   if (poisoned) return ["order.paid", `{"live":true,"currency":"EUR","amount":"much"}`]
@@ -100,6 +106,58 @@ const fold = Effect.gen(function* () {
   expect(halts).toEqual([])
 })
 
+/** What a process of that configuration is started with. */
+const environmentOf = ({ mode, dataDir, namespace }: Configuration): Record<string, string> => ({
+  ...Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (/^(PATH|TIDEMARK_KAFKA_BROKERS|TIDEMARK_[A-Z]+_URL)$/.test(name) && value !== undefined ? [[name, value]] : []))),
+  TIDEMARK_MODE: mode.value, TIDEMARK_DATA_DIR: dataDir.value, TIDEMARK_NAMESPACE: namespace.value, TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES)
+})
+
+interface Place {
+  readonly partition: number
+  readonly offset: string
+}
+
+const dataOfAnswer = async <T>(graphql: string, query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<T> => {
+  const { data, errors } = (await ask(graphql, KEYS.read, query, variables)) as { readonly data?: T | null; readonly errors?: unknown }
+  if (data === undefined || data === null || errors !== undefined) throw new Error(`${query}: ${JSON.stringify(errors)}`)
+  return data
+}
+
+/** Waits until every projection has folded the whole log and knows its watermark; answers a position within what was folded, a third of the way. */
+const foldedWhole = async (graphql: string): Promise<readonly Place[]> => {
+  const look = () => dataOfAnswer<{ projections: { lagEvents: string; status: string; watermark: string | null; position: Place[] }[] }>(graphql, "{ projections { lagEvents status watermark position { partition offset } } }")
+  await expect.poll(async () => (await look()).projections.map(({ lagEvents, status, watermark }) => [lagEvents, status, watermark === null]), { timeout: 90_000, interval: 200 })
+    .toEqual(projections.map(() => ["0", "LIVE", false]))
+  return (await look()).projections[0]?.position.map(({ partition, offset }) => ({ partition, offset: String(BigInt(offset) / 3n) })) ?? []
+}
+
+const RANGE = `from: "2015-05-17T00:00:00.000Z", to: "2015-05-21T00:00:00.000Z"`
+const FIGURES = "measures { name value text exact errorBound }"
+const GROUPS = `projection generation pointerVersion truncated groups { key { name value } points { start end state corrections events ${FIGURES} } }`
+const LINEAGE = "expectedEvents foundEvents fingerprintMatches events { edges { late { byMs } node { id type time source partition offset receivedAt schemaVersion userId backfill data } } }"
+const ONE_WINDOW = `projection: "requests", key: [{ name: "path", value: "/favicon.ico" }, { name: "status", value: "200" }], start: "2015-05-18T00:00:00.000Z", resolution: DAY`
+
+/** Everything but what depends on where flushes fell (revision) and on the heartbeats of a running process (position, watermark). */
+const QUESTIONS: Readonly<Record<string, string>> = {
+  hours: `{ series(projection: "requests", measures: ["requests", "bytes", "clients"], ${RANGE}, resolution: HOUR) { ${GROUPS} } }`,
+  days: `{ series(projection: "requests", measures: ["requests", "bytes", "clients"], ${RANGE}, resolution: DAY, breakdownBy: "status", fill: true) { ${GROUPS} } }`,
+  paths: `{ series(projection: "requests", measures: ["requests", "clients"], ${RANGE}, resolution: DAY, breakdownBy: "path", first: 300) { ${GROUPS} } }`,
+  types: `{ series(projection: "event-counts", measures: ["events", "users"], ${RANGE}, resolution: HOUR, breakdownBy: "type") { ${GROUPS} } }`,
+  top: `{ top(projection: "requests", measure: "requests", by: "path", ${RANGE}, first: 50) { projection generation truncated rows { value events measure { name value text exact errorBound } } } }`,
+  clients: `{ top(projection: "requests", measure: "clients", by: "path", ${RANGE}, first: 200) { truncated rows { value events measure { name value text exact errorBound } } } }`,
+  window: `{ window(${ONE_WINDOW}) { start end state corrections events fingerprint generation pointerVersion key { name value } ${FIGURES} why(first: 500) { ${LINEAGE} } } }`,
+  pastHours: `query ($past: [PartitionOffsetInput!]!) { series(asOf: { position: $past }, projection: "requests", measures: ["requests", "bytes", "clients"], ${RANGE}, resolution: DAY) { ${GROUPS} } }`,
+  pastWindow: `query ($past: [PartitionOffsetInput!]!) { window(asOf: { position: $past }, ${ONE_WINDOW}) { state corrections events fingerprint ${FIGURES} why(first: 500) { ${LINEAGE} } } }`,
+  changes: `query ($past: [PartitionOffsetInput!]!) { windowChanges(before: { position: $past }, projection: "requests", measures: ["requests", "bytes"], ${RANGE}, resolution: DAY, first: 200) { compared changed changes { key { name value } start end before { events state ${FIGURES} } after { events state ${FIGURES} } } } }`,
+  events: `{ events(first: 100, filter: { types: ["http.request"], text: "favicon" }) { edges { node { id time partition offset data } } } }`
+}
+
+const answersOf = async (graphql: string, past: readonly Place[]): Promise<Readonly<Record<string, unknown>>> => {
+  const answers: Record<string, unknown> = {}
+  for (const [name, query] of Object.entries(QUESTIONS)) answers[name] = await dataOfAnswer(graphql, query, query.includes("$past") ? { past } : {})
+  return answers
+}
+
 describe("both modes on one log", () => {
   let directory: string
   beforeEach(() => {
@@ -110,7 +168,7 @@ describe("both modes on one log", () => {
   const configurationOf = (mode: "embedded" | "distributed"): Configuration =>
     readConfiguration({
       flags: new Map(),
-      environment: { ...process.env, TIDEMARK_MODE: mode, TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: "4", TIDEMARK_DATA_DIR: join(directory, mode), TIDEMARK_NAMESPACE: `both${randomBytes(4).toString("hex")}` },
+      environment: { ...process.env, TIDEMARK_MODE: mode, TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES), TIDEMARK_DATA_DIR: join(directory, mode), TIDEMARK_NAMESPACE: `both${randomBytes(4).toString("hex")}` },
       workingDirectory: directory, terminal: false
     })
 
@@ -132,16 +190,20 @@ describe("both modes on one log", () => {
     return [first, second]
   }
 
-  const compare = async (records: readonly LogRecord[]): Promise<ReadonlyMap<string, ModelContents>> => {
-    const [embedded = new Map<string, ModelContents>(), distributed] = await bothFolds(records)
+  const expectSame = (embedded: ReadonlyMap<string, ModelContents>, distributed: ReadonlyMap<string, ModelContents>): void => {
     expect([...embedded.keys()].sort()).toEqual(projections.map(({ name }) => name).sort())
     for (const [projection, { rows, ledgers, checkpoints }] of embedded) {
-      const other = distributed?.get(projection)
+      const other = distributed.get(projection)
       const differing = rows.filter((row, at) => row !== other?.rows[at])
       expect([projection, other?.rows.length, differing.slice(0, 3)]).toEqual([projection, rows.length, []])
       expect([projection, other?.ledgers]).toEqual([projection, ledgers])
       expect([projection, other?.checkpoints]).toEqual([projection, checkpoints])
     }
+  }
+
+  const compare = async (records: readonly LogRecord[]): Promise<ReadonlyMap<string, ModelContents>> => {
+    const [embedded = new Map<string, ModelContents>(), distributed = new Map<string, ModelContents>()] = await bothFolds(records)
+    expectSame(embedded, distributed)
     return embedded
   }
 
@@ -155,4 +217,46 @@ describe("both modes on one log", () => {
   it.each([1, 2])("give the same for what nobody should send, seed %i", async (seed) => {
     await compare(storm(seed, 4_000))
   })
+
+  /** Runs the built server in that mode for as long as `action` takes, and ends it by SIGTERM. */
+  const serving = async <A>(configuration: Configuration, more: Readonly<Record<string, string>>, action: (ready: Readonly<Record<string, string>>) => Promise<A>): Promise<A> => {
+    const server = startProcess(configuration.dataDir.value, { ...environmentOf(configuration), ...more })
+    try {
+      return await action(await server.ready)
+    } finally {
+      server.child.kill("SIGTERM")
+      await server.exit
+    }
+  }
+
+  it("give the same answers, rows and ledgers for a real access log, imported into one and copied into the other by the command line", async () => {
+    const [embedded, distributed] = [configurationOf("embedded"), configurationOf("distributed")]
+    const asked = await serving(embedded, {}, async ({ ingest = "", graphql = "" }) => {
+      const { code, out, notes } = await runCli(new URL(ingest).origin, KEYS.admin, "--json", "import", ACCESS_LOG, "--format", "access-log", "--name", "apache_logs")
+      expect([code, notes, JSON.parse(out)]).toEqual([0, notes, expect.objectContaining({ accepted: 9_999, duplicate: 0, rejected: 1 })])
+      const past = await foldedWhole(graphql)
+      return { past, answers: await answersOf(graphql, past) }
+    })
+    const { stdout } = await promisify(execFile)(process.execPath, [CLI, "--json", "log", "copy", "--to-mode", "distributed"], {
+      env: { ...environmentOf(embedded), TIDEMARK_NAMESPACE: distributed.namespace.value }
+    })
+    expect(Number((JSON.parse(stdout) as { copied: string }).copied)).toBeGreaterThan(9_999)
+    // Without the role ingest, which would append heartbeats: the copy stays what it is.
+    const others = await serving(distributed, { TIDEMARK_ROLES: "projector,api" }, async ({ graphql = "" }) => {
+      await foldedWhole(graphql)
+      return answersOf(graphql, asked.past)
+    })
+    expect(Object.keys(others)).toEqual(Object.keys(asked.answers))
+    for (const [name, answer] of Object.entries(asked.answers)) expect([name, others[name]]).toEqual([name, answer])
+    const sizes = Object.fromEntries(Object.entries(asked.answers).map(([name, answer]) => [name, JSON.stringify(answer).length]))
+    for (const size of Object.values(sizes)) expect(size, JSON.stringify(sizes)).toBeGreaterThan(200)
+
+    const eventsOf = (name: string) => Number((asked.answers[name] as { window: { events: string } }).window.events)
+    expect(eventsOf("pastWindow")).toBeGreaterThan(0)
+    expect(eventsOf("pastWindow")).toBeLessThan(eventsOf("window"))
+
+    const contents = await run(embedded, Effect.andThen(fold, readContents(["default"])))
+    expectSame(contents, await run(distributed, Effect.andThen(fold, readContents(["default"]))))
+    expect(contents.get("requests")?.rows.length).toBeGreaterThan(10_000)
+  }, 300_000)
 })
