@@ -61,6 +61,8 @@ export interface Telemetry {
   readonly rebuilding: (projection: string, figures: { readonly ratio: number; readonly eventsPerSecond: number | undefined; readonly allowedPerSecond: number | undefined } | undefined) => void
   /** How the outbox's age is read for each scrape, ms. */
   readonly watchOutbox: (ageMs: (nowMs: number) => number) => void
+  /** The same of what the search engine waits for. */
+  readonly watchSearch: (ageMs: (nowMs: number) => number) => void
   readonly expose: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
 

@@ -9,6 +9,7 @@ import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import { makeOutboxDrain } from "@tidemark/projections/runtime/outboxDrain"
 import { makeSearchPublisher } from "@tidemark/projections/runtime/searchPublisher"
+import type { SearchPublisherStatus } from "@tidemark/projections/runtime/searchPublisher"
 import { makeProjectorPool } from "@tidemark/projector/projectorPool"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -28,6 +29,19 @@ export interface Projectors {
 /** The process that owns this lane publishes for all: one at a time is enough, and two at once do no harm. */
 const PUBLISHING_LANE = 0
 
+/** Documents that wait so long, and were tried in vain within the other, grow the outbox, ms. A long copy that goes on is none of it. */
+const SEARCH_AGE_MS_MAX = 60_000
+const SEARCH_RETRY_MS_MAX = 30_000
+
+/** How publishing fares, for /readyz. `ageMs`: how long the oldest commit has waited. */
+export const searchPart = ({ halt, refused, documents, retry }: SearchPublisherStatus, ageMs: number, nowMs: number): ReadyPart => {
+  const isStuck = retry !== undefined && ageMs > SEARCH_AGE_MS_MAX && nowMs - retry.atMs < SEARCH_RETRY_MS_MAX
+  const stands = halt === undefined ? `${documents} put` : `HALTED ${halt.code}: ${halt.detail}`
+  const waits = isStuck ? [`the oldest commit has waited for ${Math.round(ageMs / 1_000)} s: ${retry.cause}`] : []
+  const degraded = [...refused].map(([view, count]) => `${count} documents of ${view} were refused`)
+  return { name: "search documents", ready: halt === undefined && !isStuck, detail: [stands, ...waits, ...degraded].join(", ") }
+}
+
 /** Keeps window documents in the search engine, where there is one, while this process is the one that publishes. */
 const makePublishing = Effect.fn(function* ({ telemetry }: ServeOptions, model: SettingsModel) {
   const store = yield* ReadModelStore
@@ -45,11 +59,10 @@ const makePublishing = Effect.fn(function* ({ telemetry }: ServeOptions, model: 
     if (running !== undefined) yield* Fiber.interrupt(running)
     running = wanted ? yield* Effect.forkIn(publisher.run.pipe(Effect.provideService(WindowIndex, index.value), Effect.provideService(ReadModelStore, store)), scope) : undefined
   })
+  telemetry.watchSearch((nowMs) => (running === undefined ? 0 : publisher.ageMs(nowMs)))
   const parts = (): readonly ReadyPart[] => {
-    if (running === undefined) return []
-    const { halt, refused, documents } = publisher.status()
-    const degraded = [...refused].map(([view, count]) => `${count} documents of ${view} were refused`)
-    return [{ name: "search documents", ready: halt === undefined, detail: [halt === undefined ? `${documents} put` : `HALTED ${halt.code}: ${halt.detail}`, ...degraded].join(", ") }]
+    const nowMs = Date.now()
+    return running === undefined ? [] : [searchPart(publisher.status(), publisher.ageMs(nowMs), nowMs)]
   }
   return { wake: publisher.wake, run, parts }
 })

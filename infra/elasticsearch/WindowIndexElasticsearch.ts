@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import { isAgain, sendBulk } from "./bulk.ts"
 import type { BulkItem } from "./bulk.ts"
 import type { Elasticsearch, ElasticsearchSettings, ElasticsearchUnreachableError } from "./elasticsearchClient.ts"
-import { connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
+import { ElasticsearchAnswerError, connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
 import { Indices, writeAlias } from "./indices.ts"
 import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, sourceWriter, windowShape } from "./windowDocuments.ts"
 import type { WindowSource } from "./windowDocuments.ts"
@@ -51,15 +51,40 @@ class Windows {
     this.names = new WindowNames(namespace)
   }
 
-  private async ensure(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly string[]> {
+  /**
+   * Where each document belongs, and why an index is not to be had: a cluster has room for so many only, and one document of
+   * a month that nobody expects must not keep all others waiting.
+   */
+  private async ensure(model: WindowModel, documents: readonly WindowDocument[]): Promise<{ readonly names: readonly string[]; readonly noIndex: ReadonlyMap<string, string> }> {
     const names = documents.map(({ windowStartMs }) => this.names.monthly(model, windowStartMs))
-    await Promise.all([...new Set(names)].map((name) => this.indices.ensure(name, windowShape(model))))
-    return names
+    const noIndex = new Map<string, string>()
+    // First, while there is room: what is refused is kept there.
+    await this.indices.ensure(this.names.state(model), STATE_SHAPE)
+    await Promise.all([...new Set(names)].map(async (name) => {
+      try {
+        await this.indices.ensure(name, windowShape(model))
+      } catch (cause) {
+        if (!(cause instanceof ElasticsearchAnswerError) || cause.status !== 400) throw cause
+        noIndex.set(name, `400 ${cause.message}`)
+      }
+    }))
+    return { names, noIndex }
   }
 
   async put(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly PutOutcome[]> {
     if (documents.length === 0) return []
-    const names = await this.ensure(model, documents)
+    const { names, noIndex } = await this.ensure(model, documents)
+    if (noIndex.size === 0) return this.send(model, documents, names)
+    const isSent = names.map((name) => !noIndex.has(name))
+    const outcomes = [...(await this.send(model, documents.filter((_, at) => isSent[at]), names.filter((_, at) => isSent[at])))].reverse()
+    return names.map((name) => {
+      const reason = noIndex.get(name)
+      return reason === undefined ? (outcomes.pop() ?? { kind: "again", cause: "no outcome" }) : { kind: "refused", reason }
+    })
+  }
+
+  private async send(model: WindowModel, documents: readonly WindowDocument[], names: readonly string[]): Promise<readonly PutOutcome[]> {
+    if (documents.length === 0) return []
     const lines: string[] = []
     const write = sourceWriter(model)
     for (const [at, document] of documents.entries()) {

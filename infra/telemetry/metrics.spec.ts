@@ -10,7 +10,7 @@ describe("metrics", () => {
     expect(contentType).toMatch(/text\/plain/)
     expect(text).toContain('tidemark_ingest_events_total{type="page.viewed",status="accepted"} 3')
     for (const name of ["ingest_requests_total", "ingest_clock_skew_seconds", "ingest_ack_seconds", "projection_lag_events", "projection_watermark_gap_seconds", "projection_late_events_total", "projection_dead_letters_total",
-      "projection_flush_seconds", "projection_reprocessed_total", "conservation_error", "audit_windows", "audit_rows_differing", "audit_windows_skipped", "query_seconds", "subscription_clients", "outbox_age_seconds",
+      "projection_flush_seconds", "projection_reprocessed_total", "conservation_error", "audit_windows", "audit_rows_differing", "audit_windows_skipped", "query_seconds", "subscription_clients", "outbox_age_seconds", "search_age_seconds",
       "rebuild_progress_ratio", "rebuild_events_per_second", "rebuild_allowed_events_per_second"]) expect(text).toContain(`# TYPE tidemark_${name} `)
     expect(text.split("\n").filter((line) => line.startsWith("tidemark_")).join("\n")).not.toMatch(/tenant|user|key/)
   })

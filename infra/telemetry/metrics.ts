@@ -20,6 +20,7 @@ export interface Metrics {
   readonly resultCache: Counter<"operation" | "outcome">
   readonly subscriptionClients: Gauge
   readonly outboxAgeSeconds: Gauge
+  readonly searchAgeSeconds: Gauge
   readonly rebuildProgress: Gauge<"projection">
   readonly rebuildEventsPerSecond: Gauge<"projection">
   readonly rebuildAllowed: Gauge<"projection">
@@ -57,6 +58,7 @@ export const makeMetrics = (): Metrics => {
     resultCache: counter("tidemark_query_cache_total", "Questions asked of the result cache, by outcome: hit or miss", ["operation", "outcome"]),
     subscriptionClients: gauge("tidemark_subscription_clients", "Open WebSocket connections"),
     outboxAgeSeconds: gauge("tidemark_outbox_age_seconds", "How long the oldest commit has waited for its hints to be published"),
+    searchAgeSeconds: gauge("tidemark_search_age_seconds", "How long the oldest commit has waited for its documents in the search engine; 0 where this process does not publish them"),
     rebuildProgress: gauge("tidemark_rebuild_progress_ratio", "Share of the log that a rebuild has folded, of those this process carries out", ["projection"]),
     rebuildEventsPerSecond: gauge("tidemark_rebuild_events_per_second", "What it folds, over the last 10 s", ["projection"]),
     rebuildAllowed: gauge("tidemark_rebuild_allowed_events_per_second", "What it may fold, by its cap and what it gives way to; +Inf: all it can", ["projection"]),

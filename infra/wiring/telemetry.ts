@@ -23,6 +23,7 @@ const LABELLED_TYPES_MAX = 100
 export const makeTelemetry = (level: "info" | "warn" | "silent") => {
   const metrics = makeMetrics()
   let readOutboxAgeMs = (_nowMs: number): number => 0
+  let readSearchAgeMs = (_nowMs: number): number => 0
   const labelled = new Set<string>()
   const labelOf = (type: string): string => {
     if (labelled.size < LABELLED_TYPES_MAX) labelled.add(type)
@@ -69,8 +70,13 @@ export const makeTelemetry = (level: "info" | "warn" | "silent") => {
     watchOutbox: (ageMs: (nowMs: number) => number): void => {
       readOutboxAgeMs = ageMs
     },
+    /** The same of what the search engine waits for. */
+    watchSearch: (ageMs: (nowMs: number) => number): void => {
+      readSearchAgeMs = ageMs
+    },
     expose: () => {
       metrics.outboxAgeSeconds.set(readOutboxAgeMs(Date.now()) / 1_000)
+      metrics.searchAgeSeconds.set(readSearchAgeMs(Date.now()) / 1_000)
       return metrics.expose()
     }
   }

@@ -62,7 +62,7 @@ const batchesOf = (keys: readonly RowKey[]): readonly (readonly RowKey[])[] =>
 
 class Images implements SearchImages {
   private readonly tenants: Effect.Effect<readonly string[]>
-  private readonly retrying: (cause: string) => void
+  private readonly retrying: (cause: string, nowMs: number) => void
   /** By projection and generation, of the history `incarnation`. */
   private known = new Map<string, Known>()
   private incarnation = ""
@@ -70,7 +70,7 @@ class Images implements SearchImages {
   private readonly refused = new Map<string, number>()
   private documents = 0
 
-  constructor(tenants: Effect.Effect<readonly string[]>, retrying: (cause: string) => void) {
+  constructor(tenants: Effect.Effect<readonly string[]>, retrying: (cause: string, nowMs: number) => void) {
     this.tenants = tenants
     this.retrying = retrying
   }
@@ -192,4 +192,4 @@ class Images implements SearchImages {
 }
 
 /** `retrying` hears why documents have to be sent again. */
-export const makeSearchImages = (tenants: Effect.Effect<readonly string[]>, retrying: (cause: string) => void): SearchImages => new Images(tenants, retrying)
+export const makeSearchImages = (tenants: Effect.Effect<readonly string[]>, retrying: (cause: string, nowMs: number) => void): SearchImages => new Images(tenants, retrying)

@@ -145,6 +145,26 @@ describe("the search publisher", () => {
     }))
   })
 
+  it("says why it tries again, and since when the oldest commit waits, until all is there", async () => {
+    const world = makeWorld()
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* world.growing.commit(store, 0, ["/a"])
+      world.index.isDown = () => true
+      const { publisher, stop } = yield* start()
+      yield* TestClock.adjust(70_000)
+      const { retry } = publisher.status()
+      expect(retry?.cause).not.toBe("")
+      expect(retry?.atMs).toBeGreaterThan(68_000)
+      expect(publisher.ageMs(70_000)).toBe(70_000)
+      world.index.isDown = () => false
+      yield* TestClock.adjust(3_000)
+      expect(publisher.status().retry).toBeUndefined()
+      expect(publisher.ageMs(73_000)).toBe(0)
+      yield* stop
+    }))
+  })
+
   it("keeps a refused document aside, marks the view as degraded, also after a restart, and goes on", async () => {
     const world = makeWorld()
     world.index.itemFault = ({ key }) => (key[0] === "/bad" ? "refused" : undefined)

@@ -42,6 +42,8 @@ export interface SearchPublisherStatus {
   readonly refused: ReadonlyMap<string, number>
   /** Documents put since the start. */
   readonly documents: number
+  /** Why something was tried again last, and when, Unix ms; undefined once all that was committed is there. */
+  readonly retry: { readonly cause: string; readonly atMs: number } | undefined
 }
 
 export interface SearchPublisher {
@@ -71,7 +73,12 @@ type RoundError = StoreUnavailableError | SearchUnavailableError | SearchConflic
 
 /** One publisher per read-model store; several at once do no harm. */
 export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPublisher => {
-  const images = makeSearchImages(options.tenants, options.retrying ?? (() => {}))
+  let retry: SearchPublisherStatus["retry"]
+  const retrying = (cause: string, atMs: number): void => {
+    retry = { cause, atMs }
+    options.retrying?.(cause)
+  }
+  const images = makeSearchImages(options.tenants, retrying)
   let bell: Queue.Queue<true> | undefined
   let halt: SearchPublisherStatus["halt"]
   let waitingSinceMs: number | undefined
@@ -93,17 +100,18 @@ export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPubl
     }
     yield* acknowledge(store, after, last, 0)
     waitingSinceMs = undefined
+    retry = undefined
   })
 
   const stop = (error: SearchConflictError): Effect.Effect<void> => Effect.andThen(Effect.sync(() => {
     halt = { code: "REV_CONFLICT", detail: error.detail }
     options.halted?.(error)
   }), Effect.never)
-  const retry = (error: StoreUnavailableError | SearchUnavailableError): Effect.Effect<void> => Effect.andThen(Effect.sync(() => {
+  const waitAndRetry = (error: StoreUnavailableError | SearchUnavailableError): Effect.Effect<void> => Effect.andThen(Effect.map(Clock.currentTimeMillis, (nowMs) => {
     last.to = 0n
-    options.retrying?.(String(error.cause))
+    retrying(String(error.cause), nowMs)
   }), Effect.sleep(RETRY_MS))
-  const handle = (error: RoundError): Effect.Effect<void> => (error._tag === "SearchConflictError" ? stop(error) : retry(error))
+  const handle = (error: RoundError): Effect.Effect<void> => (error._tag === "SearchConflictError" ? stop(error) : waitAndRetry(error))
 
   const run = Effect.gen(function* () {
     const rings = yield* Queue.sliding<true>(1)
@@ -118,7 +126,7 @@ export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPubl
       if (bell !== undefined) Queue.offerUnsafe(bell, true)
     },
     run,
-    status: () => ({ halt, ...images.status() }),
+    status: () => ({ halt, retry, ...images.status() }),
     ageMs: (nowMs) => (waitingSinceMs === undefined ? 0 : Math.max(0, nowMs - waitingSinceMs))
   }
 }

@@ -1,6 +1,7 @@
 /** Puts documents until each of them is resolved: stored, superseded, or kept aside as refused. */
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
 import type { PutOutcome, WindowDocument, WindowIndexShape, WindowModel } from "@tidemark/domain/ports/WindowIndex"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
@@ -49,7 +50,7 @@ const sortOutcomes = (documents: readonly WindowDocument[], outcomes: readonly P
 
 /** Answers the number of documents that were refused and kept aside. `retrying` hears why some have to be sent again. */
 export const putUntilResolved = (
-  index: WindowIndexShape, model: WindowModel, documents: readonly WindowDocument[], retrying: (cause: string) => void
+  index: WindowIndexShape, model: WindowModel, documents: readonly WindowDocument[], retrying: (cause: string, nowMs: number) => void
 ): Effect.Effect<number, SearchUnavailableError | SearchConflictError> =>
   Effect.gen(function* () {
     let left = documents
@@ -61,7 +62,7 @@ export const putUntilResolved = (
       if (sorted.conflict !== undefined) return yield* new SearchConflictError({ projection: model.projection, generation: model.generation, detail: sorted.conflict })
       left = sorted.again
       if (left.length === 0) break
-      retrying(sorted.cause)
+      retrying(sorted.cause, yield* Clock.currentTimeMillis)
       yield* backoff(attempt)
     }
     return refused
