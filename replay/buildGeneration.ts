@@ -7,6 +7,7 @@ import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
 import { definitionHash } from "@tidemark/domain/definitions/definition"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { haltIn } from "@tidemark/domain/ports/projectionPause"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, GenerationRecord, Halt, LaneCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
 import { lanePartitions } from "@tidemark/projections/runtime/generationCheck"
@@ -19,7 +20,6 @@ import { foldHere } from "./foldHere.ts"
 import type { Fold } from "./foldHere.ts"
 import { makePaceMemory } from "./pace.ts"
 import type { PaceMemory } from "./pace.ts"
-import { haltOf } from "./servedHalt.ts"
 
 /** The generation cannot be folded further; `code` and `detail` as the runtime says them. */
 export class BuildHaltedError extends Schema.TaggedError<BuildHaltedError>()("BuildHaltedError", { code: Schema.String, detail: Schema.String }) {}
@@ -142,7 +142,7 @@ export const joinServed = Effect.fn("joinServed")(function* (id: GenerationId) {
     if (pointer === undefined) return true
     const active = [...positionsOf(yield* snapshot.checkpoints(id.projection, pointer.generation))]
     const own = positionsOf(yield* snapshot.checkpoints(id.projection, id.generation))
-    const servedHalt = yield* haltOf(snapshot, pointer)
+    const servedHalt = haltIn(yield* snapshot.halts, pointer)
     if (servedHalt === undefined) return active.every(([partition, nextOffset]) => (own.get(partition) ?? -1n) === nextOffset)
     const behind = active.filter(([partition, nextOffset]) => (own.get(partition) ?? -1n) < nextOffset)
     yield* demandLog(servedHalt, behind, own)

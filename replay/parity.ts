@@ -8,6 +8,7 @@
 import { compileDefinition } from "@tidemark/domain/definitions/compile"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { haltIn } from "@tidemark/domain/ports/projectionPause"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, LaneCheckpoint, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import type { DifferenceCounts, MeasureCount, WindowDifference } from "@tidemark/domain/settings/rebuild/differences"
@@ -22,7 +23,6 @@ import { ComparisonGoneError, TenantTally, compareTenant, measureCounts, openSid
 import type { Comparing, Side, StoredSide } from "./parityWindows.ts"
 import { SAMPLE_BOUNDS, SampleChoice, recomputeSample } from "./paritySample.ts"
 import type { ParitySample, SampleBounds } from "./paritySample.ts"
-import { haltOf } from "./servedHalt.ts"
 import { digestHex } from "./verifyRows.ts"
 import type { FoldedSide, WindowPlace } from "./windowFold.ts"
 
@@ -281,7 +281,7 @@ export const parity = Effect.fn("parity")(function* (input: ParityInput) {
   const store = yield* ReadModelStore
   return yield* Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* store.snapshot
-    const halt = yield* haltOf(snapshot, { projection: input.projection, generation: input.oldGeneration })
+    const halt = haltIn(yield* snapshot.halts, { projection: input.projection, generation: input.oldGeneration })
     return yield* halt === undefined ? compareBoth(snapshot, input) : proveBeside(snapshot, input, halt)
   }))
 })

@@ -89,6 +89,10 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
       ? `The columns of ${String(view)} change, and others are built on it: ${named(holders)}. Nothing has moved. Remove them, do it again, and make them anew.`
       : `${String(view)} is being read: ${named(holders)}. Nothing has moved. Let these sessions end, or end them, and do it again.`
   }),
+  StandbyHaltedError: ({ projection, generation, haltCode, detail }) => ({
+    code: "STANDBY_HALTED", status: 200, extra: { generation, haltCode },
+    message: `Generation ${String(generation)} has halted (${String(haltCode)}: ${String(detail)}) behind what is served, and will not catch up. Nothing has moved. Rebuild ${String(projection)} instead.`
+  }),
   PointerConflictError: () => ({ code: "POINTER_MOVED", message: "Somebody else moved the projection at the same moment. Look at it again.", status: 200 }),
   GenerationMissingError: () => ({ code: "GENERATION_GONE", message: "The generation is gone.", status: 200 }),
   InvalidSettingError: ({ pointer, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(pointer)}: ${String(detail)}.`, status: 400, extra: { argument: String(pointer).slice(1) } }),

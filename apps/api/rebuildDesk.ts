@@ -7,6 +7,7 @@ import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
 import { loadDifferences } from "@tidemark/commands/rebuild/differences"
 import { ProjectionMissingError, pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
+import { standbyHalt } from "@tidemark/commands/rebuild/standbyHalt"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
 import { abortRebuild, capRebuild, compareAgain, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
@@ -168,6 +169,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
     rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
+    /** Undefined where nothing stands by, or it goes on. */
+    standbyHalt: (rebuild: Rebuild) => on(standbyHalt(rebuild)),
     /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */
     differences: (rebuild: Rebuild, tenantId: string, limit: number, after: string | undefined) => on(differencesOf(rebuild, tenantId, limit, after)),
     pauseProjection: (name: string, reason: string, actor: string, tenantId: string) => on(changed(name, tenantId, pauseProjection(name, actOf(actor, reason)))),

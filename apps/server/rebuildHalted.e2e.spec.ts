@@ -52,6 +52,10 @@ describe("a projection whose served generation has halted", () => {
     expect(await cli("cutover", "page-views", "--reason", "it stood still, and the sample holds", "--yes")).toMatchObject({ code: 0 })
     await sendRound(2)
     expect(await state()).toEqual({ generation: 2, status: "LIVE", halts: [] })
+    // What has halted stands by, and is no way back.
+    expect((await cli("status", "page-views")).out).toContain("standby   STANDBY_HALTED DEFINITION_CHANGED: it is no way back")
+    expect(await cli("rollback", "page-views", "--yes")).toMatchObject({ code: 1, notes: expect.stringContaining("STANDBY_HALTED") as string })
+    expect(await state()).toMatchObject({ generation: 2, status: "LIVE" })
     const range = { from: new Date(nowMs - 172_800_000).toISOString(), to: new Date(nowMs + 172_800_000).toISOString() }
     const counted = async () => {
       const { data } = (await ask(graphql, KEYS.read, 'query ($from: DateTime!, $to: DateTime!) { series(projection: "page-views", measures: ["views"], from: $from, to: $to, resolution: DAY) { groups { points { events } } } }', range)) as { readonly data: { readonly series: { readonly groups: readonly { readonly points: readonly { readonly events: string }[] }[] } } }

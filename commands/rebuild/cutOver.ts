@@ -12,6 +12,7 @@ import type { Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildStatusError, decideCutOver, decideMoved, decideMovedBack } from "@tidemark/domain/settings/rebuild/decide"
 import type { Act } from "../settings/decideAndAppend.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
+import { StandbyHaltedError, haltOf } from "./standbyHalt.ts"
 import type { RebuildPlace } from "./steerRebuild.ts"
 
 const pointerOf = Effect.fn("pointerOf")(function* (projection: string) {
@@ -41,7 +42,12 @@ const flipOnceLevel = Effect.fn("flipOnceLevel")(function* (projection: string, 
   for (;;) {
     const flipped = yield* Effect.result(flip(projection, generation, expectedVersion))
     if (Result.isSuccess(flipped)) return flipped.success
-    if (flipped.failure._tag !== "TargetBehindError" || (yield* Clock.currentTimeMillis) >= untilMs) return yield* Effect.fail(flipped.failure)
+    if (flipped.failure._tag !== "TargetBehindError") return yield* Effect.fail(flipped.failure)
+    if ((yield* Clock.currentTimeMillis) >= untilMs) {
+      // Looked at last: a halt from before a restart is taken back once its lane is taken over.
+      const halt = yield* haltOf({ projection, generation })
+      return yield* Effect.fail(halt === undefined ? flipped.failure : new StandbyHaltedError({ projection, generation, haltCode: halt.code, detail: halt.detail }))
+    }
     yield* Effect.sleep(BEHIND_EVERY_MS)
   }
 })
@@ -59,7 +65,7 @@ const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: nu
 /**
  * Fails with ParityDiffersError while the differences are neither none nor accepted, with RebuildStatusError where the
  * served generation is not the one that it was compared with, with TargetBehindError where the new generation has not
- * folded what the old one has within 3 s, with ViewInUseError where the view for BI tools is held; then nothing has moved.
+ * folded what the old one has within 3 s, with StandbyHaltedError where it never will because it has halted, with ViewInUseError where the view for BI tools is held; then nothing has moved.
  */
 export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }: RebuildPlace, acceptNote: string | undefined, act: Act) {
   // Looked at before the decision: should it move afterwards, the flip meets another version.

@@ -5,12 +5,15 @@ import { GenerationInUseError, PointerConflictError, ReadModelStore, StoreUnavai
 import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
-import type { GenerationId, Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import { PAUSED, pauseOf } from "@tidemark/domain/ports/projectionPause"
+import type { GenerationId, Halt, Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
+import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { makeFakeEventStore } from "../settings/fakes.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { cutOver, followPointer, rollBack } from "./cutOver.ts"
 import { retireStandby } from "./retire.ts"
+import { standbyHalt } from "./standbyHalt.ts"
 import { startRebuild } from "./startRebuild.ts"
 import { abortRebuild, compareAgain, pauseRebuild, resumeRebuild } from "./steerRebuild.ts"
 
@@ -23,9 +26,9 @@ const command = {
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
   const stored = new Set([1])
-  const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, behindFor: 0, beforeDrop: (): void => {} }
+  const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, behindFor: 0, halts: [] as Halt[], beforeDrop: (): void => {} }
   const generations = () => Effect.sync(() => [...stored].map((generation) => ({ projection: "page-views", generation })))
-  const snapshot = { pointer: () => Effect.sync(() => control.pointer), generations } as unknown as ReadSnapshot
+  const snapshot = { pointer: () => Effect.sync(() => control.pointer), generations, halts: Effect.sync(() => control.halts) } as unknown as ReadSnapshot
   const shape = {
     snapshot: Effect.succeed(snapshot),
     flip: (projection: string, generation: number, expected: number) => Effect.suspend((): ReturnType<ReadModelStoreShape["flip"]> => {
@@ -286,6 +289,25 @@ describe("cut-over and rollback", () => {
     await run(cutOver(place, undefined, act))
     expect([control.pointer.generation, await status()]).toEqual([2, "active"])
   })
+
+  it("say of a halted generation that is behind that it will not catch up, and only of such a one", async () => {
+    const { run, control } = open()
+    await run(ready(0))
+    await run(cutOver(place, undefined, act))
+    const halt = { projection: "page-views", generation: 1, lane: 0, code: "FOLD_FAILED", detail: "at 3/41", atMs: 0 }
+    control.refusal = new TargetBehindError({ projection: "page-views", generation: 1, partition: 0, nextOffset: 1n, activeOffset: 2n })
+    const back = () => run(Effect.all([Effect.map(loadRebuilds("page-views"), (all) => all[0]), Effect.flip(rollBack("page-views", act))]))
+    const halted = (rebuild: Rebuild | undefined) => (rebuild === undefined ? undefined : run(standbyHalt(rebuild)))
+    control.halts = [{ ...halt, generation: 2 }]
+    const [rebuild, behind] = await back()
+    expect([behind._tag, await halted(rebuild)]).toEqual(["TargetBehindError", undefined])
+    control.halts = [halt]
+    expect((await back())[1]).toMatchObject({ _tag: "StandbyHaltedError", generation: 1, haltCode: "FOLD_FAILED", detail: "at 3/41" })
+    expect(await halted(rebuild)).toEqual(halt)
+    control.halts = [halt, { ...halt, ...pauseOf("page-views"), code: PAUSED }]
+    expect((await back())[1]._tag).toBe("TargetBehindError")
+    expect(control.pointer).toMatchObject({ generation: 2 })
+  }, 30_000)
 
   it("never go back past the last cut-over", async () => {
     const { run, control } = open()

@@ -8,9 +8,7 @@ import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Act } from "../settings/decideAndAppend.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { followPointer } from "./cutOver.ts"
-
-/** The side of a finished rebuild that is not served; undefined while there is none. */
-const standbyOf = ({ status, generation, fromGeneration }: Rebuild): number | undefined => (status === "active" ? fromGeneration : status === "standby" ? generation : undefined)
+import { standbyOf } from "./standbyHalt.ts"
 
 /**
  * Generations of retired rebuilds that are stored and neither served nor on standby: no way leads to them any more. None

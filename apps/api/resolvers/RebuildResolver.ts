@@ -154,6 +154,12 @@ export class RebuildResolver {
     return deskOf(context).throttle(stored.rebuildId)?.reason ?? null
   }
 
+  @FieldResolver(() => String, { nullable: true, description: "STANDBY_HALTED and why: what stands by of it has halted, so it is no way back or forth. Null while it goes on, or nothing stands by." })
+  async standbyHalt(@Root() { stored }: Rebuild, @Ctx() context: ApiContext): Promise<string | null> {
+    const halt = await ask(context, "rebuild", deskOf(context).standbyHalt(stored))
+    return halt === undefined ? null : `STANDBY_HALTED ${halt.code}`
+  }
+
   @FieldResolver(() => DifferenceConnection, { description: "Windows of the key's tenant that differ, as the last comparison stored them: of all tenants together at most 5,000, the shorter windows first." })
   async differences(
     @Root() { stored }: Rebuild,

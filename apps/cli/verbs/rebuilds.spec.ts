@@ -7,7 +7,7 @@ import { runProgram } from "../program.ts"
 const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, tenants: null as { tenantId: string; windows: string }[] | null, sample: null as { seed: number; windows: number; skipped: number; wholeRows: string | null; differing: string[] } | null, servedHalt: null as object | null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
-  eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null,
+  eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null, standbyHalt: null as string | null,
   plan: { events: "12408551", bytes: "3100000000", rows: "92114" as string | null, rowBytes: "31000000" as string | null, diskFreeBytes: "52000000000" as string | null, seconds: 67.2 as number | null, rateFrom: "LAST_REBUILD" as "LAST_REBUILD" | "SAMPLE" | null }, progress: null, parity: PARITY as typeof PARITY | null
 }
 
@@ -91,6 +91,13 @@ describe("tidemark rebuild", () => {
     stored = [{ ...REBUILD, parity: { ...PARITY, compared: "0", equal: "0", differ: "0", onlyNew: "0", sample: { seed: 7, windows: 88, skipped: 0, wholeRows: null, differing: [] }, servedHalt } }]
     expect((await run("status", "revenue")).out).toContain("parity    not compared: gen 7 has halted at 0/41 1/7 with DEFINITION_CHANGED: made with definition a\nsample    88 windows recomputed from the log · 0 differ")
     expect(await run("diff", "revenue")).toMatchObject({ exitCode: 3, notes: expect.stringContaining("Nothing could be compared") as string })
+  })
+
+  it("says that what stands by has halted", async () => {
+    stored = [{ ...REBUILD, status: "ACTIVE", standbyHalt: "STANDBY_HALTED FOLD_FAILED" }]
+    expect((await run("status", "revenue")).out).toContain("standby   STANDBY_HALTED FOLD_FAILED: it is no way back")
+    stored = [{ ...REBUILD, status: "ACTIVE" }]
+    expect((await run("status", "revenue")).out).not.toContain("standby   ")
   })
 
   it("shows the operator whose windows differ, and another tenant's", async () => {

@@ -19,6 +19,8 @@ interface Rebuild {
   readonly eventsPerSecondAllowed: number | null
   /** Why it does not go as quickly as it could. */
   readonly throttle: string | null
+  /** Why what stands by is no way back or forth. */
+  readonly standbyHalt: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
   readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
   readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null; readonly servedHalt: { readonly code: string; readonly detail: string; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null } | null
@@ -43,7 +45,7 @@ export interface RebuildCall {
   readonly output: Output
 }
 
-const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
+const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
   progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } position { partition offset } }`
 
 const PARITY_DIFFERS = 3
@@ -212,6 +214,10 @@ export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Prom
   call.output.note(`next: tidemark rebuild cutover ${call.projection} --yes`)
 }
 
+/** Of the rebuild that serves or stands by, whichever is the newest: a way back that nothing will open. */
+const standbyLine = (rebuilds: readonly Rebuild[]): readonly string[] =>
+  rebuilds.flatMap(({ standbyHalt }) => (standbyHalt === null ? [] : [`standby   ${standbyHalt}: it is no way back`]))
+
 /** Every rebuild, newest first. */
 export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): Promise<void> => {
   if (wait === true) endOf(await waitFor(call, (await newest(call, undefined, "looked at")).id))
@@ -223,7 +229,7 @@ export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): 
   const [latest] = rebuilds
   if (latest === undefined) return
   const slowed = throttleLine(latest)
-  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...(RUNNING.includes(latest.status) ? [progressLine(latest), ...(slowed === undefined ? [] : [slowed])] : []), parityLine(latest)]) call.output.data(plainLines(line))
+  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...standbyLine(rebuilds), ...(RUNNING.includes(latest.status) ? [progressLine(latest), ...(slowed === undefined ? [] : [slowed])] : []), parityLine(latest)]) call.output.data(plainLines(line))
 }
 
 interface Difference {

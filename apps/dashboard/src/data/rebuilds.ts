@@ -22,7 +22,7 @@ export interface Projection {
   readonly halts: readonly { readonly code: string; readonly detail: string }[]
 }
 
-const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
+const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
   progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults sameDefinition sample { windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } accepted position { partition offset } }`
 
 export const REBUILD_PROGRESS = `subscription Progress($id: ID!) { rebuildProgress(id: $id) { ${REBUILD} } }`

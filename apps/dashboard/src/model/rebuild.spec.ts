@@ -4,7 +4,7 @@ import type { Parity, Rebuild } from "./rebuild.ts"
 
 const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, servedHalt: null, accepted: null, position: [] }
 const rebuild = (over: Partial<Rebuild>): Rebuild => ({
-  id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null,
+  id: "r", projection: "revenue", status: "BUILDING", generation: 8, fromGeneration: 7, reason: "fix", plan: null, progress: null, parity: null, error: null, eventsPerSecondMax: null, eventsPerSecondAllowed: null, throttle: null, standbyHalt: null,
   startedAt: "2026-11-24T00:00:00.000Z", finishedAt: null, ...over
 })
 

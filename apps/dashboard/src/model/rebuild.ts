@@ -39,6 +39,8 @@ export interface Rebuild {
   readonly eventsPerSecondAllowed: number | null
   /** Why it may fold no more. */
   readonly throttle: string | null
+  /** Why what stands by is no way back or forth. */
+  readonly standbyHalt: string | null
   readonly startedAt: string
   readonly finishedAt: string | null
 }

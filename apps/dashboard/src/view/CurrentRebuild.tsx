@@ -77,6 +77,7 @@ export const CurrentRebuild = ({ api, admin, rebuild, changed }: CurrentProps) =
     <h3>Generation {rebuild.generation ?? "–"} · {labelOf(rebuild.status).toLowerCase()}</h3>
     <p className="note">{rebuild.reason}</p>
     {rebuild.error === null ? null : <p className="failure" role="alert">{rebuild.error}</p>}
+    {rebuild.standbyHalt === null ? null : <p className="failure">The generation on standby has halted ({rebuild.standbyHalt}): it is no way back.</p>}
     <Track rebuild={rebuild} />
     <Progress rebuild={rebuild} />
     {rebuild.parity === null ? null : <ParityLine parity={rebuild.parity} />}
