@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ADMIN, WRITE, startIngest } from "./harness.ts"
 import type { TestIngest } from "./harness.ts"
+import { ROUTES } from "./routes.ts"
 
 const json = (value: unknown) => JSON.stringify(value)
 
@@ -175,6 +176,7 @@ describe("ingest that knows as many live events as it has room for", () => {
     expect(await ingest.post(batch(0, 768))).toMatchObject({ status: 200, answer: { accepted: 768 } })
     const refused = await ingest.post(batch(768, 1))
     expect(refused).toMatchObject({ status: 429, answer: { code: "dedupe-full" } })
+    expect(ROUTES.find(({ path }) => path === "/v1/events")?.answers.find(({ status }) => status === 429)?.description).toContain("`dedupe-full`")
     expect([refused.headers.get("retry-after"), refused.answer["hint"]]).toEqual(["60", expect.stringMatching(/import/)])
     expect(await ingest.post(batch(767, 1))).toMatchObject({ status: 200, answer: { duplicate: 1 } })
     expect(await ingest.post(batch(768, 1), {}, "?dryRun=1")).toMatchObject({ status: 200, answer: { accepted: 1 } })

@@ -66,7 +66,7 @@ const EVENTS: Route = {
     problem(413, "The body or batch is too large: code `too-large`, `too-many-events`; `limit` says what is allowed"),
     problem(415, "The content type or encoding is not taken: code `content-type`, `content-encoding`"),
     problem(422, "The single event was rejected; `code` and `pointer` say why"),
-    problem(429, "Over the limit of this key or address: code `rate`; see Retry-After and RateLimit-*"),
+    problem(429, "Over the limit of this key or address: code `rate`; see Retry-After and RateLimit-*. Or more live events came within 24 hours than duplicates can be told from: code `dedupe-full`; nothing was stored, send the same again after Retry-After"),
     problem(500, "Something failed inside: code `internal`"),
     problem(503, "The log cannot be written: code `log-not-writable`, `storage-full`, `outcome-unknown`; or too much is being received at once: code `busy`. Send the same again after Retry-After")
   ]

@@ -174,6 +174,19 @@ describe("acceptEvents", () => {
     expect(answer.results).toMatchObject([{ status: "accepted", hint: "not stored: user_id (did you mean userId?), colour; put what belongs to the event into data" }, { status: "accepted", hint: undefined }])
   })
 
+  it("says of a live event that its time, taken for milliseconds, can only have been meant in seconds", async () => {
+    const { make } = setUp()
+    const times = [1_772_323_200, -1, 99_999_999_999, 100_000_000_000, "1970-01-21T12:18:43Z"]
+    const timed = times.map((time, at) => ({ ...event(`t${at}`), time }))
+    const [live, imported] = await run(Effect.flatMap(make, (accept) => Effect.all([accept(request(timed)), accept({ ...request(timed), backfill: "old" })])))
+    expect(live?.results.map((result) => (result.status === "accepted" ? result.hint : result))).toEqual([
+      "time 1772323200 was taken for 1970-01-21T12:18:43.200Z: numbers are milliseconds, and this looks like seconds",
+      "time -1 was taken for 1969-12-31T23:59:59.999Z: numbers are milliseconds, and this looks like seconds",
+      "time 99999999999 was taken for 1973-03-03T09:46:39.999Z: numbers are milliseconds, and this looks like seconds", undefined, undefined
+    ])
+    expect(imported?.results).toMatchObject(times.map(() => ({ status: "accepted", hint: undefined })))
+  })
+
   it("refuses live events it has no room to know, and takes them once the log's clock has left older ones behind", async () => {
     const { log, make } = setUp(1, 16 * 1_024)
     const many = (from: number, count: number) => request(Array.from({ length: count }, (_, index) => event(`e${from + index}`)))

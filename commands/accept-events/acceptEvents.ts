@@ -25,7 +25,7 @@ import { importId } from "./importId.ts"
 import { EVENT_BYTES_MAX } from "./splitBody.ts"
 import type { Item, Rejection } from "./splitBody.ts"
 import { UnsettledRejections } from "./unsettledRejections.ts"
-import { validateEvent } from "./validateEvent.ts"
+import { secondsHint, validateEvent } from "./validateEvent.ts"
 
 export interface AcceptRequest {
   readonly tenantId: string
@@ -112,7 +112,7 @@ const judge = (item: Item, { request, receivedAtMs, partitions, schemas, newId }
     source: valid.source ?? request.defaultSource,
     schemaVersion: match.version
   }
-  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, identity: identityText(event), dataText: valid.dataText, hint: hintOf(match.hint, item.ignored), fate: undefined }
+  return { kind: "candidate", partition: kafkaPartition(partitionKey, partitions), event, identity: identityText(event), dataText: valid.dataText, hint: hintOf(match.hint, item.ignored, backfill === undefined ? secondsHint(item.fields.time) : undefined), fate: undefined }
 }
 
 const hintOf = (...hints: readonly (string | undefined)[]): string | undefined => {

@@ -80,6 +80,13 @@ const attributeFault = ({ fields }: ParsedItem): Rejection | undefined => {
   return { code: "time", pointer: "/time", detail: "neither RFC 3339 nor Unix milliseconds", hint }
 }
 
+/** Unix ms of 1973, and Unix seconds of the year 5138: a number below it is hardly ms. */
+const SECONDS_BELOW = 100_000_000_000
+
+/** Says of a time that is a number how it was taken, when it looks like seconds. It is taken all the same: ms of the seventies are times. */
+export const secondsHint = (time: unknown): string | undefined =>
+  typeof time === "number" && Math.abs(time) < SECONDS_BELOW ? `time ${time} was taken for ${new Date(time).toISOString()}: numbers are milliseconds, and this looks like seconds` : undefined
+
 /** The event, or why it is refused: the first fault found. Size, depth and keys were bounded when it was parsed. */
 export const validateEvent = (item: ParsedItem): ValidEvent | Rejection => {
   const fault = attributeFault(item)
