@@ -293,13 +293,15 @@ export interface AcceptOptions {
   readonly duplicates?: "whole" | "own"
   /** Memory of the 24-hour part of the dedupe index, bytes; DEDUPE_BYTES_MAX by default. */
   readonly dedupeBytesMax?: number | undefined
+  /** Records of a partition after which what is known of them is stored; 4,096 by default. */
+  readonly segmentRecords?: bigint | undefined
 }
 
 /** The command, holding what this process knows of every partition. One per log and process. */
-export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplicates = "whole", dedupeBytesMax }: AcceptOptions) {
+export const makeAcceptEvents = Effect.fn(function* ({ schemas, hashSeed, duplicates = "whole", dedupeBytesMax, segmentRecords }: AcceptOptions) {
   const log = yield* EventLog
   const rejectedLog = yield* RejectedLog
-  const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed, dedupeBytesMax)
+  const confirmed: KnownEvents = duplicates === "own" ? new RecentEvents() : new ConfirmedEvents(log, yield* PartitionIndex, hashSeed, dedupeBytesMax, segmentRecords)
   const unsettled = new UnsettledRejections()
   const accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError> = Effect.fn(function* (request: AcceptRequest) {
     const receivedAtMs = yield* Clock.currentTimeMillis

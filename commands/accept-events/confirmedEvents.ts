@@ -16,8 +16,8 @@ import type { EventLogShape, LogReadError, StoredAt } from "@tidemark/domain/por
 import type { PartitionIndexError, PartitionIndexShape, PartitionSegment } from "@tidemark/domain/ports/PartitionIndex"
 
 const READ_BYTES_MAX = 4_194_304
-/** Observed records after which the state's segment is stored, so that a restart reads no more than these. */
-export const SEGMENT_RECORDS = 4_096n
+/** Observed records after which the state's segment is stored unless told otherwise, so that a restart reads no more than these. */
+const SEGMENT_RECORDS = 4_096n
 
 /** Memory of the 24-hour part of the dedupe index over all partitions, bytes: one entry takes 22 to 50. */
 export const DEDUPE_BYTES_MAX = 1_073_741_824
@@ -92,10 +92,12 @@ export class ConfirmedEvents implements KnownEvents {
   private readonly partitions = new Map<number, Partition>()
 
   private readonly bytesMax: number
+  private readonly segmentRecords: bigint
 
-  /** `hashSeed`: the log's, as its readers use it. `bytesMax`: of the 24-hour part of the dedupe index. */
-  constructor(log: EventLogShape, index: PartitionIndexShape, hashSeed: number, bytesMax = DEDUPE_BYTES_MAX) {
+  /** `hashSeed`: the log's, as its readers use it. `bytesMax`: of the 24-hour part of the dedupe index. `segmentRecords`: see SEGMENT_RECORDS. */
+  constructor(log: EventLogShape, index: PartitionIndexShape, hashSeed: number, bytesMax = DEDUPE_BYTES_MAX, segmentRecords = SEGMENT_RECORDS) {
     this.bytesMax = bytesMax
+    this.segmentRecords = segmentRecords
     this.log = log
     this.index = index
     this.hashSeed = hashSeed
@@ -112,7 +114,7 @@ export class ConfirmedEvents implements KnownEvents {
   /** Loads the partition's state at first use, and fills gaps that others' records left between ours. */
   prepare(partition: number): Effect.Effect<void, LogReadError | PartitionIndexError> {
     const slot = this.partitionOf(partition)
-    if (slot.state !== undefined && slot.arrived.size === 0 && slot.state.nextOffset - slot.segmentFrom < SEGMENT_RECORDS) return Effect.void
+    if (slot.state !== undefined && slot.arrived.size === 0 && slot.state.nextOffset - slot.segmentFrom < this.segmentRecords) return Effect.void
     const load = Effect.gen({ self: this }, function* () {
       if (slot.state === undefined) {
         const { end } = yield* this.log.bounds(partition)
@@ -204,7 +206,7 @@ export class ConfirmedEvents implements KnownEvents {
 
   /** Stores what was observed once it is enough. What cannot be stored is tried again with the next segment. */
   private storeSegment(slot: Partition, state: PartitionState): Effect.Effect<void> {
-    if (state.nextOffset - slot.segmentFrom < SEGMENT_RECORDS) return Effect.void
+    if (state.nextOffset - slot.segmentFrom < this.segmentRecords) return Effect.void
     const taken = state.takeSegment()
     slot.segmentFrom = state.nextOffset
     if (taken !== undefined) slot.unsaved.push(taken)

@@ -21,7 +21,7 @@ const pureRooms: readonly ImportRow[] = [
   {
     at: "commands",
     imports: [EFFECT, "domain", "node:crypto", "ajv", "ajv-formats", "re2js", "secure-json-parse", "uuid"],
-    specs: [...TESTS, "projections"]
+    specs: TESTS
   },
   { at: "queries", imports: [EFFECT, "domain"], specs: TESTS },
   { at: "replay", imports: [EFFECT, "domain", "projections", "node:crypto"], specs: TESTS },

@@ -1,14 +1,15 @@
 /**
  * `npm run sim -- --seeds N [--from S] [--bug NAME]`: runs of the simulation, after preparing the workspace.
  * `npm run sim -- --scenario JSON [--bug NAME]`: one run, as a failure printed it.
- * `--world rebuilds`: with rebuilds, cut-overs and rollbacks going on; `--world search`: with a window index.
+ * `--world rebuilds`: with rebuilds, cut-overs and rollbacks going on; `--world search`: with a window index;
+ * `--world ingest`: with the command that accepts events in every ingest process.
  *
  * With a planted bug it ends well when the bug was caught. Closing line `N passed, N failed`.
  */
 import { nodeTooOld, prepare } from "./prepare.mjs"
 
-const USAGE = "usage: npm run sim -- --seeds N [--from S] [--world rebuilds|search] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--world rebuilds|search] [--bug NAME]"
-const WORLDS = ["plain", "rebuilds", "search"]
+const USAGE = "usage: npm run sim -- --seeds N [--from S] [--world rebuilds|search|ingest] [--bug NAME | --bug list]\n       npm run sim -- --scenario JSON [--world rebuilds|search|ingest] [--bug NAME]"
+const WORLDS = ["plain", "rebuilds", "search", "ingest"]
 
 const fail = (text, code) => {
   process.stderr.write(text + "\n")
@@ -44,6 +45,8 @@ const { parseScenario } = await import("@tidemark/projections/simulation/scenari
 const { plantedBugs } = await import("@tidemark/projections/simulation/plantedBugs")
 const { searchBugs } = await import("@tidemark/projections/simulation/searchBugs")
 const { searchSimulation } = await import("@tidemark/projections/simulation/searchWorld")
+const { ingestBugs } = await import("@tidemark/server/simulation/ingestBugs")
+const { ingestSimulation } = await import("@tidemark/server/simulation/ingestWorld")
 const { rebuildBugs } = await import("@tidemark/server/simulation/rebuildBugs")
 const { rebuildSimulation } = await import("@tidemark/server/simulation/rebuildWorld")
 
@@ -51,7 +54,8 @@ const { rebuildSimulation } = await import("@tidemark/server/simulation/rebuildW
 const worlds = {
   plain: { simulation: plainSimulation, bugs: plantedBugs },
   rebuilds: { simulation: rebuildSimulation, bugs: rebuildBugs },
-  search: { simulation: searchSimulation, bugs: searchBugs }
+  search: { simulation: searchSimulation, bugs: searchBugs },
+  ingest: { simulation: ingestSimulation, bugs: ingestBugs }
 }
 const planted = Object.values(worlds).flatMap(({ bugs }) => bugs).find(({ name }) => name === bug)
 const home = Object.keys(worlds).find((name) => worlds[name].bugs.includes(planted))

@@ -10,6 +10,7 @@ import { PartitionState } from "@tidemark/domain/events/partitionState"
 import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import type { Scaled } from "@tidemark/domain/measures/decimal"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import type { LaneCommit, LaneId, ReadModelStoreShape, Row } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
@@ -28,6 +29,8 @@ export interface PlantedBug {
   readonly name: string
   readonly wrapLog?: (log: EventLogShape, disk: MemoryLogDisk, tookEffect: TookEffect) => EventLogShape
   readonly wrapStore?: (store: ReadModelStoreShape, disk: MemoryModelDisk, tookEffect: TookEffect) => ReadModelStoreShape
+  /** The partition index of processes that accept events, in a world in which the product does. */
+  readonly wrapIngestIndex?: (index: PartitionIndexShape, tookEffect: TookEffect) => PartitionIndexShape
   readonly wrapWindows?: (index: WindowIndexShape, disk: MemoryWindowDisk, tookEffect: TookEffect) => WindowIndexShape
   /** Replaces something until the answer is called. `nowMs`: the world's clock. */
   readonly plant?: (nowMs: () => number, tookEffect: TookEffect) => () => void
@@ -251,7 +254,7 @@ const backfillMovesM: PlantedBug = {
   }
 }
 
-/** Bugs of runtime, log and ingest. Those of the window index and of rebuilds are planted in worlds that have one. */
+/** Bugs of runtime, log and ingest. Those of the window index, of rebuilds and of the command that accepts events are planted in worlds that have one. */
 export const plantedBugs: readonly PlantedBug[] = [
   noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM
 ]

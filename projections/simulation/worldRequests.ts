@@ -31,8 +31,15 @@ export interface IngestAnswer {
 
 export type Ingest = (request: IngestRequest) => Effect.Effect<IngestAnswer, unknown>
 
-/** The ingest of one process, made over the engines it sees. */
-export type MakeIngest = Effect.Effect<Ingest, never, EventLog | PartitionIndex>
+/** The ingest of one process. */
+export interface IngestProcess {
+  readonly accept: Ingest
+  /** It knows every duplicate of what was in the log when it started, not only of what it has accepted itself. */
+  readonly knowsLog: boolean
+}
+
+/** Makes it over the engines that the process sees. */
+export type MakeIngest = Effect.Effect<IngestProcess, never, EventLog | PartitionIndex>
 
 /** Is the record an event that was sent as a request? */
 export const isRequested = (text: string): boolean => /^\{"specversion":"1\.0","id":"[^"]*","source":"urn:request"/.test(text)
@@ -53,8 +60,13 @@ const USERS = ["u1", "u2", "u3"]
 const MINUTE_MS = 60_000
 const HORIZON_MS = 86_400_000
 
-/** Name of what was stored: tenant and id. Ids of refused events are told by their first letters. */
-const nameOf = (tenantId: string, id: string): string => `${tenantId} ${id}`
+/** Of the requests, those that are imports, and their names. */
+const IMPORTED = 0.35
+const IMPORTS = ["spring", "spring", "autumn"]
+const DAY_MS = 86_400_000
+
+/** Name of what was stored: tenant, id and import. Ids of refused events are told by their first letters. */
+const nameOf = (tenantId: string, id: string, backfill: string | undefined): string => `${tenantId} ${id}${backfill === undefined ? "" : ` of ${backfill}`}`
 const isRefusedId = (id: string): boolean => id.startsWith("bad")
 
 export class RequestClients {
@@ -71,7 +83,10 @@ export class RequestClients {
   private readonly found: string[] = []
   private made = 0
   private left: number
-  private processes = 0
+  /** What each process knew when it started: the ends of the partitions, if it knew them; by its number, from 1. */
+  private readonly ends: (readonly number[] | undefined)[] = []
+  /** Events of imports answered as accepted and as duplicates. */
+  readonly imports = { accepted: 0, duplicate: 0 }
 
   /** `events`: how many to make in all, repeated ones aside. */
   constructor(random: SeededRandom, stored: StoredRecords, events: number) {
@@ -85,17 +100,17 @@ export class RequestClients {
   }
 
   /** Sends to this process until everything is answered; impatient ones send the same request several times at once. */
-  send(ingest: Ingest): Effect.Effect<void> {
-    const process = ++this.processes
+  send({ accept, knowsLog }: IngestProcess): Effect.Effect<void> {
+    const process = this.ends.push(knowsLog ? this.lengths() : undefined)
     return Effect.gen({ self: this }, function* () {
       while (!this.isDone) {
         yield* Effect.sleep(this.random.between(20, 700))
         const request = this.next(yield* Clock.currentTimeMillis)
         if (request === undefined) continue
         request.attempts += 1
-        const attempt = Effect.orElseSucceed(ingest(request), () => undefined)
+        const attempt = Effect.orElseSucceed(accept(request), () => undefined)
         const together = this.random.pick(TOGETHER)
-        for (const id of request.ids) this.triesOf(nameOf(request.tenantId, id)).sent += together
+        for (const id of request.ids) this.triesOf(nameOf(request.tenantId, id, request.backfill)).sent += together
         const answers = yield* Effect.all(Array.from({ length: together }, () => attempt), { concurrency: "unbounded" })
         const isAnswered = answers.map((answer) => this.take(request, answer, process)).includes(true)
         if (isAnswered || request.attempts >= ATTEMPTS_MAX || this.random.chance(0.1)) this.close(request)
@@ -111,8 +126,8 @@ export class RequestClients {
       for (const [offset, value] of records.entries()) {
         const text = new TextDecoder().decode(value)
         if (!isRequested(text)) continue
-        const { id, tenantid, time, receivedat } = JSON.parse(text) as { readonly id: string; readonly tenantid: string; readonly time: string; readonly receivedat: string }
-        const name = nameOf(tenantid, id)
+        const { id, tenantid, time, receivedat, backfill } = JSON.parse(text) as { readonly id: string; readonly tenantid: string; readonly time: string; readonly receivedat: string; readonly backfill?: string }
+        const name = nameOf(tenantid, id, backfill)
         stored.add(name)
         stored.add(`${name} at ${partition}:${offset}`)
         if (isRefusedId(id)) found.push(`refused and in the log: ${name}`)
@@ -120,14 +135,20 @@ export class RequestClients {
         if (time > receivedat) found.push(`${name} happened after it was received`)
       }
     }
-    found.push(...this.acceptedTwice())
+    found.push(...this.acceptedTwice(), ...this.forgotten())
     for (const name of this.acknowledged) if (!stored.has(name)) found.push(`acknowledged and not in the log: ${name}`)
     for (const [name, { sent, refused }] of this.tries) if (sent === refused && stored.has(name)) found.push(`refused and in the log: ${name}`)
     for (const [place, { name }] of this.places) if (!stored.has(`${name} at ${place}`)) found.push(`${name} was said to be at ${place}, where something else is`)
     return found
   }
 
-  /** A process knows what it has accepted itself for as long as readers know duplicates. */
+  private lengths(): readonly number[] {
+    const lengths: number[] = []
+    for (let records = this.stored(0); records.length > 0; records = this.stored(lengths.length)) lengths.push(records.length)
+    return lengths
+  }
+
+  /** A process knows what it has accepted itself for as long as readers know duplicates: imports for good. */
   private acceptedTwice(): readonly string[] {
     const found: string[] = []
     for (let partition = 0, records = this.stored(0); records.length > 0; records = this.stored(++partition)) {
@@ -139,8 +160,29 @@ export class RequestClients {
         const accepted = this.places.get(`${partition}:${offset}`)
         if (accepted === undefined) continue
         const key = `${accepted.process} ${accepted.name}`
-        if (receivedMs - (before.get(key) ?? -Infinity) <= HORIZON_MS) found.push(`${accepted.name} was accepted twice by one process, the second time at ${partition}:${offset}`)
+        const horizonMs = record.kind === "event" && record.backfill !== undefined ? Infinity : HORIZON_MS
+        const earlierMs = before.get(key)
+        if (earlierMs !== undefined && receivedMs - earlierMs <= horizonMs) found.push(`${accepted.name} was accepted twice by one process, the second time at ${partition}:${offset}`)
         before.set(key, receivedMs)
+      }
+    }
+    return found
+  }
+
+  /** A process that knows the log knows every import that stood there when it started. */
+  private forgotten(): readonly string[] {
+    const found: string[] = []
+    for (let partition = 0, records = this.stored(0); records.length > 0; records = this.stored(++partition)) {
+      const firsts = new Map<string, number>()
+      for (const [offset, value] of records.entries()) {
+        const record = readOracleRecord(value)
+        if (record.kind !== "event" || record.backfill === undefined || !isRequested(new TextDecoder().decode(value))) continue
+        const name = nameOf(record.tenant, record.id, record.backfill)
+        const first = firsts.get(name)
+        if (first === undefined) firsts.set(name, offset)
+        const by = this.places.get(`${partition}:${offset}`)?.process
+        const end = by === undefined ? undefined : this.ends[by - 1]?.[partition]
+        if (first !== undefined && end !== undefined && first < end) found.push(`${name} was accepted at ${partition}:${offset} by a process that found it at ${partition}:${first}`)
       }
     }
     return found
@@ -169,40 +211,45 @@ export class RequestClients {
   private make(nowMs: number): Request {
     const { random } = this
     const tenantId = random.pick(TENANTS)
+    const backfill = random.chance(IMPORTED) ? random.pick(IMPORTS) : undefined
     const ids: string[] = []
     const events: object[] = []
     while (events.length < random.between(1, EVENTS_MAX)) {
-      const isRepeated = this.made > 0 && random.chance(0.2)
+      const isRepeated = this.made > 0 && random.chance(backfill === undefined ? 0.2 : 0.5)
       const number = isRepeated ? random.between(1, this.made) : ++this.made
       const isBad = number % 7 === 0
       const id = isBad ? `bad${number}` : `r${number}`
       ids.push(id)
-      this.sent.add(nameOf(tenantId, id))
+      this.sent.add(nameOf(tenantId, id, backfill))
+      const agoMs = backfill === undefined ? random.pick([0, 500, -2_000, MINUTE_MS, 15 * MINUTE_MS]) : random.between(0, 60) * DAY_MS
       events.push({
         id, source: "urn:request", ...(isBad ? {} : { type: number % 2 === 0 ? "signed.up" : "page.viewed" }), userId: USERS[number % USERS.length],
-        time: formatRfc3339(nowMs - random.pick([0, 500, -2_000, MINUTE_MS, 15 * MINUTE_MS])), data: { page: `/${number % 4}`, durationMs: number }
+        time: formatRfc3339(nowMs - agoMs), data: { page: `/${number % 4}`, durationMs: number }
       })
     }
     this.left -= events.length
-    return { tenantId, body: JSON.stringify({ events }), ids, attempts: 0, ...(random.chance(0.3) ? { sentAtMs: nowMs + random.between(-3_000, 3_000) } : {}) }
+    const sentAtMs = random.chance(0.3) ? { sentAtMs: nowMs + random.between(-3_000, 3_000) } : {}
+    return { tenantId, body: JSON.stringify({ events }), ids, attempts: 0, ...sentAtMs, ...(backfill === undefined ? {} : { backfill }) }
   }
 
   /** True when nothing of the request is open any more. */
-  private take({ tenantId, ids }: Request, answer: IngestAnswer | undefined, process: number): boolean {
+  private take({ tenantId, ids, backfill }: Request, answer: IngestAnswer | undefined, process: number): boolean {
     if (answer === undefined) {
-      for (const id of ids) this.triesOf(nameOf(tenantId, id)).refused += 1
+      for (const id of ids) this.triesOf(nameOf(tenantId, id, backfill)).refused += 1
       return false
     }
     const { received, accepted, duplicate, rejected, failed, results } = answer
     if (received !== ids.length || results.length !== ids.length || received !== accepted + duplicate + rejected + failed) this.found.push(`ingest lost count: ${received} of ${ids.length} received`)
     for (const [at, { status, id, code, partition, offset }] of results.entries()) {
       const sentId = ids[at] ?? ""
-      const name = nameOf(tenantId, sentId)
+      const name = nameOf(tenantId, sentId, backfill)
       if (id !== sentId) this.found.push(`${name} was answered as ${id}`)
       if ((status === "rejected") !== isRefusedId(sentId)) this.found.push(`${name} was ${status}`)
       if (status === "rejected" || NOT_STORED.has(code)) this.triesOf(name).refused += 1
       if (status === "accepted") this.places.set(`${partition}:${offset}`, { name, process })
-      if (status === "accepted" || status === "duplicate") this.acknowledged.add(name)
+      if (status !== "accepted" && status !== "duplicate") continue
+      this.acknowledged.add(name)
+      if (backfill !== undefined) this.imports[status] += 1
     }
     return failed === 0
   }
