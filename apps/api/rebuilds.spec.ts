@@ -37,6 +37,9 @@ interface Answer {
 
 const codeOf = ({ errors }: Answer): unknown => errors?.[0]?.extensions["code"]
 
+/** What the process knows of the rate; undefined where another one carries the rebuild out. */
+let rateOfRebuild: number | undefined
+
 /** Serves the orders as generation 1, with tests counted; the shipped definition leaves them out. */
 const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly compare: (id: string) => Promise<void>; readonly fault: (id: string, ...faults: readonly string[]) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
   makeMemory().run(Effect.gen(function* () {
@@ -51,7 +54,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const ports = Context.make(EventStore, events.shape).pipe(Context.add(EventLog, yield* EventLog), Context.add(ReadModelStore, yield* ReadModelStore))
       const services = Context.merge(portsOf(new World()), ports)
       const run = Effect.runPromiseWith(services)
-      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, rate: { of: () => 50, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
+      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, rate: { of: () => rateOfRebuild, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
       const compare = (rebuildId: string) => run(Effect.gen(function* () {
@@ -217,6 +220,17 @@ describe("rebuilds over GraphQL", () => {
     expect(await post("admin", 'mutation { resumeProjection(name: "orders") { status halts { code } } }')).toEqual({ data: { resumeProjection: { status: "LIVE", halts: [] } } })
     expect(await post("admin", 'mutation { resumeProjection(name: "orders") { status } }')).toMatchObject({ data: { resumeProjection: { status: "LIVE" } } })
     expect(await post("reader", state)).toMatchObject({ data: { freshness: Array.from({ length: 4 }, () => ({ paused: false })) } })
+  }))
+
+  it("say how quickly they go where it is known, and null, not 0, where another process carries them out", () => withApi(async ({ post, verify }) => {
+    const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
+    await verify(id)
+    await post("admin", `mutation { compareRebuild(id: "${id}") { id } }`)
+    const asked = (): Promise<Answer> => post("reader", `{ rebuild(id: "${id}") { status progress { eventsPerSecond etaSeconds } } }`)
+    rateOfRebuild = 50
+    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: 50, etaSeconds: expect.any(Number) as number } } } })
+    rateOfRebuild = undefined
+    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: null, etaSeconds: null } } } })
   }))
 
   it("are pushed as they stand and whenever they moved on", () => withApi(async ({ post, url, tell }) => {

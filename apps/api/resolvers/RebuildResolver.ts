@@ -141,7 +141,7 @@ export class RebuildResolver {
     if (progress === undefined) return null
     const rate = desk.rate(stored.rebuildId)
     const left = Number(progress.total - progress.processed)
-    return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? 0, etaSeconds: rate === undefined ? null : left / rate }
+    return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? null, etaSeconds: rate === undefined ? null : left / rate }
   }
 
   @FieldResolver(() => Float, { nullable: true, description: "Events a second that it may fold now; null: all it can, or not carried out by the process that answers." })

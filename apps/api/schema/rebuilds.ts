@@ -69,8 +69,8 @@ export class RebuildProgress {
   processed!: string
   @Field(() => String, { description: "Records the log holds for it." })
   total!: string
-  @Field(() => Float, { description: "Over the last 10 s; 0 where it is not known." })
-  eventsPerSecond!: number
+  @Field(() => Float, { nullable: true, description: "Over the last 10 s; null where it is not known, as in a process that does not carry it out." })
+  eventsPerSecond!: number | null
   @Field(() => Float, { nullable: true })
   etaSeconds!: number | null
 }

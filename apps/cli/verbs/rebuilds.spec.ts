@@ -137,6 +137,8 @@ describe("tidemark rebuild", () => {
     expect(await run("status", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringContaining("\nbuilding  50 %   600 000 / 1 200 000   5 210 ev/s   ETA 116 s\nthrottle  gives way: live lag 3.2 s   at most 5 400 ev/s\n") as string })
     stored = [{ ...slowed, throttle: "capped at 5400 events/s" }]
     expect((await run("status", "revenue")).out).toContain("\nthrottle  capped at 5400 events/s\n")
+    stored = [{ ...slowed, progress: { ...progress, eventsPerSecond: null, etaSeconds: null } as never }]
+    expect((await run("status", "revenue")).out).toContain("\nbuilding  50 %   600 000 / 1 200 000\n")
     stored = [{ ...slowed, throttle: null, eventsPerSecondAllowed: null }]
     expect((await run("status", "revenue")).out).not.toContain("throttle")
   })

@@ -22,7 +22,7 @@ interface Rebuild {
   /** Why what stands by is no way back or forth. */
   readonly standbyHalt: string | null
   readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
-  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
+  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number | null; readonly etaSeconds: number | null } | null
   readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null; readonly servedHalt: { readonly code: string; readonly detail: string; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null } | null
 }
 
@@ -90,7 +90,7 @@ const progressLine = ({ status, progress }: Rebuild): string => {
   if (progress === null) return phase(status)
   const { processed, total, eventsPerSecond, etaSeconds } = progress
   const percent = total === "0" ? 100 : Number((BigInt(processed) * 100n) / BigInt(total))
-  const rate = etaSeconds === null ? "" : `   ${grouped(String(Math.round(eventsPerSecond)))} ev/s   ETA ${Math.ceil(etaSeconds)} s`
+  const rate = eventsPerSecond === null || etaSeconds === null ? "" : `   ${grouped(String(Math.round(eventsPerSecond)))} ev/s   ETA ${Math.ceil(etaSeconds)} s`
   return `${phase(status)}  ${percent} %   ${grouped(processed)} / ${grouped(total)}${rate}`
 }
 

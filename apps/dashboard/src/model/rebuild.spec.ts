@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { actionsOf, changesOf, differencesOf, placesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
+import { actionsOf, changesOf, differencesOf, paceText, placesOf, ratioOf, readCap, throttleText } from "./rebuild.ts"
 import type { Parity, Rebuild } from "./rebuild.ts"
 
 const equal: Parity = { compared: "12", equal: "12", differ: "0", onlyOld: "0", onlyNew: "0", faults: [], sameDefinition: false, sample: { windows: 90, skipped: 0, wholeRows: null, differing: [] }, servedHalt: null, accepted: null, position: [] }
@@ -80,6 +80,12 @@ describe("what may be done to a rebuild", () => {
     expect(throttleText(rebuild({ throttle: "gives way: live lag 3.2 s", eventsPerSecondAllowed: 5_400.4 }))).toBe("gives way: live lag 3.2 s (at most 5400 events/s)")
     expect(throttleText(rebuild({ throttle: "capped at 500 events/s", eventsPerSecondAllowed: 500 }))).toBe("capped at 500 events/s")
     expect(["20 000", "20,000", "", " ", "0", "-1", "1.5", "x"].map(readCap)).toEqual([20_000, 20_000, null, null, undefined, undefined, undefined, undefined])
+  })
+
+  it("leaves out a pace that the process which answers does not know", () => {
+    const progress = { processed: "50", total: "200", eventsPerSecond: 5_210.4, etaSeconds: 115.2 }
+    expect(paceText(progress)).toMatch(/^ · 5,210 events\/s · about .+ left$/)
+    expect(paceText({ ...progress, eventsPerSecond: null, etaSeconds: null })).toBe("")
   })
 
   it("never shows more progress than there is", () => {

@@ -1,6 +1,7 @@
 /**
  * A rebuild as the console shows it: where it stands, what may be done, and why the cut-over is locked. Pure.
  */
+import { formatDuration, formatNumber } from "./format.ts"
 import type { Dimension, PartitionOffset } from "./answer.ts"
 
 export type RebuildStatus =
@@ -31,7 +32,7 @@ export interface Rebuild {
   readonly fromGeneration: number | null
   readonly reason: string
   readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
-  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number; readonly etaSeconds: number | null } | null
+  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number | null; readonly etaSeconds: number | null } | null
   readonly parity: Parity | null
   readonly error: string | null
   /** Cap that somebody has set, and what it may fold now, events a second; null: no cap, all it can. */
@@ -141,6 +142,10 @@ export const actionsOf = (rebuild: Rebuild): Actions => {
     locked
   }
 }
+
+/** How quickly it goes and how long it takes, as far as the process that answered knows: another one may carry it out. */
+export const paceText = ({ eventsPerSecond, etaSeconds }: NonNullable<Rebuild["progress"]>): string =>
+  `${eventsPerSecond === null ? "" : ` · ${formatNumber(Math.round(eventsPerSecond))} events/s`}${etaSeconds === null ? "" : ` · about ${formatDuration(etaSeconds * 1_000)} left`}`
 
 /** Share of the records read, 0 to 1. */
 export const ratioOf = ({ progress }: Rebuild): number => {

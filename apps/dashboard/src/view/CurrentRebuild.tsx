@@ -1,6 +1,6 @@
 /** The generation being built: its phase, its errors above its progress, its parity, and what may be done to it. */
-import { differencesOf, isRunning, labelOf, PHASES, ratioOf, throttleText } from "../model/rebuild.ts"
-import { formatDecimal, formatDuration, formatNumber } from "../model/format.ts"
+import { differencesOf, isRunning, labelOf, paceText, PHASES, ratioOf, throttleText } from "../model/rebuild.ts"
+import { formatDecimal, formatNumber } from "../model/format.ts"
 import { Differences } from "./Differences.tsx"
 import { RebuildActions } from "./RebuildActions.tsx"
 import type { Api } from "../data/graphql.ts"
@@ -33,7 +33,7 @@ const Progress = ({ rebuild }: { readonly rebuild: Rebuild }) => {
   return (
     <div className="rebuild-progress">
       <div className="progress" role="progressbar" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.floor(ratio * 100)} aria-label="Records read"><span style={{ inlineSize: `${ratio * 100}%` }} /></div>
-      <p className="note">{formatDecimal(progress.processed)} of {formatDecimal(progress.total)} records ({(ratio * 100).toFixed(1)} %) · {formatNumber(Math.round(progress.eventsPerSecond))} events/s{progress.etaSeconds === null ? "" : ` · about ${formatDuration(progress.etaSeconds * 1_000)} left`}</p>
+      <p className="note">{formatDecimal(progress.processed)} of {formatDecimal(progress.total)} records ({(ratio * 100).toFixed(1)} %){paceText(progress)}</p>
       {throttle === undefined ? null : <p className="note">{throttle}</p>}
     </div>
   )
