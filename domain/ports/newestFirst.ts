@@ -13,7 +13,9 @@ import type { compileSearch } from "./searchMatching.ts"
 
 /** Records of a partition read from the log at once. */
 const CHUNK_RECORDS = 256n
-const READ_BYTES = 1 << 20
+const READ_BYTES_MAX = 1 << 20
+/** Taken for the size of a record until one was read. */
+const RECORD_BYTES = 512
 
 /** A record that was looked at. */
 export interface SearchedRecord {
@@ -30,6 +32,8 @@ export interface PartitionReader {
   /** Nothing at or above it is left to fetch. */
   unread: bigint
   fetched: readonly SearchedRecord[]
+  /** Mean size of the records of the last read, by which the next one asks for no more than it looks at. */
+  recordBytes?: number
 }
 
 /** Fetches what is below `unread` and lowers it. */
@@ -45,16 +49,18 @@ const look = (offset: bigint, value: Uint8Array, matches: Matches): SearchedReco
 }
 
 /** The records of [from, to), in offset order. */
-const readRange = (log: EventLogShape, partition: number, from: bigint, to: bigint, matches: Matches): Effect.Effect<readonly SearchedRecord[], LogReadError | SearchUnavailableError> =>
+const readRange = (log: EventLogShape, reader: PartitionReader, from: bigint, to: bigint, matches: Matches): Effect.Effect<readonly SearchedRecord[], LogReadError | SearchUnavailableError> =>
   Effect.gen(function* () {
+    const { partition } = reader
     const records: SearchedRecord[] = []
     let next = from
     while (next < to) {
-      const batches = yield* log.read([{ partition, nextOffset: next }], { bytesMax: READ_BYTES, waitMaxMs: 0 })
+      const batches = yield* log.read([{ partition, nextOffset: next }], { bytesMax: Math.min(READ_BYTES_MAX, Number(to - next) * (reader.recordBytes ?? RECORD_BYTES)), waitMaxMs: 0 })
       const before = next
       for (const { firstOffset, bytes, ends } of batches) {
         for (let i = 0; i < ends.length && firstOffset + BigInt(i) < to; i++) records.push(look(firstOffset + BigInt(i), bytes.slice(i === 0 ? 0 : ends[i - 1], ends[i]), matches))
         next = firstOffset + BigInt(ends.length)
+        if (ends.length > 0) reader.recordBytes = Math.ceil(bytes.length / ends.length)
       }
       if (next === before) return yield* new SearchUnavailableError({ cause: new Error(`the log gave nothing of partition ${partition} at ${next}`) })
     }
@@ -65,7 +71,7 @@ const readRange = (log: EventLogShape, partition: number, from: bigint, to: bigi
 export const refillFromLog = (log: EventLogShape, matches: Matches, reader: PartitionReader, least = reader.start): Effect.Effect<void, LogReadError | SearchUnavailableError> =>
   Effect.gen(function* () {
     const from = reader.unread - CHUNK_RECORDS > least ? reader.unread - CHUNK_RECORDS : least
-    reader.fetched = yield* readRange(log, reader.partition, from, reader.unread, matches)
+    reader.fetched = yield* readRange(log, reader, from, reader.unread, matches)
     reader.unread = from
     // A walk through a long log holds the thread for one step at a time.
     yield* Effect.yieldNow
