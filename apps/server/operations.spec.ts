@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
-import { EventLog, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
+import { EventLog, LogIdentityError, LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import { engines } from "@tidemark/infra-wiring/engines"
@@ -74,6 +74,8 @@ describe("a running server", () => {
           { name: "log", ready: false, detail: "does not answer: no broker" },
           { name: "projection p", ready: false, detail: "generation 1, how far behind is not known" }
         ])
+        const replaced = { ...log, bounds: () => Effect.fail(new LogUnavailableError({ cause: new LogIdentityError({ logId: "l", detail: "topic raw-events was deleted and made anew" }) })) }
+        expect((yield* Effect.provideService(readiness, EventLog, replaced))[0]).toEqual({ name: "log", ready: false, detail: "is not the log that was opened: topic raw-events was deleted and made anew" })
         const down = { ...store, snapshot: Effect.fail(new StoreUnavailableError({ store: "postgres", cause: new Error("refused") })) }
         expect((yield* Effect.provideService(readiness, ReadModelStore, down)).slice(1)).toEqual([{ name: "read models", ready: false, detail: "postgres does not answer: refused" }])
       }).pipe(Effect.provide(engines(configuration)))

@@ -1,6 +1,6 @@
 /** What operators ask a running server: is every part ready, what is the log, does everything still add up. */
 import { formatRfc3339 } from "@tidemark/domain/time/rfc3339"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
+import { EventLog, LogIdentityError } from "@tidemark/domain/ports/EventLog"
 import type { LogUnavailableError } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint } from "@tidemark/domain/ports/ReadModelStore"
@@ -22,6 +22,9 @@ const partitionsOf = (partitions: number): readonly number[] => Array.from({ len
 /** Why an engine did not answer, in the words of its client. */
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
+const logFault = (cause: unknown): string =>
+  cause instanceof LogIdentityError ? `is not the log that was opened: ${cause.detail}` : `does not answer: ${reasonOf(cause)}`
+
 /** Records of the log in all partitions; a part that is not ready where it does not answer. */
 const readLogEnds = Effect.gen(function* () {
   const log = yield* EventLog
@@ -29,7 +32,7 @@ const readLogEnds = Effect.gen(function* () {
   const records = bounds.reduce((sum, { end }) => sum + end, 0n)
   return { records, part: { name: "log", ready: true, detail: `${records} records in ${bounds.length} partitions` } satisfies ReadyPart }
 }).pipe(Effect.catchTag("LogUnavailableError", ({ cause }) =>
-  Effect.succeed({ records: undefined, part: { name: "log", ready: false, detail: `does not answer: ${reasonOf(cause)}` } satisfies ReadyPart })))
+  Effect.succeed({ records: undefined, part: { name: "log", ready: false, detail: logFault(cause) } satisfies ReadyPart })))
 
 /** Each active projection with its lag or its halt. `records`: of the log; undefined when that is not known. */
 const readProjections = (records: bigint | undefined) =>
