@@ -6,7 +6,9 @@ import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { rejectedLogContract } from "@tidemark/domain/ports/RejectedLog.contract"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { openRoot } from "./lmdbEnvironment.ts"
 import { rejectedLogLmdb } from "./RejectedLogLmdb.ts"
+import { putTogether, rejectedStores } from "./rejectedStores.ts"
 
 const temporary = () => mkdtempSync(join(tmpdir(), "tidemark-rejected-"))
 
@@ -51,6 +53,19 @@ describe("the LMDB rejected log", () => {
       return { stored: exits.map(({ _tag }) => _tag === "Success"), page: (yield* log.page("acme", 10)).map(({ entryId }) => entryId) }
     })
     expect(await Effect.runPromise(Effect.provide(asked, rejectedLogLmdb({ directory, writeThread: builtThread })))).toEqual({ stored: [true, true, false, true, true], page: ["e", "d", "b", "a"] })
+  })
+
+  it("writes nothing more once the disk did not sync what was put together", async () => {
+    const root = openRoot(directory)
+    let commits = 0
+    const failing = rejectedStores(root, () => {
+      commits += 1
+      throw new Error("EIO")
+    })
+    const failed = { kind: "failed", reason: "Error: EIO" }
+    expect([putTogether(failing, [[], []], () => true), commits]).toEqual([[failed, failed], 1])
+    expect([putTogether(failing, [[], []], () => false), commits]).toEqual([[failed, failed], 4])
+    await root.close()
   })
 
   it("names the directory that cannot be opened", async () => {

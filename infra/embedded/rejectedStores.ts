@@ -41,10 +41,13 @@ const putOne = (stores: RejectedStores, added: readonly RejectedEvent[]): PutOut
   }
 }
 
-/** Puts in one commit, and where that fails each in one of its own, so that none fails for another's sake. */
-export const putTogether = (stores: RejectedStores, puts: readonly (readonly RejectedEvent[])[]): readonly PutOutcome[] => {
+/**
+ * Puts in one commit, and where that fails each in one of its own, so that none fails for another's sake. Nothing more is
+ * written once the disk did not sync: what it then says of a later commit means nothing.
+ */
+export const putTogether = (stores: RejectedStores, puts: readonly (readonly RejectedEvent[])[], isUnsynced: () => boolean = () => false): readonly PutOutcome[] => {
   const [only] = puts
   if (only !== undefined && puts.length === 1) return [putOne(stores, only)]
   const together = putOne(stores, puts.flat())
-  return puts.map((added) => (together.kind === "stored" ? together : putOne(stores, added)))
+  return puts.map((added) => (together.kind === "stored" || isUnsynced() ? together : putOne(stores, added)))
 }

@@ -14,6 +14,6 @@ const stores = rejectedStores(root, transact)
 
 port.on("message", (message: ToRejectedThread) => {
   if (message === "close") return void root.close().finally(() => port.close())
-  const outcomes = putTogether(stores, message)
+  const outcomes = putTogether(stores, message, () => unsynced !== undefined)
   port.postMessage((unsynced === undefined ? { outcomes } : { unsynced }) satisfies FromRejectedThread)
 })
