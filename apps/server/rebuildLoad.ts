@@ -190,6 +190,36 @@ export const sendAll = (ingest: string, tenants: readonly Tenant[], sent: View[]
   })
 }
 
+/** Of one way of the pointer, ms. */
+export interface MoveTimes {
+  readonly p50: number
+  readonly max: number
+}
+
+const timesOf = (tookMs: readonly number[]): MoveTimes => {
+  const sorted = [...tookMs].sort((a, b) => a - b)
+  return { p50: Math.round(sorted[Math.floor(sorted.length / 2)] ?? NaN), max: Math.round(sorted.at(-1) ?? NaN) }
+}
+
+/**
+ * Takes an accepted rebuild that serves back and serves it again, so often each. Times are from asking for the move to the
+ * first answer to a question from the generation moved to: a person sees no less.
+ */
+export const timeMoves = async (graphql: string, tenant: Tenant, rebuild: { readonly id: string; readonly generation: number; readonly fromGeneration: number }, times: number): Promise<{ readonly cutOver: MoveTimes; readonly rollback: MoveTimes }> => {
+  const move = async (mutation: string, generation: number): Promise<number> => {
+    const startedMs = performance.now()
+    expect(await ask(graphql, KEYS.admin, `mutation { ${mutation} { projection } }`)).not.toHaveProperty("errors")
+    expect((await servedTo(graphql, tenant)).generation).toBe(generation)
+    return performance.now() - startedMs
+  }
+  const [cutOver, rollback]: [number[], number[]] = [[], []]
+  for (let at = 0; at < times; at++) {
+    rollback.push(await move('rollBack(projection: "page-views")', rebuild.fromGeneration))
+    cutOver.push(await move(`cutOver(id: "${rebuild.id}")`, rebuild.generation))
+  }
+  return { cutOver: timesOf(cutOver), rollback: timesOf(rollback) }
+}
+
 interface EventsPage {
   readonly events: { readonly edges: readonly { readonly node: { readonly id: string; readonly partition: number; readonly offset: string } }[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string } }
 }
