@@ -125,7 +125,7 @@ describe("the search publisher into Elasticsearch", () => {
       yield* world.growing.commit(store, 0, ["/a"])
       yield* resolved(world)
       // The bug: the window goes from the store, and somebody deletes its document under a version of its own.
-      const alias = `${namespace}-windows-clicks-g1-${world.models.incarnation}-1970.01`
+      const alias = `${namespace}-windows-clicks-g1-${world.models.incarnation}-1970`
       yield* Effect.promise(() => fetch(`${elasticsearchUrl()}/${alias}/_settings`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ "index.gc_deletes": "0s" }) }))
       yield* Effect.promise(() => fetch(`${elasticsearchUrl()}/${alias}/_doc/${before.resolution}.${before.windowStartMs}.${before.keyId}?version=9&version_type=external`, { method: "DELETE" }))
       world.models.state.rows.clear()

@@ -1,5 +1,5 @@
 /**
- * Window documents on Elasticsearch: one index a month and image, external versions, per-item outcomes.
+ * Window documents on Elasticsearch: one index a month (of older windows a year) and image, external versions, per-item outcomes.
  *
  * An item answered 409 is looked up: a newer document, or the same one, is what was wanted; the same version with another
  * content is a conflict; an older one, or none, means that the answer was wrong and the item is sent again.
@@ -19,7 +19,8 @@ import { Indices, writeAlias } from "./indices.ts"
 import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, sourceWriter, windowShape } from "./windowDocuments.ts"
 import type { WindowSource } from "./windowDocuments.ts"
 
-const COMPLETE_ID = "complete"
+/** Another one than before windows of old years shared an index: such an image is published anew. */
+const COMPLETE_ID = "complete.2"
 /** Values a ranking looks at; beyond it the list may lack one. */
 const RANKED_MAX = 10_000
 /** Sums of doubles may differ in their last digits by the order of addition. */
@@ -44,6 +45,8 @@ class Windows {
   private readonly engine: Elasticsearch
   private readonly indices: Indices
   private readonly names: WindowNames
+  /** Indices of a year whose months are dropped. */
+  private readonly left = new Set<string>()
 
   constructor(engine: Elasticsearch, namespace: string) {
     this.engine = engine
@@ -56,19 +59,28 @@ class Windows {
    * a month that nobody expects must not keep all others waiting.
    */
   private async ensure(model: WindowModel, documents: readonly WindowDocument[]): Promise<{ readonly names: readonly string[]; readonly noIndex: ReadonlyMap<string, string> }> {
-    const names = documents.map(({ windowStartMs }) => this.names.monthly(model, windowStartMs))
+    const names = documents.map(({ windowStartMs }) => this.names.indexOf(model, windowStartMs))
     const noIndex = new Map<string, string>()
     // First, while there is room: what is refused is kept there.
     await this.indices.ensure(this.names.state(model), STATE_SHAPE)
     await Promise.all([...new Set(names)].map(async (name) => {
       try {
         await this.indices.ensure(name, windowShape(model))
+        await this.leaveMonths(name)
       } catch (cause) {
         if (!(cause instanceof ElasticsearchAnswerError) || cause.status !== 400) throw cause
         noIndex.set(name, `400 ${cause.message}`)
       }
     }))
     return { names, noIndex }
+  }
+
+  /** Drops what earlier versions kept of a year by months; the image is published anew, so nothing is lost. Once in a process. */
+  private async leaveMonths(name: string): Promise<void> {
+    if (!this.names.isYearly(name) || this.left.has(name)) return
+    // The alias it is written through begins like its months, too.
+    await this.indices.drop((await this.indices.list(`${name}.`)).filter((found) => found !== name))
+    this.left.add(name)
   }
 
   async put(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly PutOutcome[]> {
@@ -105,7 +117,7 @@ class Windows {
 
   /** Reads by id, searchable or not. */
   private async lookUp(model: WindowModel, keys: readonly RowKey[]): Promise<readonly Found[]> {
-    const docs = keys.map((key) => ({ _index: this.names.monthly(model, key.windowStartMs), _id: documentId(key) }))
+    const docs = keys.map((key) => ({ _index: this.names.indexOf(model, key.windowStartMs), _id: documentId(key) }))
     return ((await this.engine.need("POST", "/_mget", { docs })) as { readonly docs: readonly Found[] }).docs
   }
 
@@ -115,7 +127,7 @@ class Windows {
   }
 
   private async search(image: WindowImage, body: object): Promise<Searched> {
-    return (await this.engine.need("POST", `/${this.names.months(image)}*/_search?${NO_INDEX}`, { track_total_hits: false, ...body })) as Searched
+    return (await this.engine.need("POST", `/${this.names.windows(image)}*/_search?${NO_INDEX}`, { track_total_hits: false, ...body })) as Searched
   }
 
   async find(model: WindowModel, search: WindowSearch): Promise<WindowFound> {
@@ -144,7 +156,7 @@ class Windows {
   }
 
   async refresh(image: WindowImage): Promise<void> {
-    await this.engine.need("POST", `/${this.names.months(image)}*/_refresh?${NO_INDEX}`)
+    await this.engine.need("POST", `/${this.names.windows(image)}*/_refresh?${NO_INDEX}`)
   }
 
   private async writeState(image: WindowImage, lines: readonly string[]): Promise<void> {
@@ -192,10 +204,10 @@ class Windows {
   }
 
   async drop(image: WindowImage, beforeMs?: number): Promise<void> {
-    const months = await this.indices.list(this.names.months(image))
-    if (beforeMs !== undefined) return this.indices.drop(months.filter((index) => this.names.endMs(index) <= beforeMs))
+    const found = await this.indices.list(this.names.windows(image))
+    if (beforeMs !== undefined) return this.indices.drop(found.filter((index) => this.names.endMs(index) <= beforeMs))
     // The state goes first: an image that is half dropped is not complete.
-    await this.indices.drop([this.names.state(image), ...months])
+    await this.indices.drop([this.names.state(image), ...found])
   }
 }
 

@@ -29,10 +29,10 @@ export const monthOf = (ms: number): string => {
   return `${String(at.getUTCFullYear()).padStart(4, "0")}.${String(at.getUTCMonth() + 1).padStart(2, "0")}`
 }
 
-/** First instant after the month of a name `2024.01`, Unix ms. */
-export const monthEndMs = (month: string): number => {
-  const [year = "", number = ""] = month.split(".")
-  return Date.UTC(Number(year), Number(number), 1)
+/** First instant after the month of a name `2024.01`, or the year of a name `2019`, Unix ms. */
+export const periodEndMs = (period: string): number => {
+  const [year = "", number = "12"] = period.split(".")
+  return new Date(0).setUTCFullYear(Number(year), Number(number), 1)
 }
 
 /** Indices that are known to exist. */

@@ -2,7 +2,7 @@
 import type { ResolutionCode, RowKey } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowDocument, WindowImage, WindowModel, WindowSelection } from "@tidemark/domain/ports/WindowIndex"
 import type { IndexShape } from "./indices.ts"
-import { KEYWORD, STORED, monthEndMs, monthOf } from "./indices.ts"
+import { KEYWORD, STORED, monthOf, periodEndMs } from "./indices.ts"
 
 /** A source as it is stored; exact numbers are texts. */
 export interface WindowSource {
@@ -22,6 +22,12 @@ export interface WindowSource {
 
 const imageName = ({ projection, generation, incarnation }: WindowImage): string => `${projection}-g${generation}-${incarnation}`
 
+/**
+ * Windows before it share an index a year: what is that old was imported, and a cluster has room for so many indices only.
+ * Never to be changed without a new `COMPLETE_ID`: a document must not be in two indices.
+ */
+const MONTHLY_FROM_MS = Date.UTC(2024, 0)
+
 /** Names of everything a namespace keeps of windows. */
 export class WindowNames {
   private readonly prefix: string
@@ -32,13 +38,19 @@ export class WindowNames {
     this.statePrefix = `${namespace}-windowstate-`
   }
 
-  /** One index a month of window starts. */
-  monthly(image: WindowImage, windowStartMs: number): string {
-    return `${this.prefix}${imageName(image)}-${monthOf(windowStartMs)}`
+  /** One index a month of window starts, of older ones a year. */
+  indexOf(image: WindowImage, windowStartMs: number): string {
+    const month = monthOf(windowStartMs)
+    return `${this.prefix}${imageName(image)}-${windowStartMs < MONTHLY_FROM_MS ? month.slice(0, -3) : month}`
   }
 
-  /** Begins the names of all months' indices. */
-  months(image: WindowImage): string {
+  /** Whether it is a year's. */
+  isYearly(index: string): boolean {
+    return /-\d{4,6}$/.test(index)
+  }
+
+  /** Begins the names of all its indices of windows. */
+  windows(image: WindowImage): string {
     return `${this.prefix}${imageName(image)}-`
   }
 
@@ -54,20 +66,20 @@ export class WindowNames {
   /** The image an index belongs to; undefined for a name that is none of ours. */
   imageOf(index: string): WindowImage | undefined {
     const prefix = this.prefixes.find((begin) => index.startsWith(begin))
-    const parts = prefix === undefined ? null : /^(.+)-g(\d+)-([a-z0-9]+)(-\d{4,6}\.\d\d)?$/.exec(index.slice(prefix.length))
+    const parts = prefix === undefined ? null : /^(.+)-g(\d+)-([a-z0-9]+)(-\d{4,6}(\.\d\d)?)?$/.exec(index.slice(prefix.length))
     return parts === null ? undefined : { projection: parts[1] ?? "", generation: Number(parts[2]), incarnation: parts[3] ?? "" }
   }
 
-  /** First instant after the windows of a monthly index, Unix ms. */
+  /** First instant after the windows of an index, Unix ms. */
   endMs(index: string): number {
-    return monthEndMs(index.slice(index.lastIndexOf("-") + 1))
+    return periodEndMs(index.slice(index.lastIndexOf("-") + 1))
   }
 }
 
 /** Deterministic; the key id is a hash of tenant and key. */
 export const documentId = ({ resolution, windowStartMs, keyId }: RowKey): string => `${resolution}.${windowStartMs}.${keyId}`
 
-/** Mappings of an image's monthly indices. */
+/** Mappings of an image's indices of windows. */
 export const windowShape = ({ dimensions, figures }: WindowModel): IndexShape => ({
   properties: {
     // What is only sorted or summed is kept in columns and not searched.

@@ -1,6 +1,6 @@
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
 import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
-import type { WindowDocument, WindowModel } from "@tidemark/domain/ports/WindowIndex"
+import type { WindowDocument, WindowIndexShape, WindowModel } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { windowIndexElasticsearch } from "./WindowIndexElasticsearch.ts"
@@ -15,7 +15,7 @@ const inYear = (year: number): WindowDocument => ({
 
 const ask = async (method: "GET" | "PUT", path: string, body?: object): Promise<unknown> => {
   const answer = await fetch(`${elasticsearchUrl()}${path}`, { method, headers: { "content-type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
-  expect(answer.status).toBe(200)
+  expect(answer.ok).toBe(true)
   return answer.json()
 }
 
@@ -24,6 +24,37 @@ const leaveRoom = async (shards: number | null): Promise<void> => {
   const { active_shards: there } = (await ask("GET", "/_cluster/health")) as { readonly active_shards: number }
   await ask("PUT", "/_cluster/settings", { persistent: { "cluster.max_shards_per_node": shards === null ? null : there + shards } })
 }
+
+describe("windows of old years", () => {
+  let namespace: string
+  beforeEach(() => { namespace = freshNamespace() })
+  afterEach(() => dropNamespace(namespace))
+  const onIndex = <A>(use: (index: WindowIndexShape) => Effect.Effect<A, unknown>): Promise<A> =>
+    Effect.runPromise(Effect.flatMap(WindowIndex, use).pipe(Effect.provide(windowIndexElasticsearch({ url: elasticsearchUrl(), namespace }))))
+  const names = async (): Promise<readonly string[]> =>
+    Object.keys((await ask("GET", `/${namespace}-windows-*/_settings?filter_path=*.settings.index.provided_name`)) as object).map((name) => name.slice(name.lastIndexOf("-") + 1)).sort()
+
+  it("share an index a year, which goes once all of it is out of retention", async () => {
+    const months = [[1998, 1], [1998, 12], [2023, 12], [2024, 1], [2024, 2]] as const
+    const documents = months.map(([year, month]) => ({ ...inYear(year), windowStartMs: Date.UTC(year, month - 1, 28) }))
+    await onIndex((index) => index.put(model, documents))
+    expect(await names()).toEqual(["1998", "2023", "2024.01", "2024.02"])
+    expect(await onIndex((index) => index.read(model, documents))).toEqual(documents)
+    expect(await onIndex((index) => index.images)).toEqual([{ projection: "p", generation: 1, incarnation: model.incarnation }])
+    await onIndex((index) => index.drop(model, Date.UTC(1999, 0) - 1))
+    expect(await names()).toEqual(["1998", "2023", "2024.01", "2024.02"])
+    await onIndex((index) => index.drop(model, Date.UTC(2024, 1)))
+    expect(await names()).toEqual(["2024.02"])
+  })
+
+  it("are published anew where an earlier version kept them by months, which are dropped", async () => {
+    await ask("PUT", `/${namespace}-windows-p-g1-${model.incarnation}-1998.06`, {})
+    await ask("PUT", `/${namespace}-windowstate-p-g1-${model.incarnation}/_create/complete?refresh=true`, { kind: "complete", complete: true })
+    expect(await onIndex((index) => index.state(model))).toEqual({ complete: false, refused: 0 })
+    await onIndex((index) => index.put(model, [inYear(1998)]))
+    expect(await names()).toEqual(["1998"])
+  })
+})
 
 describe("a cluster that takes no more indices", () => {
   let namespace: string
