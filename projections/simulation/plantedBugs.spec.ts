@@ -3,10 +3,11 @@ import { PartitionState } from "@tidemark/domain/events/partitionState"
 import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import { describe, expect, it } from "vitest"
 import { DeltaTable } from "../runtime/deltas.ts"
-import { catchBug } from "./campaign.ts"
+import { catchBug, findBug } from "./campaign.ts"
 import { plantedBugs } from "./plantedBugs.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
-import { runWorld } from "./runWorld.ts"
+import { runScenario, runWorld } from "./runWorld.ts"
+import { NO_FAULTS, scenarioOf } from "./scenario.ts"
 import type { WorldResult } from "./world.ts"
 
 /** Within so many seeds every bug has to be caught. */
@@ -40,6 +41,14 @@ const hasLaterClock = (finding: string): boolean => {
   if (stored === undefined || expected === undefined || !isOfPartition.test(finding)) return false
   const ahead = [...stored].map(([tenant, ms]) => ms - (expected.get(tenant) ?? 0))
   return ahead.length > 0 && ahead.every((ms) => ms >= 0) && ahead.some((ms) => ms > 0)
+}
+
+const RECEIVED_AT = 2
+
+/** R is earlier than it may be. */
+const hasEarlierReceiveTime = (finding: string): boolean => {
+  const [stored = 0, expected = 0] = sidesOf(finding).map((text) => Number(text.split(" ")[RECEIVED_AT]))
+  return isOfPartition.test(finding) && stored < expected
 }
 
 /** Parts of a row's text that hold its events, its fingerprint, and all its measures. */
@@ -88,11 +97,12 @@ const SYMPTOMS: Readonly<Record<string, (finding: string) => boolean>> = {
   "deltas-dropped": (finding) => /^sim-\w+\/\d halted with CONSERVATION: \d+ events folded, \d+ in the rows of this flush$/.test(finding),
   "cache-kept": (finding) => /^sim-\w+\/1\/\d: row \S+ has revision \d+ after \d+$/.test(finding),
   "double-roll-up": hasDoubledHour,
-  "backfill-moves-m": hasLaterClock
+  "backfill-moves-m": hasLaterClock,
+  "clock-of-last-record": hasEarlierReceiveTime
 }
 
 /** Bugs that name the lane or partition in which they made a difference: the finding must be there. */
-const PLACED = new Set(["no-epoch-fence", "deltas-reapplied", "checkpoint-outside", "reset-to-latest", "cache-kept", "double-roll-up", "backfill-moves-m"])
+const PLACED = new Set(["no-epoch-fence", "deltas-reapplied", "checkpoint-outside", "reset-to-latest", "cache-kept", "double-roll-up", "backfill-moves-m", "clock-of-last-record"])
 
 const expectCaught = (bug: PlantedBug, { violations: [finding = ""], effects }: WorldResult): void => {
   expect(finding).toSatisfy(SYMPTOMS[bug.name] ?? (() => false))
@@ -113,6 +123,17 @@ describe("a planted bug", () => {
     const silent = plantedBugs.flatMap((bug) => [1, 2, 3].map((seed) => ({ name: bug.name, ...runWorld(seed, bug) }))).filter(({ effects }) => effects.length === 0)
     expect(silent.length).toBeGreaterThan(0)
     for (const { name, scenario, violations } of silent) expect(violations, `${name}, seed ${scenario.seed}`).toEqual([])
+  })
+
+  it("clock-of-last-record breaks a run without faults where the clocks of ingest are apart, and none where they agree", () => {
+    const bug = findBug("clock-of-last-record")
+    let caught = 0
+    for (let seed = 1; seed <= 16; seed++) {
+      const calm = { ...scenarioOf(seed), odds: NO_FAULTS, deeds: [], damage: "none" as const, ingests: 3 }
+      expect(runScenario({ ...calm, skewMsMax: 0 }, bug), `seed ${seed}`).toMatchObject({ effects: [], violations: [] })
+      if (runScenario({ ...calm, skewMsMax: 5_000 }, bug).violations.some(hasEarlierReceiveTime)) caught += 1
+    }
+    expect(caught).toBeGreaterThanOrEqual(8)
   })
 
   it("leaves nothing behind", () => {

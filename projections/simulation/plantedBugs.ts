@@ -254,7 +254,30 @@ const backfillMovesM: PlantedBug = {
   }
 }
 
+const timeOf = (decoded: DecodedRecord): number | undefined => {
+  if (decoded.kind === "undecodable") return undefined
+  return decoded.kind === "event" ? decoded.event.receivedAtMs : decoded.record.timeMs
+}
+
+/** R is the receive time of the last record: right as long as one clock gives them all. */
+const clockOfLastRecord: PlantedBug = {
+  name: "clock-of-last-record",
+  plant: (_nowMs, tookEffect) => {
+    const { observe } = PartitionState.prototype
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
+      const observed = observe.call(this, decoded)
+      const timeMs = timeOf(decoded)
+      if (timeMs === undefined || timeMs >= this.receivedMaxMs) return observed
+      tookEffect(partitionOf(this))
+      Reflect.set(this, "receivedMs", timeMs)
+      if (this.receivedMaxMs !== timeMs) throw new Error("R is kept in another place than this bug knows")
+      return observed
+    })
+  }
+}
+
 /** Bugs of runtime, log and ingest. Those of the window index, of rebuilds and of the command that accepts events are planted in worlds that have one. */
 export const plantedBugs: readonly PlantedBug[] = [
-  noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM
+  noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM,
+  clockOfLastRecord
 ]

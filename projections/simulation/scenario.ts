@@ -49,6 +49,8 @@ export interface Scenario {
   readonly deeds: readonly Deed[]
   /** What becomes of the log at the end. */
   readonly damage: (typeof DAMAGES)[number] | "none"
+  /** Clocks of ingest processes are ahead or behind by up to this, ms. */
+  readonly skewMsMax: number
 }
 
 /** No run takes longer than this, virtual ms. */
@@ -75,7 +77,7 @@ export const scenarioOf = (seed: number): Scenario => {
   }
   return {
     seed, partitions, odds, lanes: random.between(1, partitions), records: random.between(40, 120), projectors: random.between(2, 3), ingests: random.between(1, 2),
-    projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "none"])
+    projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "none"]), skewMsMax: random.pick([0, 3_000, 30_000])
   }
 }
 
@@ -95,7 +97,7 @@ export const parseScenario = (text: string): Scenario => {
   const given = JSON.parse(text) as Partial<Record<keyof Scenario, unknown>>
   const { partitions, deeds, odds, damage } = given
   const isSound = isCount(given.seed, 0, 2 ** 53) && isCount(given.records, 1, 1e6) && isCount(partitions, 1, 64) && isCount(given.lanes, 1, Number(partitions))
-    && isCount(given.projectors, 1, 16) && isCount(given.ingests, 1, 16) && isCount(given.projections, 1, simulatedProjections.length)
+    && isCount(given.projectors, 1, 16) && isCount(given.ingests, 1, 16) && isCount(given.skewMsMax, 0, 3_600_000) && isCount(given.projections, 1, simulatedProjections.length)
     && Array.isArray(deeds) && deeds.every((deed: Partial<Deed>) => isCount(deed.atMs, 0, STORM_MS_MAX) && DEED_NAMES.some((name) => name === deed.name) && isCount(deed.draw, 0, 2 ** 31))
     && typeof odds === "object" && odds !== null && Object.keys(NO_FAULTS).every((name) => typeof (odds as Record<string, unknown>)[name] === "number")
     && ["none", ...DAMAGES].some((known) => known === damage)

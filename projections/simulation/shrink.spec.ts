@@ -36,7 +36,7 @@ describe("shrinking a run that breaks a rule", () => {
   })
 
   it("leaves a run alone in which nothing can be left out, and stops when it has run often enough", () => {
-    const smallest = { ...scenarioOf(1), records: 1, partitions: 1, lanes: 1, projectors: 1, ingests: 1, projections: 1, odds: NO_FAULTS, deeds: [], damage: "none" as const }
+    const smallest = { ...scenarioOf(1), records: 1, partitions: 1, lanes: 1, projectors: 1, ingests: 1, projections: 1, odds: NO_FAULTS, deeds: [], damage: "none" as const, skewMsMax: 0 }
     expect(shrink(smallest, () => true, 100)).toEqual({ scenario: smallest, runs: 0 })
     const seen: number[] = []
     expect(shrink(scenarioOf(1), (scenario) => seen.push(scenario.deeds.length) < 0, 7).runs).toBe(7)
@@ -47,7 +47,7 @@ describe("shrinking a run that breaks a rule", () => {
 describe("a scenario", () => {
   it("is read back as it was written, and refused when it is none", () => {
     for (const seed of [1, 2, 3]) expect(parseScenario(JSON.stringify(scenarioOf(seed)))).toEqual(scenarioOf(seed))
-    for (const [name, value] of [["records", 0], ["lanes", 9], ["damage", "fire"], ["odds", {}], ["deeds", [{ atMs: 1, name: "flood", draw: 1 }]]] as const)
+    for (const [name, value] of [["records", 0], ["lanes", 9], ["skewMsMax", -1], ["damage", "fire"], ["odds", {}], ["deeds", [{ atMs: 1, name: "flood", draw: 1 }]]] as const)
       expect(() => parseScenario(JSON.stringify({ ...scenarioOf(1), [name]: value }))).toThrow(RangeError)
   })
 })

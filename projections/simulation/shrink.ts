@@ -61,6 +61,7 @@ class Shrinker {
 
   numbers(): void {
     if (this.scenario.damage !== "none") this.attempt({ damage: "none" })
+    if (this.scenario.skewMsMax !== 0) this.attempt({ skewMsMax: 0 })
     for (const name of ["records", "projectors", "ingests", "projections", "lanes"] as const) {
       smaller(this.scenario[name], 1).some((value) => this.attempt({ [name]: value }))
     }
@@ -69,8 +70,8 @@ class Shrinker {
 }
 
 /** How much a scenario holds: what shrinking lessens. */
-export const sizeOf = ({ records, partitions, lanes, projectors, ingests, projections, odds, deeds, damage }: Scenario): number =>
-  records + partitions + lanes + projectors + ingests + projections + Object.values(odds).filter((value) => value !== 0).length + deeds.length + (damage === "none" ? 0 : 1)
+export const sizeOf = ({ records, partitions, lanes, projectors, ingests, projections, odds, deeds, damage, skewMsMax }: Scenario): number =>
+  records + partitions + lanes + projectors + ingests + projections + Object.values(odds).filter((value) => value !== 0).length + deeds.length + (damage === "none" ? 0 : 1) + (skewMsMax === 0 ? 0 : 1)
 
 /**
  * The smallest scenario found in at most `runsMax` runs. `isBroken` is true of `scenario`, which is answered as it is when

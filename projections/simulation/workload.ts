@@ -59,6 +59,7 @@ export class Workload {
   private readonly partitions: number
   private readonly sent: { readonly event: EventAttributes; readonly data: string | undefined }[] = []
   private ids = 0
+  private skewMs: number | undefined
 
   constructor(random: SeededRandom, partitions: number, startMs: number) {
     this.random = random
@@ -66,9 +67,13 @@ export class Workload {
     this.nowMs = startMs
   }
 
-  /** The next records; usually one. Some kinds need earlier records of the log. */
-  next(stored: StoredRecords): readonly ProducedRecord[] {
+  /**
+   * The next records; usually one. Some kinds need earlier records of the log. `skewMs`: how far the clock of the node that
+   * receives them is ahead of the data's; by chance 0 or 0.9 s behind when nobody says.
+   */
+  next(stored: StoredRecords, skewMs?: number): readonly ProducedRecord[] {
     const { random } = this
+    this.skewMs = skewMs
     this.nowMs += random.between(0, 8) * 500
     if (random.chance(0.006)) this.nowMs += random.pick([HOUR, 20 * HOUR, 25 * HOUR, DAY])
     const draw = random.next()
@@ -79,12 +84,17 @@ export class Workload {
     return [this.fresh(draw < 0.26, draw < 0.35)]
   }
 
+  /** What the receiving node's clock shows. */
+  private get clockMs(): number {
+    return this.nowMs + (this.skewMs ?? 0)
+  }
+
   private unreadable(): Uint8Array {
     return this.random.chance(0.1) ? Uint8Array.of(0x7b, 0x22, 0xff, 0xfe) : bytesOf(this.random.pick(UNREADABLE))
   }
 
   private heartbeats(): readonly ProducedRecord[] {
-    const value = encodeHeartbeat(this.nowMs)
+    const value = encodeHeartbeat(this.clockMs)
     const partition = this.random.between(0, this.partitions - 1)
     if (this.random.chance(0.3)) return [{ partition, value, id: undefined }]
     return Array.from({ length: this.partitions }, (_, each) => ({ partition: each, value, id: undefined }))
@@ -99,7 +109,7 @@ export class Workload {
     const original = records[offset]
     if (original === undefined || !new TextDecoder().decode(original).startsWith(`{"specversion":"1.0","id"`)) return this.heartbeats()
     const named = random.chance(0.05) ? (partition + 1) % this.partitions : partition
-    const value = encodeLateApplied(this.nowMs, named, BigInt(offset), original)
+    const value = encodeLateApplied(this.clockMs, named, BigInt(offset), original)
     return random.chance(0.2) ? [{ partition, value, id: undefined }, { partition, value, id: undefined }] : [{ partition, value, id: undefined }]
   }
 
@@ -116,7 +126,7 @@ export class Workload {
   /** An earlier event once more: a retry, or the same id long after. */
   private again(): ProducedRecord {
     const { event, data } = this.random.pick(this.random.chance(0.7) ? this.sent.slice(-20) : this.sent)
-    return this.produced({ ...event, receivedAtMs: Math.max(this.nowMs, event.timeMs) }, data)
+    return this.produced({ ...event, receivedAtMs: Math.max(this.clockMs, event.timeMs) }, data)
   }
 
   private timeMs(receivedMs: number, imported: boolean): number {
@@ -135,7 +145,7 @@ export class Workload {
     const tenantId = random.pick(TENANTS)
     const userId = random.pick(USERS)
     const anonymousId = random.chance(0.5) ? `a${random.between(0, 3)}` : undefined
-    const receivedAtMs = this.nowMs - random.pick([0, 0, 0, 900])
+    const receivedAtMs = this.skewMs === undefined ? this.nowMs - random.pick([0, 0, 0, 900]) : this.clockMs
     const [type, data] = poisoned ? random.pick(POISON) : this.payload()
     const event: EventAttributes = {
       id: imported ? `row-${random.between(0, 40)}` : `e${++this.ids}`, source: "urn:sim", type, timeMs: this.timeMs(receivedAtMs, imported), receivedAtMs, tenantId,

@@ -42,6 +42,8 @@ import type { MakeIngest } from "./worldRequests.ts"
 import { WorldTrace } from "./worldTrace.ts"
 
 const START_MS = 1_700_000_000_000
+/** Of the log and of its data, which has a clock of its own. */
+const DATA_START_MS = START_MS - 600_000
 /** Virtual ms. */
 const RECOVERY_MS_MAX = 60_000
 const REST_MS = 3_000
@@ -144,7 +146,7 @@ export class World {
     this.scenario = scenario
     this.random = new SeededRandom(seed ^ 0x5bd1e995)
     this.time = new VirtualTime(this.random.fork(), START_MS)
-    this.identity = { logId: `sim-${seed}`, partitions, lanes, createdAtMs: START_MS }
+    this.identity = { logId: `sim-${seed}`, partitions, lanes, createdAtMs: DATA_START_MS }
     this.knownProjections = projections
     this.checker = new WorldChecker(this.modelDisk, [...simulatedProjections, ...changedProjections], this.identity)
     this.engines = plantedEngines(this, bug)
@@ -156,7 +158,7 @@ export class World {
       }
     })
     for (const [partition, { records }] of this.logDisk.partitions.entries()) this.checker.log[partition]?.push(...records)
-    const workload = new Workload(this.random.fork(), partitions, START_MS - 600_000)
+    const workload = new Workload(this.random.fork(), partitions, DATA_START_MS)
     this.clients = new IngestClients(this.random.fork(), workload, (partition) => this.checker.log[partition] ?? [], records)
     this.makeIngest = makeIngest
     this.requests = makeIngest === undefined ? undefined : new RequestClients(this.random.fork(), (partition) => this.checker.log[partition] ?? [], records)
@@ -220,7 +222,8 @@ export class World {
 
   /** Starts a process with engines of its own; `ended` hears of its end, not of its being killed. */
   start(kind: string, run: (process: Process) => Effect.Effect<void, unknown, ProcessPorts>, ended: (failure: ProcessFailure | undefined) => void): Process {
-    const skewMs = this.random.between(-5_000, 5_000)
+    const skewMsMax = kind.startsWith("ingest") ? this.scenario.skewMsMax : 5_000
+    const skewMs = this.random.between(-skewMsMax, skewMsMax)
     // Requests share a process: whatever its fibers do between two effects, others may come in between.
     const giveWay = this.requests !== undefined && kind.startsWith("ingest") ? { operationsMax: this.random.chance(0.5) ? 512 : this.random.between(4, 16) } : {}
     const node: SimulatedNode = { name: `${kind}.${++this.nodes}`, skewMs, state: "running", ...giveWay }
@@ -294,14 +297,14 @@ export class World {
 
   startIngest(slot: number): void {
     if (this.isClosing) return
-    this.ingests[slot] = this.start(`ingest${slot}`, () => this.runIngest(slot), (failure) => {
+    this.ingests[slot] = this.start(`ingest${slot}`, ({ node }) => this.runIngest(slot, node.skewMs), (failure) => {
       if (failure !== undefined) this.checker.violate(`ingest died: ${failure.text}`)
     })
   }
 
   /** Records sent as they are, and requests to the product's ingest beside them. */
-  private runIngest(slot: number): Effect.Effect<void, never, EventLog | PartitionIndex> {
-    const records = this.clients.send(`client${slot}`)
+  private runIngest(slot: number, skewMs: number): Effect.Effect<void, never, EventLog | PartitionIndex> {
+    const records = this.clients.send(`client${slot}`, skewMs)
     const { makeIngest, requests } = this
     if (makeIngest === undefined || requests === undefined) return records
     const answered = Effect.flatMap(makeIngest, (ingest) => requests.send(ingest))

@@ -43,10 +43,10 @@ export class IngestClients {
     this.left += records
   }
 
-  /** Sends as `client` until all is sent. */
-  send(client: string): Effect.Effect<void, never, EventLog> {
+  /** Sends as `client` until all is sent, to a node whose clock is ahead by `skewMs`. */
+  send(client: string, skewMs: number): Effect.Effect<void, never, EventLog> {
     const turn = Effect.suspend(() => {
-      const batch = this.inFlight.get(client) ?? this.produce()
+      const batch = this.inFlight.get(client) ?? this.produce(skewMs)
       this.inFlight.set(client, batch)
       return this.sendBatch(client, batch)
     })
@@ -76,10 +76,10 @@ export class IngestClients {
     return found
   }
 
-  private produce(): readonly ProducedRecord[] {
+  private produce(skewMs: number): readonly ProducedRecord[] {
     const batch: ProducedRecord[] = []
     const length = this.random.between(1, 8)
-    while (batch.length < length) batch.push(...this.workload.next(this.stored))
+    while (batch.length < length) batch.push(...this.workload.next(this.stored, skewMs))
     this.left -= batch.length
     return batch
   }
