@@ -23,8 +23,8 @@ const run = (name: string, ...argv: readonly string[]): Printed & Readonly<Recor
 
 describe("a benchmark of tiny size", () => {
   it("says what batches and single events cost to take in", () => {
-    const { rows, ...figures } = run("ingest", "--runs", "1", "--seconds", "1", "--loads", "10@20,1x2")
-    expect(rows.map(({ load, sent }) => [load, sent])).toEqual([["batches of 10", "20 requests/s"], ["single events", "on 2 connections"]])
+    const { rows, ...figures } = run("ingest", "--runs", "1", "--seconds", "1", "--loads", "10@20,10-1@20,1x2")
+    expect(rows.map(({ load, sent }) => [load, sent])).toEqual([["batches of 10", "20 requests/s"], ["batches of 10, 1 refused", "20 requests/s"], ["single events", "on 2 connections"]])
     for (const row of rows) expect(row["eventsPerSecond"]).toBeGreaterThan(0)
     expect(figures).toMatchObject({ eventsPerSecond: rows[0]?.["eventsPerSecond"], ackP99Ms: rows[0]?.["ackP99Ms"] })
   })

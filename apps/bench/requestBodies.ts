@@ -23,6 +23,8 @@ export interface BodyOptions {
   readonly seed: number
   /** Events a body holds. */
   readonly events: number
+  /** How many of them, the first ones, the schema refuses. */
+  readonly invalid?: number | undefined
   /** Begins every event id; bodies of different makers need different ones. */
   readonly idPrefix: string
 }
@@ -41,11 +43,12 @@ const holesOf = (text: string, before: string): readonly number[] => {
   return found
 }
 
-const makeTemplate = (random: () => number, pageOf: () => string, { events, idPrefix }: BodyOptions): Template => {
+const makeTemplate = (random: () => number, pageOf: () => string, { events, invalid = 0, idPrefix }: BodyOptions): Template => {
   const below = (limit: number) => Math.floor(random() * limit)
-  const one = (): string => {
+  const one = (_: unknown, at: number): string => {
     const user = 1 + below(USERS)
-    const data = JSON.stringify({ page: pageOf(), durationMs: below(30_000), referrer: random() < 0.5 ? undefined : `https://a.io/${1 + below(200)}`, userAgent: AGENTS[user % AGENTS.length] })
+    const durationMs = below(30_000)
+    const data = JSON.stringify({ page: pageOf(), durationMs: at < invalid ? `${durationMs} ms` : durationMs, referrer: random() < 0.5 ? undefined : `https://a.io/${1 + below(200)}`, userAgent: AGENTS[user % AGENTS.length] })
     return `{"type":"page.viewed","id":"${idPrefix}${ID_HOLE}","time":${TIME_HOLE},"userId":"u${user}","data":${data}}`
   }
   const list = Array.from({ length: events }, one)
