@@ -1,7 +1,11 @@
-/** The whole way of a mended projection in the distributed mode, each role a process of its own on the real engines. */
+/**
+ * Rebuilds in the distributed mode, each role a process of its own on the real engines: the whole way of a mended
+ * projection, and whoever carries a rebuild out, or asked for it, killed in the middle.
+ */
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { setTimeout as pause } from "node:timers/promises"
 import { createKey } from "@tidemark/commands/createKey"
 import { createTenant } from "@tidemark/commands/createTenant"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
@@ -16,6 +20,7 @@ import * as Option from "effect/Option"
 import { beforeEach, describe, expect, it, onTestFailed } from "vitest"
 import { caughtUp, verifyFull } from "./crash/readBack.ts"
 import { compareCopies } from "./crash/searchCopies.ts"
+import { storedFaults } from "./crash/storedState.ts"
 import { KEYS, ask, runCli } from "./processHarness.ts"
 import type { StartedProcess } from "./processHarness.ts"
 import { DEFAULT_TENANT, PAGES, askAll, checkDifferences, checkRows, listAll, readLog, sendAll, servedTo, useLoops, wrong } from "./rebuildLoad.ts"
@@ -31,11 +36,15 @@ const pauseAfter = (sent: readonly View[]) => () => (sent.length < VIEWS ? 20 : 
 const ANSWERS = 30
 /** Seven processes and four engines share the machine. */
 const ASK_EVERY_MS = 20
+/** Slow enough for the build to be there when its process is killed. */
+const CAPPED_PER_SECOND = 200
+const LOOK_EVERY_MS = 300
 /** As stored: see `domain/time/window`. */
 const DAY = 2
 const ALL_TIME = { fromMs: -8.64e15, toMs: 8.64e15 }
 /** Of the wrong generation, then with the page that only our own people look at. */
 const WRONG_PAGES = Array.from({ length: PAGES - 1 }, (_, page) => `/${page + 1}`)
+const CARRIERS = ["projector-1", "projector-2"] as const
 
 const tenantOf = (tenantId: string): Tenant => ({ tenantId, write: `${tenantId}-write-key-0123456789-0123456789`, read: `${tenantId}-read-key-0123456789-0123456789` })
 const MORE_TENANTS = ["acme", "birch"].map(tenantOf)
@@ -45,11 +54,12 @@ interface Rebuild {
   readonly id: string
   readonly status: string
   readonly generation: number
+  readonly progress: { readonly processed: string } | null
   readonly parity: { readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null
 }
 
 const newestRebuild = async (graphql: string): Promise<Rebuild | undefined> => {
-  const { data } = (await ask(graphql, KEYS.read, '{ rebuilds(projection: "page-views") { id status generation parity { differ onlyOld onlyNew faults position { partition offset } } } }')) as { readonly data?: { readonly rebuilds: readonly Rebuild[] } }
+  const { data } = (await ask(graphql, KEYS.read, '{ rebuilds(projection: "page-views") { id status generation progress { processed } parity { differ onlyOld onlyNew faults position { partition offset } } } }')) as { readonly data?: { readonly rebuilds: readonly Rebuild[] } }
   return data?.rebuilds[0]
 }
 
@@ -58,7 +68,7 @@ describe("a rebuild where every role is a process of its own", () => {
   const beside = useLoops()
   let namespace: string
   let environment: Readonly<Record<string, string>>
-  /** What each process said, for whoever has to find out why something failed. */
+  /** What each process said last, and how often it said that it goes on with a rebuild. */
   let said: Map<string, string[]>
   beforeEach(() => {
     namespace = `rebuild${randomBytes(4).toString("hex")}`
@@ -92,7 +102,7 @@ describe("a rebuild where every role is a process of its own", () => {
     }).pipe(Effect.provide(enginesFrom("first"))))
     const members = { ingest: role("ingest", "ingest"), "projector-1": role("projector-1", "projector,replay"), "projector-2": role("projector-2", "projector,replay"), api: role("api", "api,dashboard"), other: role("other", "api") }
     const [{ ingest = "" }, { graphql = "", dashboard = "" }, { graphql: otherGraphql = "" }] = await Promise.all([members.ingest.ready, members.api.ready, members.other.ready, members["projector-1"].ready, members["projector-2"].ready])
-    return { ingest, graphql, dashboard, otherGraphql }
+    return { members, ingest, graphql, dashboard, otherGraphql }
   }
 
   /** Generations of the rows that view `rm_page_views` shows: the wrong one has none of the page that only our own people look at. */
@@ -165,5 +175,51 @@ describe("a rebuild where every role is a process of its own", () => {
     }
     expect(found).toMatchObject({ failed: 0, mixed: 0, back: 0, failures: [], generations: new Set([1, 2]) })
     process.stdout.write(`${sent.length} views, ${found.answers} answers, ${[...differences.values()].map(({ length }) => length).join(" + ")} differences\n`)
+  }, 1_200_000)
+
+  it("goes on in the other process when the one that builds it is killed, whoever asks is killed too, and one complete generation is served always", async () => {
+    const { members, ingest, graphql, otherGraphql } = await startAll()
+    const sent: View[] = []
+    const load = sendAll(ingest, TENANTS, sent, beside, pauseAfter(sent))
+    const found = askAll(otherGraphql, TENANTS, beside, ASK_EVERY_MS)
+    const stored = { looks: 0, faults: [] as string[] }
+    beside(async (isOver) => {
+      while (!isOver()) {
+        const seen = { projection: "page-views", generations: new Set(found.generations), position: new Map<number, bigint>() }
+        stored.faults.push(...(await storedFaults(enginesFrom("looks"), seen, TENANTS.map(({ tenantId }) => tenantId))))
+        stored.looks += 1
+        await pause(LOOK_EVERY_MS)
+      }
+    })
+    await expect.poll(() => sent.length, POLL).toBeGreaterThanOrEqual(VIEWS)
+    // An answer may come too late on a busy machine; what it did is asked for below.
+    const change = (address: string, text: string) => ask(address, KEYS.admin, `mutation { ${text} { id } }`)
+    await change(graphql, `startRebuild(projection: "page-views", reason: "x", eventsPerSecondMax: ${CAPPED_PER_SECOND})`)
+    const goesOn = (name: string) => (said.get(name) ?? []).filter((line) => line.includes("a rebuild goes on")).length
+    const building = async () => Number((await newestRebuild(otherGraphql))?.progress?.processed)
+    await expect.poll(building, POLL).toBeGreaterThan(0)
+    const id = (await newestRebuild(otherGraphql))?.id
+    const [first, second] = goesOn("projector-1") > 0 ? CARRIERS : ([...CARRIERS].reverse() as [string, string])
+    expect([goesOn(first), goesOn(second)]).toEqual([1, 0])
+
+    members[first as keyof typeof members].child.kill("SIGKILL")
+    members.api.child.kill("SIGKILL")
+    const killedMs = performance.now()
+    expect(await newestRebuild(otherGraphql)).toMatchObject({ id, status: "BUILDING" })
+    await change(otherGraphql, `capRebuild(id: "${id}", eventsPerSecondMax: null)`)
+    await expect.poll(() => goesOn(second), POLL).toBe(1)
+    const takenOverSeconds = (performance.now() - killedMs) / 1_000
+    await expect.poll(() => newestRebuild(otherGraphql), POLL).toMatchObject({ id, status: "READY", generation: 2, parity: { faults: [] } })
+    const { graphql: again = "" } = await role("api", "api,dashboard").ready
+    expect(await ask(again, KEYS.admin, `mutation { cutOver(id: "${id}", acceptDifferences: "internal views count") { status } }`)).toEqual({ data: { cutOver: { status: "ACTIVE" } } })
+    expect(await viewed()).toBeGreaterThan(0)
+    const looks = stored.looks
+    await expect.poll(() => stored.looks, POLL).toBeGreaterThan(looks + 1)
+    await load.stop()
+    await checkAll(again, 2, sent)
+    await checkCopies()
+    expect(stored.faults).toEqual([])
+    expect(found).toMatchObject({ failed: 0, mixed: 0, back: 0, failures: [], generations: new Set([1, 2]) })
+    process.stdout.write(`taken over after ${takenOverSeconds.toFixed(1)} s, ${sent.length} views, ${found.answers} answers, ${stored.looks} looks at what is stored\n`)
   }, 1_200_000)
 })

@@ -7,7 +7,7 @@ import type * as Layer from "effect/Layer"
 
 const DAY = 2
 const ALL_TIME = { fromMs: -8_640_000_000_000_000, toMs: 8_640_000_000_000_001 }
-const TENANT = "default"
+const TENANTS: readonly string[] = ["default"]
 
 /** What the server was seen to serve while it lived. */
 export interface Seen {
@@ -39,28 +39,30 @@ const behindFaults = Effect.fn("behindFaults")(function* (snapshot: ReadSnapshot
   return faults
 })
 
-const faultsOf = Effect.fn("faultsOf")(function* (snapshot: ReadSnapshot, pointer: Pointer, seen: Seen) {
+const faultsOf = Effect.fn("faultsOf")(function* (snapshot: ReadSnapshot, pointer: Pointer, seen: Seen, tenants: readonly string[]) {
   const { projection, generation } = pointer
   const record = yield* snapshot.generation(projection, generation)
   if (record === undefined || record.isDropped === true) return [`${projection}: the active generation ${generation} is ${record === undefined ? "not there" : "dropped"}`]
   const checkpoints = yield* snapshot.checkpoints(projection, generation)
   const folded = checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { counters }) => sum + counters.folded, 0n)
   let stored = 0n
-  yield* snapshot.scan({ projection, generation, tenantId: TENANT, resolution: DAY, ...ALL_TIME }, (rows) => {
-    for (const { events } of rows) stored += events
-  })
+  for (const tenantId of tenants) {
+    yield* snapshot.scan({ projection, generation, tenantId, resolution: DAY, ...ALL_TIME }, (rows) => {
+      for (const { events } of rows) stored += events
+    })
+  }
   // Every row is committed with the counter of its events.
   const behind = seen.projection === projection ? yield* behindFaults(snapshot, pointer, offsetsOf(checkpoints), seen) : []
   return checkpoints.length > 0 && stored === folded ? behind : [...behind, `${projection}: generation ${generation} has folded ${folded} events in ${checkpoints.length} lanes, and its days hold ${stored}`]
 })
 
-/** What is wrong. `stores` opens the directory; no server may have it open. */
-export const storedFaults = (stores: Layer.Layer<ReadModelStore, unknown>, seen: Seen): Promise<readonly string[]> => {
+/** What is wrong. `stores` opens the read models; where they are a directory, no server may have it open. `tenants`: all that have rows. */
+export const storedFaults = (stores: Layer.Layer<ReadModelStore, unknown>, seen: Seen, tenants = TENANTS): Promise<readonly string[]> => {
   const program = Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* (yield* ReadModelStore).snapshot
     const pointers = yield* snapshot.pointers
     const faults = projections.filter(({ name }) => pointers.filter(({ projection }) => projection === name).length !== 1).map(({ name }) => `${name}: not exactly one active generation`)
-    for (const pointer of pointers) faults.push(...(yield* faultsOf(snapshot, pointer, seen)))
+    for (const pointer of pointers) faults.push(...(yield* faultsOf(snapshot, pointer, seen, tenants)))
     for (const { projection, generation } of yield* snapshot.following) {
       const record = yield* snapshot.generation(projection, generation)
       if (record === undefined || record.isDropped === true) faults.push(`${projection}: generation ${generation} is followed and gone`)
