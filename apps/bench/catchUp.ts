@@ -7,55 +7,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { ProjectionDefinition } from "@tidemark/domain/definitions/definition"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { readerEngines } from "@tidemark/infra-wiring/engines"
-import { targetLog } from "@tidemark/infra-wiring/logs"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
 import * as Effect from "effect/Effect"
-import type { LogShape } from "./benchLog.ts"
-import { distributedConfiguration, freshNamespace } from "./engineSettings.ts"
-import { makeEventStream } from "./eventStream.ts"
 import { foldInThreads } from "./foldInThreads.ts"
 import type { Folded } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded, textOption } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { modelOutcome } from "./modelOutcome.ts"
-
-const PARTITIONS = 12
-const LANES = 4
-const APPEND_EVENTS = 1_000
-const APPENDS_AT_ONCE = 4
-
-/** Writes the topic, the same for the same shape. Answers the bytes of an average event. */
-export const writeTopic = (configuration: Configuration, { events, partitions, lanes, everyMs }: LogShape): Promise<number> => {
-  const next = makeEventStream({ seed: 42, partitions, everyMs })
-  const program = Effect.gen(function* () {
-    const { append } = yield* EventLog
-    let bytes = 0
-    for (let written = 0; written < events;) {
-      const batches = []
-      for (let at = 0; at < APPENDS_AT_ONCE && written < events; at++) {
-        const batch = Array.from({ length: Math.min(APPEND_EVENTS, events - written) }, next)
-        for (const { value } of batch) bytes += value.length
-        written += batch.length
-        batches.push(append(batch))
-      }
-      yield* Effect.all(batches, { concurrency: "unbounded", discard: true })
-    }
-    return bytes / events
-  })
-  return Effect.runPromise(program.pipe(Effect.provide(targetLog(configuration, "distributed", { logId: "bench", partitions, lanes, createdAtMs: Date.UTC(2026, 0, 1) }))))
-}
-
-/** Records the generations will fold. */
-const recordsOf = Effect.gen(function* () {
-  const log = yield* EventLog
-  let records = 0n
-  for (let partition = 0; partition < log.identity.partitions; partition++) records += (yield* log.bounds(partition)).end
-  return Number(records)
-})
+import { TOPIC_LANES as LANES, TOPIC_PARTITIONS as PARTITIONS, recordsOf, topicConfiguration, writeTopic } from "./topicLog.ts"
 
 const catchUpOnce = (configuration: Configuration, definitions: readonly ProjectionDefinition[], threads: number) => {
   rmSync(join(configuration.dataDir.value, "index"), { recursive: true, force: true })
@@ -135,7 +97,7 @@ const runAll = async ({ events, runs, threads, models, peers, jobs }: Options, d
   for (let run = 0; run < runs; run++) {
     let configuration: Configuration | undefined
     for (const [count, done] of ours) {
-      configuration = distributedConfiguration(dataDir, freshNamespace(), { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_LANES: String(LANES) })
+      configuration = topicConfiguration(dataDir)
       eventBytes = await writeTopic(configuration, { events, partitions: PARTITIONS, lanes: LANES, everyMs: 1 })
       done.push(await catchUpOnce(configuration, definitions, count))
     }

@@ -9,10 +9,13 @@ import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
 import * as Effect from "effect/Effect"
 import { configurationOf, writeLog } from "./benchLog.ts"
+import { modeOption } from "./engineSettings.ts"
 import { foldInThreads } from "./foldInThreads.ts"
 import { conditions, listOption, median, numberOption, rounded } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
 import { modelOutcome } from "./modelOutcome.ts"
+import { rebuildDistributed } from "./rebuildDistributed.ts"
+import { TOPIC_LANES, TOPIC_PARTITIONS } from "./topicLog.ts"
 
 const PARTITIONS = 4
 const LANES = 4
@@ -51,13 +54,38 @@ const theDigest = (models: string, digests: readonly string[]): string => {
   return different[0] ?? ""
 }
 
-/** `--events`, `--per-day` of them by receive time (one a millisecond when absent), `--runs`, `--threads 1,2,4`, `--models page-views,all`. */
+/** One table of rebuilds on the engines of the distributed mode; throws when a digest is not that of the served generation. */
+const rebuildOnEngines = async (argv: readonly string[], dataDir: string): Promise<Report> => {
+  const asked = { events: numberOption(argv, "events", 500_000), runs: numberOption(argv, "runs", 3), threads: listOption(argv, "threads", ["1", "2"]).map(Number) }
+  const rows: Report["rows"][number][] = []
+  let bytes = NaN
+  for (const name of listOption(argv, "models", ["page-views"])) {
+    const definition = projections.find((one) => one.name === name)
+    if (definition === undefined) throw new RangeError(`--models: there is no ${name}`)
+    const { eventBytes, servedDigest, rebuilds } = await rebuildDistributed(dataDir, definition, asked)
+    bytes = eventBytes
+    const digest = theDigest(name, [servedDigest, ...rebuilds.map((one) => one.digest)])
+    for (const threads of asked.threads) {
+      const done = rebuilds.filter((one) => one.threads === threads)
+      const rates = done.map(({ buildSeconds, catchUpSeconds }) => asked.events / (buildSeconds + catchUpSeconds))
+      rows.push({
+        models: name, threads, eventsPerSecond: rounded(median(rates)), slowest: rounded(Math.min(...rates)), fastest: rounded(Math.max(...rates)),
+        "catch-up s": rounded(median(done.map(({ catchUpSeconds }) => catchUpSeconds)), 1), "cpu µs/event": rounded(median(done.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / asked.events)), 2),
+        digest: `${digest}, as served`
+      })
+    }
+  }
+  return { name: "rebuild", conditions: { ...conditions(), mode: "distributed", events: asked.events, "event bytes": rounded(bytes), partitions: TOPIC_PARTITIONS, lanes: TOPIC_LANES, runs: asked.runs }, rows }
+}
+
+/** `--mode embedded|distributed`, `--events`, `--per-day` of them by receive time (one a millisecond when absent), `--runs`, `--threads 1,2,4`, `--models page-views,all`; the distributed mode knows no `--per-day` and no `all`. */
 export const rebuild = async (argv: readonly string[]): Promise<Report> => {
   const events = numberOption(argv, "events", 500_000)
   const perDay = numberOption(argv, "per-day", DAY_MS)
   const runs = numberOption(argv, "runs", 3)
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-bench-"))
   try {
+    if (modeOption(argv) === "distributed") return await rebuildOnEngines(argv, dataDir)
     const shape = { events, partitions: PARTITIONS, lanes: LANES, everyMs: DAY_MS / perDay }
     const eventBytes = await writeLog(dataDir, shape)
     const rows: Report["rows"][number][] = []

@@ -140,6 +140,7 @@ const apps: readonly ImportRow[] = [
   },
   { at: "apps/bench/benchLog.ts", imports: ["infra/embedded"] },
   { at: "apps/bench/foldMain.ts", imports: ["infra/embedded"] },
+  { at: "apps/bench/rebuildDistributed.ts", imports: ["replay"] },
   { at: "apps/bench/search.ts", imports: ["infra/elasticsearch"] }
 ]
 

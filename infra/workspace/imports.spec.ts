@@ -104,6 +104,7 @@ const refused: readonly (readonly [file: string, module: string, target: string]
   ["apps/bench/x.ts", "lmdb", "lmdb"],
   ["apps/bench/benchLog.ts", "@tidemark/infra-kafka/EventLogKafka", "infra/kafka/EventLogKafka"],
   ["apps/bench/foldMain.ts", "@tidemark/infra-redis/PubSubRedis", "infra/redis/PubSubRedis"],
+  ["apps/bench/rebuildDistributed.ts", "@tidemark/infra-kafka/EventLogKafka", "infra/kafka/EventLogKafka"],
   ["apps/bench/search.ts", "@elastic/elasticsearch", "@elastic/elasticsearch"],
   ["new-room/x.ts", "effect/Effect", "effect/Effect"]
 ]
