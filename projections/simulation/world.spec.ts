@@ -3,7 +3,7 @@ import { failureLines, runCampaign } from "./campaign.ts"
 import { runWorld } from "./runWorld.ts"
 
 /** Seeds that are always run, from 1 on. */
-const SEEDS = 600
+const SEEDS = 800
 /** Seeds that no run before has had. */
 const FRESH = 200
 const TIMEOUT_MS = 400_000
