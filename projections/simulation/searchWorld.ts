@@ -25,16 +25,18 @@ const TENANTS = ["acme", "birch", "c"]
 
 const seeded = (random: SeededRandom) => ({ nextIntUnsafe: () => random.between(0, 2 ** 31), nextDoubleUnsafe: () => random.next() })
 
-/** An index is a slow engine: a request may be under way while its window changes more than once. */
-const SLOW: EngineWeather = { ...calm(), slow: 0.4, slowMsMax: 2_500 }
+/** An index is a slow engine: a write may be under way while its window changes more than once. */
+const SLOW: EngineWeather = { ...calm(), slow: 0.5, slowMsMax: 4_000 }
+/** Reads are not as slow, or a publisher would be killed before it writes anything. */
+const READS: EngineWeather = { ...calm(), slow: 0.2, slowMsMax: 60 }
 
-const publisher = (world: World, index: WindowIndexShape, weather: EngineWeather): Guest => ({
+const publisher = (world: World, index: WindowIndexShape, weather: EngineWeather, writes = weather): Guest => ({
   kind: "search",
   expectedEnds: new Set(),
   run: ({ node }) => Effect.suspend(() => {
     const halted = ({ detail }: { readonly detail: string }): void => world.checker.violate(`${node.name} halted with REV_CONFLICT: ${detail}`)
     const { run } = makeSearchPublisher({ tenants: Effect.succeed(TENANTS), halted, retrying: (cause) => world.say(`${node.name} retries: ${cause}`) })
-    return run.pipe(Effect.provide(processWindows(index, world.random, weather)), Effect.provideService(Random.Random, seeded(world.random)))
+    return run.pipe(Effect.provide(processWindows(index, world.random, weather, writes)), Effect.provideService(Random.Random, seeded(world.random)))
   })
 })
 
@@ -54,7 +56,7 @@ export const runSearchScenario = (scenario: Scenario, bug?: PlantedBug): WorldRe
   const planted = bug?.wrapWindows?.(plain, disk, world.tookEffect) ?? plain
   const index = { ...planted, put: (...put: Parameters<WindowIndexShape["put"]>) => Effect.ensuring(planted.put(...put), Effect.sync(() => judge(check.look()))) }
   world.lookers.push(check.look)
-  for (let slot = 0; slot < 2; slot++) world.guests.push({ guest: publisher(world, index, SLOW), process: undefined })
+  for (let slot = 0; slot < 2; slot++) world.guests.push({ guest: publisher(world, index, READS, SLOW), process: undefined })
   const restore = bug?.plant?.(() => world.time.nowMs, world.tookEffect)
   try {
     unleash(world)

@@ -123,11 +123,12 @@ const faultyIndex = (index: PartitionIndexShape, seam: Seam, random: SeededRando
   return { load: (partition, atMost) => orFail(index.load(partition, atMost)), save: (segment) => orFail(index.save(segment)), clocks: (partition, atMost, receivedMaxMs) => orFail(index.clocks(partition, atMost, receivedMaxMs)) }
 }
 
-/** The window index as one process sees it: requests are delayed, refused, or take effect without an answer, and items have to be sent again. */
-export const processWindows = (index: WindowIndexShape, random: SeededRandom, weather: EngineWeather): Layer.Layer<WindowIndex> => {
+/** The window index as one process sees it: requests are delayed, writes by `writes`, refused, or take effect without an answer, and items have to be sent again. */
+export const processWindows = (index: WindowIndexShape, random: SeededRandom, weather: EngineWeather, writes = weather): Layer.Layer<WindowIndex> => {
   const seam = makeSeam(random, weather)
+  const writeSeam = makeSeam(random, writes)
   return Layer.succeed(WindowIndex, {
-    put: (model, documents) => seam(index.put(model, documents)),
+    put: (model, documents) => writeSeam(index.put(model, documents)),
     read: (model, keys) => seam(index.read(model, keys)),
     find: (model, search) => seam(index.find(model, search)),
     candidates: (model, selections, ranking) => seam(index.candidates(model, selections, ranking)),
