@@ -17,7 +17,7 @@ describe("the crash campaign", () => {
     dataDir = mkdtempSync(join(tmpdir(), "tidemark-crash-"))
   })
   afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
-  const options = (over: Partial<CampaignOptions>): CampaignOptions => ({ seed: 20_260, kills: 10, events: 8_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, settings: settingsIn(dataDir), report: () => {}, ...over })
+  const options = (over: Partial<CampaignOptions>): CampaignOptions => ({ seed: 20_292, kills: 10, events: 8_000, entry: fileURLToPath(new URL("../dist/main.js", import.meta.url)), dataDir, settings: settingsIn(dataDir), report: () => {}, ...over })
 
   it("kills the real server ten times under load, at random and at named places, and loses, doubles and changes nothing", async () => {
     const result = await runCampaign(options({}))
@@ -28,6 +28,7 @@ describe("the crash campaign", () => {
     expect(result.future).toBeGreaterThan(40)
     expect(result.ownKills).toBeGreaterThanOrEqual(2)
     expect(result.ownKills).toBeLessThan(10)
+    // The seed kills three starts after 14, 27 and 16 % of what the start before them took: a start of another speed is not ready by then either.
     expect(result.killsBeforeReady).toBeGreaterThanOrEqual(1)
     expect(result.answeredDuplicate).toBeGreaterThan(50)
   }, 240_000)
