@@ -2,7 +2,7 @@
 import { compileDefinition, createExtraction } from "@tidemark/domain/definitions/compile"
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
 import { readMeasure } from "@tidemark/domain/measures/measure"
-import { EventLog } from "@tidemark/domain/ports/EventLog"
+import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { StoredAt } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
@@ -11,13 +11,13 @@ import { labelled } from "./dimensions.ts"
 import type { Dimension } from "./dimensions.ts"
 import { ModelUnreadableError } from "./errors.ts"
 import type { QueryError } from "./errors.ts"
+import { eventAt } from "./eventAt.ts"
 import { countingRow, findRelease } from "./eventPlaces.ts"
 import type { EventPlace, EventRelease } from "./eventPlaces.ts"
 import { findEvent } from "./findEvent.ts"
 import type { FoundEvent } from "./findEvent.ts"
 import { ledgerOutcome } from "./ledgerOutcome.ts"
 import type { EventOutcome } from "./ledgerOutcome.ts"
-import { loggedEvent } from "./loggedEvent.ts"
 import type { LoggedEvent } from "./loggedEvent.ts"
 import { allParts } from "./mergePartials.ts"
 import { openPointer } from "./openModel.ts"
@@ -109,12 +109,9 @@ const inModel = Effect.fn("eventInModel")(function* (model: OpenModel, logged: L
 })
 
 /** The one record at a place, when it is this tenant's event with this id. */
-const recordAt = Effect.fn("recordAt")(function* ({ partition, offset }: StoredAt, id: string, tenantId: string) {
-  const log = yield* EventLog
-  if (partition < 0 || partition >= log.identity.partitions || offset >= (yield* log.bounds(partition)).end) return null
-  const [batch] = yield* log.read([{ partition, nextOffset: offset }], { bytesMax: 1, waitMaxMs: 0 })
-  const logged = batch === undefined ? undefined : loggedEvent(partition, offset, batch.bytes.subarray(0, batch.ends[0]))
-  return logged?.event.tenantId === tenantId && logged.event.id === id ? { first: logged, repetitions: [], repetitionsTruncated: false } satisfies FoundEvent : null
+const recordAt = Effect.fn("recordAt")(function* (place: StoredAt, id: string, tenantId: string) {
+  const logged = yield* eventAt(place, tenantId)
+  return logged?.event.id === id ? { first: logged, repetitions: [], repetitionsTruncated: false } satisfies FoundEvent : null
 })
 
 /** The newest event with this id that counts, or null when the tenant's log has none. */

@@ -162,6 +162,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
   return {
     /** Is the shipped definition another one than this, which is served? A rebuild that would build it is offered, never started by itself. */
     isOffered: (projection: string, servedHash: string): boolean => definitions.some((shipped) => shipped.name === projection && definitionHash(shipped) !== servedHash),
+    /** The shipped definition where it is another one than this. */
+    shippedBeside: (projection: string, servedHash: string): ProjectionDefinition | undefined => definitions.find((shipped) => shipped.name === projection && definitionHash(shipped) !== servedHash),
     all: (projection: string | undefined) => on(all(projection === undefined ? names : names.filter((name) => name === projection))),
     one: (rebuildId: string) => on(one(names, rebuildId)),
     start: (input: StartInput, actor: string) => on(start(options, input, actor)),

@@ -13,6 +13,7 @@ import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
 import { find, rejectedLs, send } from "./verbs/events.ts"
 import { showEvent } from "./verbs/journey.ts"
+import { deadLettersLs } from "./verbs/deadLetters.ts"
 import type { ApplyFlags, LateFlags } from "./verbs/late.ts"
 import { lateApply, lateLs } from "./verbs/late.ts"
 import type { LogMode, Logs } from "./verbs/logs.ts"
@@ -124,6 +125,12 @@ const addLate = (program: Command, run: (verb: Verb) => Promise<void>, { output 
     .action((projection: string, places: readonly string[], flags: ApplyFlags) => run((client, json) => lateApply(client, projection, places, flags, json, output)))
 }
 
+const addDeadLetters = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
+  program.command("dead-letters").description("accepted events that a projection could not fold").command("ls <projection>").description("why, and which version of its definition would count them")
+    .option("--first <n>", "at most this many", count, 50).option("--after <cursor>", "go on after an earlier answer")
+    .action((projection: string, flags: { first: number; after?: string }) => run((client, json) => deadLettersLs(client, projection, flags, json, output)))
+}
+
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   const rebuild = program.command("rebuild").description("generations of a projection: build beside the served one, prove, switch, go back")
   const add = (name: string, description: string, options: readonly (readonly [flag: string, meaning: string, read?: (text: string) => number])[], verb: (call: RebuildCall, flags: RebuildFlags) => Promise<void>): void => {
@@ -212,7 +219,7 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
   }
-  for (const add of [addEvents, addImport, addModels, addLate, addRebuilds, addOperations]) add(program, run, input)
+  for (const add of [addEvents, addImport, addModels, addLate, addDeadLetters, addRebuilds, addOperations]) add(program, run, input)
   inheritExitOverride(program)
   try {
     await program.parseAsync([...argv], { from: "user" })

@@ -1,5 +1,4 @@
 /** Questions to the log and its ledgers. */
-import { deadLetters } from "@tidemark/queries/deadLetters"
 import { event } from "@tidemark/queries/event"
 import { events } from "@tidemark/queries/events"
 import { lateEvents } from "@tidemark/queries/lateEvents"
@@ -9,13 +8,13 @@ import { Arg, Ctx, ID, Int, Query, Resolver } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
 import { EventFilter, PartitionOffsetInput } from "../schema/common.ts"
-import { DeadLetterConnection, EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
+import { EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
 import { LateOutcome, LateReason } from "../schema/scalars.ts"
 import { journeyShape } from "./journeyShape.ts"
 import { hashSeed } from "./hashSeed.ts"
 import { connection, eventShape, readPosition, searchFilter } from "./shapes.ts"
 
-const paging = (first: number | null | undefined, after: string | null | undefined) => ({
+export const paging = (first: number | null | undefined, after: string | null | undefined) => ({
   ...(typeof first === "number" ? { first } : {}),
   ...(typeof after === "string" ? { after } : {})
 })
@@ -71,17 +70,6 @@ export class LogResolver {
       partition: entry.partition,
       offset: entry.offset.toString()
     }))
-  }
-
-  @Query(() => DeadLetterConnection)
-  async deadLetters(
-    @Ctx() context: ApiContext,
-    @Arg("projection", () => String) projection: string,
-    @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("after", () => String, { nullable: true }) after?: string | null
-  ): Promise<DeadLetterConnection> {
-    const page = await ask(context, "deadLetters", deadLetters({ projection, ...paging(first, after) }, context.tenantId))
-    return connection(page, ({ partition, offset, code, pointer }) => ({ partition, offset: offset.toString(), code, pointer }))
   }
 
   @Query(() => RejectedEventConnection, { description: "Events that ingest refused, newest first." })

@@ -1,4 +1,5 @@
 /** Answers from the log and its ledgers. */
+import type { FoldTest } from "@tidemark/queries/deadLetters"
 import { Field, Float, ID, Int, ObjectType } from "type-graphql"
 import { Dimension, PageInfo } from "./common.ts"
 import { DateTime, EventOutcome, Json, LateOutcome, LateReason, Resolution, TimeFlag, WindowState } from "./scalars.ts"
@@ -237,8 +238,10 @@ export class LateEventConnection {
   pageInfo!: PageInfo
 }
 
-@ObjectType()
+@ObjectType({ description: "An accepted event that the projection could not fold." })
 export class DeadLetter {
+  /** Version of the shipped definition, and whether it would fold an event; undefined where it is the one that could not. */
+  shipped!: { readonly version: number; readonly folds: FoldTest } | undefined
   @Field(() => Int)
   partition!: number
   @Field(() => String)
