@@ -26,7 +26,7 @@ const keep = (definition: ProjectionDefinition, over: Partial<Rebuild> = {}) => 
   const kept = { statuses: ["planned"] as string[], found: undefined as Parity | undefined, comparisonId: "", listed: [] as string[], onMoved: (_status: string): void => {} }
   let rebuild: Rebuild = {
     rebuildId: "r", projection: "orders", generation: 2, fromGeneration: 1, definition: canonicalJson(definition), definitionHash: definitionHash(definition), reason: "why",
-    plan: { events: "0", bytes: "0", seconds: null }, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, built: null, startedAtMs: 0, finishedAtMs: null, ...over
+    plan: { events: "0", bytes: "0", seconds: null }, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, built: null, startedAtMs: 0, finishedAtMs: null, history: [], ...over
   }
   const set = (change: Partial<Rebuild>, isSteering = false): void => {
     if (!isSteering && ["paused", "aborted"].includes(rebuild.status)) return

@@ -7,7 +7,7 @@ import { loadRebuilds } from "@tidemark/commands/rebuild/aggregate"
 import { loadDifferences } from "@tidemark/commands/rebuild/differences"
 import { ProjectionMissingError, pauseProjection, resumeProjection } from "@tidemark/commands/projections/pauseProjection"
 import { cutOver, rollBack } from "@tidemark/commands/rebuild/cutOver"
-import { standbyHalt } from "@tidemark/commands/rebuild/standbyHalt"
+import { standbyHalt, standbyOf } from "@tidemark/commands/rebuild/standbyHalt"
 import { startRebuild } from "@tidemark/commands/rebuild/startRebuild"
 import { abortRebuild, capRebuild, compareAgain, pauseRebuild, resumeRebuild } from "@tidemark/commands/rebuild/steerRebuild"
 import { canonicalJson } from "@tidemark/domain/definitions/canonicalJson"
@@ -40,10 +40,24 @@ export interface RebuildDeskOptions {
   readonly tenants: () => readonly string[]
   /** Free on the disk of the data directory, bytes; undefined where the engines are elsewhere. */
   readonly diskFreeBytes: () => number | undefined
-  /** Records a second of a rebuild that runs in this process, and of the last one. */
-  readonly rate: { readonly of: (rebuildId: string) => number | undefined; readonly last: () => number | undefined }
+  /** Of a rebuild that runs in this process; and records a second of the last one. */
+  readonly rate: { readonly of: (rebuildId: string) => RateFigures | undefined; readonly last: () => number | undefined }
+  /** How long a generation that was replaced stands by, ms. */
+  readonly standbyMs: number
   /** What a rebuild that is carried out in this process is allowed, records a second, and why no more. */
   readonly throttle: (rebuildId: string) => Throttle | undefined
+}
+
+/** How quickly a rebuild folds: records a second, averages over 10 s. */
+export interface RateFigures {
+  readonly perSecond: number
+  /** The lowest and the highest average of the last 10 s. */
+  readonly slowest: number
+  readonly quickest: number
+  /** The last average while nothing slowed it. */
+  readonly unslowed: number | undefined
+  /** Shares of the time of its threads, together 1. */
+  readonly time: Readonly<Record<"read" | "fold" | "write" | "throttle", number>> | undefined
 }
 
 export interface Throttle {
@@ -103,7 +117,7 @@ const start = Effect.fn("planOrStart")(function* ({ definitions, rate, tenants, 
   if (running !== undefined) return yield* new RebuildRunningError({ projection, rebuildId: running.rebuildId })
   const refused = decidePlan(undefined, command, nowMs)
   if (refused instanceof Error) return yield* Effect.fail(refused)
-  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, pointerVersion: null, built: null, startedAtMs: nowMs, finishedAtMs: null }
+  const planned: Rebuild = { ...command, eventsPerSecondMax: eventsPerSecondMax ?? null, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, claim: null, pointerVersion: null, built: null, startedAtMs: nowMs, finishedAtMs: null, history: [] }
   return planned
 })
 
@@ -171,6 +185,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
     rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
+    /** Until when the way back, or forth again, stays open, Unix ms; undefined where nothing stands by. */
+    standbyUntilMs: (rebuild: Rebuild): number | undefined => (standbyOf(rebuild) === undefined || rebuild.finishedAtMs === null ? undefined : rebuild.finishedAtMs + options.standbyMs),
     /** Undefined where nothing stands by, or it goes on. */
     standbyHalt: (rebuild: Rebuild) => on(standbyHalt(rebuild)),
     /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */

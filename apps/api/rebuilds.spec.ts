@@ -24,6 +24,7 @@ import { WebSocket } from "ws"
 import type { KeyHolder } from "./context.ts"
 import { makeApiHandlers } from "./makeApiHandlers.ts"
 import { makeRebuildDesk } from "./rebuildDesk.ts"
+import type { RateFigures } from "./rebuildDesk.ts"
 
 const KEYS: Readonly<Record<string, KeyHolder>> = { reader: { tenantId: "t", kind: "read" }, admin: { tenantId: "t", kind: "admin", operator: true, keyPrefix: "tm_admin" }, tenantAdmin: { tenantId: "other", kind: "admin", keyPrefix: "tm_other" }, forged: { tenantId: "t", kind: "read", operator: true }, other: { tenantId: "other", kind: "read" } }
 /** Fewer than differ, more than a stored page holds. */
@@ -38,7 +39,7 @@ interface Answer {
 const codeOf = ({ errors }: Answer): unknown => errors?.[0]?.extensions["code"]
 
 /** What the process knows of the rate; undefined where another one carries the rebuild out. */
-let rateOfRebuild: number | undefined
+let rateOfRebuild: RateFigures | undefined
 
 /** Serves the orders as generation 1, with tests counted; the shipped definition leaves them out. */
 const withApi = (body: (api: { readonly post: (key: string, query: string) => Promise<Answer>; readonly url: string; readonly verify: (id: string) => Promise<void>; readonly compare: (id: string) => Promise<void>; readonly fault: (id: string, ...faults: readonly string[]) => Promise<void>; readonly tell: (id: string) => Promise<void>; readonly actors: () => readonly unknown[] }) => Promise<void>) =>
@@ -54,7 +55,7 @@ const withApi = (body: (api: { readonly post: (key: string, query: string) => Pr
       const ports = Context.make(EventStore, events.shape).pipe(Context.add(EventLog, yield* EventLog), Context.add(ReadModelStore, yield* ReadModelStore))
       const services = Context.merge(portsOf(new World()), ports)
       const run = Effect.runPromiseWith(services)
-      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, rate: { of: () => rateOfRebuild, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
+      const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => 5_000_000_000, standbyMs: 3_600_000, rate: { of: () => rateOfRebuild, last: () => 100 }, throttle: () => ({ allowedPerSecond: 60, reason: "gives way: live lag 3.2 s" }) })
       const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
       const server = createServer((req, res) => void api.handleGraphql(req, res)).on("upgrade", api.handleUpgrade)
       const compare = (rebuildId: string) => run(Effect.gen(function* () {
@@ -168,6 +169,10 @@ describe("rebuilds over GraphQL", () => {
     const before = ((await post("reader", "{ projections { position { partition offset } handOver { offset } } }")).data as { readonly projections?: readonly { readonly position: object; readonly handOver: null }[] } | undefined)?.projections?.map(({ position, handOver }) => handOver ?? position)[0]
     expect(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { status parity { accepted } } }`)).toMatchObject({ data: { cutOver: { status: "ACTIVE", parity: { accepted: "tests" } } } })
     const served = async () => ((await post("reader", "{ projections { generation rebuildOffered position { partition offset } handOver { partition offset } } }")).data as { readonly projections?: readonly { readonly position: object }[] } | undefined)?.projections?.[0]
+    const told = (await post("reader", `{ rebuild(id: "${id}") { startedAt finishedAt standbyUntil history { status at detail } } }`)).data?.["rebuild"] as { readonly startedAt: string; readonly finishedAt: string; readonly standbyUntil: string; readonly history: readonly { readonly status: string; readonly at: string; readonly detail: string | null }[] }
+    expect(Date.parse(told.standbyUntil) - Date.parse(told.finishedAt)).toBe(3_600_000)
+    expect(told.history.map(({ status }) => status)).toEqual(["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY", "READY", "READY", "VERIFYING", "READY", "READY", "ACTIVE"])
+    expect([told.history[0], told.history.at(-2), told.history.at(-1)]).toMatchObject([{ at: told.startedAt, detail: "tests were counted" }, { status: "READY", detail: "accepted: tests" }, { status: "ACTIVE", at: told.finishedAt, detail: null }])
     // No event comes meanwhile, so what took over stands where it took over.
     expect(await served()).toEqual({ generation: 2, rebuildOffered: false, position: before, handOver: before })
     expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })
@@ -226,11 +231,12 @@ describe("rebuilds over GraphQL", () => {
     const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
     await verify(id)
     await post("admin", `mutation { compareRebuild(id: "${id}") { id } }`)
-    const asked = (): Promise<Answer> => post("reader", `{ rebuild(id: "${id}") { status progress { eventsPerSecond etaSeconds } } }`)
-    rateOfRebuild = 50
-    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: 50, etaSeconds: expect.any(Number) as number } } } })
+    const asked = (): Promise<Answer> => post("reader", `{ rebuild(id: "${id}") { status progress { eventsPerSecond etaSeconds etaSecondsMin etaSecondsMax eventsPerSecondUnslowed time { read fold write throttle } } } }`)
+    const time = { read: 0.1, fold: 0.6, write: 0.2, throttle: 0.1 }
+    rateOfRebuild = { perSecond: 50, slowest: 40, quickest: 60, unslowed: 80, time }
+    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: 50, etaSeconds: expect.any(Number) as number, etaSecondsMin: expect.any(Number) as number, etaSecondsMax: expect.any(Number) as number, eventsPerSecondUnslowed: 80, time } } } })
     rateOfRebuild = undefined
-    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: null, etaSeconds: null } } } })
+    expect(await asked()).toEqual({ data: { rebuild: { status: "VERIFYING", progress: { eventsPerSecond: null, etaSeconds: null, etaSecondsMin: null, etaSecondsMax: null, eventsPerSecondUnslowed: null, time: null } } } })
   }))
 
   it("are pushed as they stand and whenever they moved on", () => withApi(async ({ post, url, tell }) => {

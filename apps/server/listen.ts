@@ -58,7 +58,7 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
-      rebuilds: makeRebuildDesk({ services, definitions: projections, tenants: () => model.tenants().map(({ tenantId }) => tenantId), diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), rate, throttle }),
+      rebuilds: makeRebuildDesk({ services, definitions: projections, tenants: () => model.tenants().map(({ tenantId }) => tenantId), diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), standbyMs: settings.standbyMs, rate, throttle }),
       metrics: { queryAnswered: telemetry.queried, cacheAsked: telemetry.cacheAsked, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)

@@ -1,37 +1,85 @@
-/** How quickly the rebuilds that run in this process fold: moving averages, and the last one known for plans. */
+/** How quickly the rebuilds that run in this process fold, and what takes their time: moving averages, and the last rate known for plans. Pure. */
+import type { TimeSpent } from "@tidemark/replay/pace"
 
 const SPAN_MS = 10_000
 
+/** What one rebuild that is carried out here does now. */
+export interface RateFigures {
+  /** Records a second over the last 10 s. */
+  readonly perSecond: number
+  /** The lowest and the highest such average of the last 10 s. */
+  readonly slowest: number
+  readonly quickest: number
+  /** The last such average while nothing slowed it; undefined while it was slowed ever since it began. */
+  readonly unslowed: number | undefined
+  /** Shares of the last 10 s of its threads, together 1; undefined while nothing was timed. */
+  readonly time: Readonly<Record<keyof TimeSpent, number>> | undefined
+}
+
+/** What was found of a rebuild at one moment. */
+export interface RateSample {
+  readonly atMs: number
+  /** Records folded, from its checkpoints. */
+  readonly processed: bigint
+  /** Of its threads since they began. */
+  readonly spent: TimeSpent
+  /** Whether it was held back when it was looked at. */
+  readonly isSlowed: boolean
+}
+
 export interface RebuildRate {
-  readonly note: (rebuildId: string, processed: bigint, nowMs: number) => void
-  /** Records a second over the last 10 s; undefined for one that is not built here. */
-  readonly of: (rebuildId: string) => number | undefined
-  /** Of the last rebuild; undefined before the first. */
+  readonly note: (rebuildId: string, sample: RateSample) => void
+  /** Undefined for one that is not built here, or of which nothing was folded yet. */
+  readonly of: (rebuildId: string) => RateFigures | undefined
+  /** Records a second of the last rebuild; undefined before the first. */
   readonly last: () => number | undefined
   readonly ended: (rebuildId: string) => void
 }
 
 interface Running {
-  readonly samples: { readonly atMs: number; readonly processed: bigint }[]
-  perSecond: number | undefined
+  readonly samples: RateSample[]
+  readonly averages: { readonly atMs: number; readonly perSecond: number }[]
+  slowedMs: number
+  figures: RateFigures | undefined
+}
+
+const sharesOf = (before: TimeSpent, now: TimeSpent): RateFigures["time"] => {
+  const nanos = { read: Number(now.read - before.read), fold: Number(now.fold - before.fold), write: Number(now.write - before.write), throttle: Number(now.throttle - before.throttle) }
+  const all = nanos.read + nanos.fold + nanos.write + nanos.throttle
+  return all <= 0 ? undefined : { read: nanos.read / all, fold: nanos.fold / all, write: nanos.write / all, throttle: nanos.throttle / all }
+}
+
+const forget = (list: { readonly atMs: number }[], beforeMs: number): void => {
+  while (list[0] !== undefined && list[0].atMs < beforeMs) list.shift()
+}
+
+const take = (running: Running, sample: RateSample): void => {
+  const { samples, averages } = running
+  samples.push(sample)
+  forget(samples, sample.atMs - SPAN_MS)
+  if (sample.isSlowed) running.slowedMs = sample.atMs
+  const [first] = samples
+  if (first === undefined || sample.atMs <= first.atMs || sample.processed <= first.processed) return
+  const perSecond = (Number(sample.processed - first.processed) * 1_000) / (sample.atMs - first.atMs)
+  averages.push({ atMs: sample.atMs, perSecond })
+  forget(averages, sample.atMs - SPAN_MS)
+  const rates = averages.map((one) => one.perSecond)
+  const isFree = sample.atMs - running.slowedMs > SPAN_MS || running.slowedMs === -Infinity
+  running.figures = { perSecond, slowest: Math.min(...rates), quickest: Math.max(...rates), unslowed: isFree ? perSecond : running.figures?.unslowed, time: sharesOf(first.spent, sample.spent) }
 }
 
 export const makeRebuildRate = (): RebuildRate => {
-  const running = new Map<string, Running>()
-  let known: number | undefined
+  const known = new Map<string, Running>()
+  let last: number | undefined
   return {
-    note: (rebuildId, processed, nowMs) => {
-      const current: Running = running.get(rebuildId) ?? { samples: [], perSecond: undefined }
-      running.set(rebuildId, current)
-      const { samples } = current
-      samples.push({ atMs: nowMs, processed })
-      while (samples[0] !== undefined && samples[0].atMs < nowMs - SPAN_MS) samples.shift()
-      const first = samples[0]
-      if (first === undefined || nowMs <= first.atMs || processed <= first.processed) return
-      current.perSecond = known = (Number(processed - first.processed) * 1_000) / (nowMs - first.atMs)
+    note: (rebuildId, sample) => {
+      const running: Running = known.get(rebuildId) ?? { samples: [], averages: [], slowedMs: -Infinity, figures: undefined }
+      known.set(rebuildId, running)
+      take(running, sample)
+      last = running.figures?.perSecond ?? last
     },
-    of: (rebuildId) => running.get(rebuildId)?.perSecond,
-    last: () => known,
-    ended: (rebuildId) => void running.delete(rebuildId)
+    of: (rebuildId) => known.get(rebuildId)?.figures,
+    last: () => last,
+    ended: (rebuildId) => void known.delete(rebuildId)
   }
 }

@@ -21,7 +21,7 @@ import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import { rebuildStream } from "@tidemark/domain/settings/streams"
 import { projections } from "@tidemark/projections/registry"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
-import { allow, makePaceMemory } from "@tidemark/replay/pace"
+import { allow, allowed, makePaceMemory, timeSpent } from "@tidemark/replay/pace"
 import type { PaceMemory } from "@tidemark/replay/pace"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -75,10 +75,11 @@ const measure = Effect.fn("measure")(function* (carried: Carried, { rate, thrott
   const look = Effect.gen(function* () {
     const { processed, total } = yield* buildProgress({ projection, generation }, carried.lanes)
     const nowMs = yield* Clock.currentTimeMillis
-    rate.note(rebuildId, processed, nowMs)
-    const now = throttle({ capPerSecond: carried.rebuild.eventsPerSecondMax, ratePerSecond: rate.of(rebuildId), vitals: yield* vitals.read, nowMs })
+    rate.note(rebuildId, { processed, atMs: nowMs, spent: timeSpent(carried.pace), isSlowed: allowed(carried.pace) !== undefined })
+    const ratePerSecond = rate.of(rebuildId)?.perSecond
+    const now = throttle({ capPerSecond: carried.rebuild.eventsPerSecondMax, ratePerSecond, vitals: yield* vitals.read, nowMs })
     allow(carried.pace, now.allowedPerSecond)
-    vitals.telemetry.rebuilding(projection, { ratio: total === 0n ? 0 : Number(processed) / Number(total), eventsPerSecond: rate.of(rebuildId), allowedPerSecond: now.allowedPerSecond })
+    vitals.telemetry.rebuilding(projection, { ratio: total === 0n ? 0 : Number(processed) / Number(total), eventsPerSecond: ratePerSecond, allowedPerSecond: now.allowedPerSecond })
     const waits = yield* waitsFor(carried.rebuild)
     throttles.set(rebuildId, waits === undefined ? now : { ...now, reason: waits })
     const text = `${processed} ${waits ?? now.reason}`

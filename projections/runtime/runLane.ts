@@ -49,11 +49,16 @@ const INDEX_EVERY_RECORDS = 65_536
 /** What is to be folded may change: looked at this often, ms. */
 const CHOICE_EVERY_MS = 500
 
-/** How a rebuild is slowed. */
+/** What a lane that is built spends its time on. */
+export type Activity = "read" | "fold" | "write"
+
+/** How a rebuild is slowed, and what takes its time. */
 export interface Pace {
   readonly isSlowed: () => boolean
   /** Waited for after each read that brought records. */
   readonly wait: (records: number) => Effect.Effect<void>
+  /** Does it, and notes how long it took. */
+  readonly timed: <A, E, R>(activity: Activity, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 export interface RunLaneOptions {
@@ -95,9 +100,12 @@ const drop = Effect.fn("drop")(function* (options: RunLaneOptions, session: Sess
   }
 })
 
+/** Work of a lane that is built is timed; of a live one it is only done. */
+const timed = <A, E, R>({ pace }: RunLaneOptions, activity: Activity, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => (pace === undefined ? work : pace.timed(activity, work))
+
 const flush = Effect.fn("flush")(function* (options: RunLaneOptions, session: Session) {
   const store = yield* ReadModelStore
-  const { reports, failures } = yield* flushLane(store, session.generations, session.open.readers)
+  const { reports, failures } = yield* timed(options, "write", flushLane(store, session.generations, session.open.readers))
   yield* drop(options, session, failures)
   session.bytes = 0
   session.lastFlushMs = yield* Clock.currentTimeMillis
@@ -143,7 +151,7 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const waitMaxMs = pending ? Math.max(0, session.lastFlushMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
   const read = Effect.map(readLog(log, from, { bytesMax, waitMaxMs }), (batches) => ({ batches, stopped: false }))
   // The stop comes first: under backlog every read is ready at once.
-  const { batches, stopped } = yield* Effect.raceFirst(Effect.as(options.stop, { batches: [], stopped: true }), read)
+  const { batches, stopped } = yield* timed(options, "read", Effect.raceFirst(Effect.as(options.stop, { batches: [], stopped: true }), read))
   session.stopped = stopped
   let bytes = 0
   let arrived = 0
@@ -151,7 +159,7 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   for (const batch of batches) {
     const reader = readers.get(batch.partition)
     if (reader === undefined) continue
-    yield* drop(options, session, yield* foldBatch(store, reader, session.generations, batch, seed))
+    yield* drop(options, session, yield* timed(options, "fold", foldBatch(store, reader, session.generations, batch, seed)))
     bytes += batch.bytes.length
     arrived += batch.ends.length
     behind.set(batch.partition, batch.more)

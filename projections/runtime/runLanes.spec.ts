@@ -16,6 +16,7 @@ import { createMemoryIndexDisk, memoryPartitionIndex } from "../simulation/memor
 import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
 import { ensureGenerations } from "./ensureGenerations.ts"
 import type { RereadReport } from "./observer.ts"
+import type { Activity } from "./runLane.ts"
 import { runLanes } from "./runLanes.ts"
 
 const MINUTE = 60_000
@@ -355,7 +356,8 @@ describe("the stop of a lane under backlog", () => {
       wait: () => Effect.promise(async () => {
         reads[reads.before < 3 ? "before" : "after"] += 1
         if (reads.before === 3) settle()
-      })
+      }),
+      timed: <A, E, R>(_activity: Activity, work: Effect.Effect<A, E, R>) => work
     }
     const program = Effect.gen(function* () {
       const log = yield* EventLog

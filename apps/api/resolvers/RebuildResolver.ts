@@ -4,13 +4,14 @@ import { REBUILD_TOPIC } from "@tidemark/domain/settings/rebuild/topic"
 import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
 import { PAGE_DEFAULT, pageSize } from "@tidemark/queries/limits"
 import { listen } from "@tidemark/queries/news"
+import type { BuildProgress } from "@tidemark/replay/buildGeneration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { GraphQLError } from "graphql"
 import { Arg, Ctx, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Root, Subscription } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
-import type { RebuildDesk, Step } from "../rebuildDesk.ts"
+import type { RateFigures, RebuildDesk, Step } from "../rebuildDesk.ts"
 import type { PartitionOffset } from "../schema/common.ts"
 import { DifferenceCause, DifferenceConnection, NoEventCode, RateSource, Rebuild, RebuildPlan, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
 import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
@@ -21,6 +22,7 @@ import { offsetsOf } from "./shapes.ts"
 const MESSAGE_EVERY_MS = 250
 
 const STATUSES = new Map(Object.values(RebuildStatus).map((status) => [status as string, status]))
+const statusOf = (status: string): RebuildStatus => STATUSES.get(status) ?? RebuildStatus.FAILED
 const RESOLUTIONS = [Resolution.MINUTE, Resolution.HOUR, Resolution.DAY] as const
 
 const measuresShape = (measures: DifferenceCounts["measures"]): MeasureDifference[] => measures.map(({ measure, windows }) => ({ measure, windows: String(windows) }))
@@ -42,7 +44,7 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
     stored,
     id: stored.rebuildId,
     projection: stored.projection,
-    status: STATUSES.get(stored.status) ?? RebuildStatus.FAILED,
+    status: statusOf(stored.status),
     generation: stored.generation,
     fromGeneration: stored.fromGeneration,
     reason: stored.reason,
@@ -60,7 +62,18 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
     error: stored.error,
     eventsPerSecondMax: stored.eventsPerSecondMax,
     startedAt: stored.startedAtMs,
-    finishedAt: stored.finishedAtMs
+    finishedAt: stored.finishedAtMs,
+    standbyUntil: context.rebuilds?.standbyUntilMs(stored) ?? null,
+    history: stored.history.map(({ status, atMs, detail }) => ({ status: statusOf(status), at: atMs, detail }))
+  }
+}
+
+const progressShape = ({ processed, total }: BuildProgress, rate: RateFigures | undefined): RebuildProgress => {
+  const left = Number(total - processed)
+  const etaAt = (perSecond: number | undefined): number | null => (perSecond === undefined || perSecond <= 0 ? null : left / perSecond)
+  return {
+    processed: processed.toString(), total: total.toString(), eventsPerSecond: rate?.perSecond ?? null,
+    etaSeconds: etaAt(rate?.perSecond), etaSecondsMin: etaAt(rate?.quickest), etaSecondsMax: etaAt(rate?.slowest), eventsPerSecondUnslowed: rate?.unslowed ?? null, time: rate?.time ?? null
   }
 }
 
@@ -139,9 +152,7 @@ export class RebuildResolver {
     const desk = deskOf(context)
     const progress = await ask(context, "rebuild", desk.progress(stored))
     if (progress === undefined) return null
-    const rate = desk.rate(stored.rebuildId)
-    const left = Number(progress.total - progress.processed)
-    return { processed: progress.processed.toString(), total: progress.total.toString(), eventsPerSecond: rate ?? null, etaSeconds: rate === undefined ? null : left / rate }
+    return progressShape(progress, desk.rate(stored.rebuildId))
   }
 
   @FieldResolver(() => Float, { nullable: true, description: "Events a second that it may fold now; null: all it can, or not carried out by the process that answers." })

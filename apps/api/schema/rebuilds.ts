@@ -63,6 +63,18 @@ export class RebuildPlan {
   rateFrom!: RateSource | null
 }
 
+@ObjectType({ description: "What the threads of a rebuild spent the last 10 s on, in shares that are 1 together." })
+export class RebuildTime {
+  @Field(() => Float, { description: "Reading the log." })
+  read!: number
+  @Field(() => Float)
+  fold!: number
+  @Field(() => Float, { description: "Writing rows." })
+  write!: number
+  @Field(() => Float, { description: "Waiting because it is slowed: `throttle` says why." })
+  throttle!: number
+}
+
 @ObjectType()
 export class RebuildProgress {
   @Field(() => String, { description: "Records folded, from the checkpoints." })
@@ -73,6 +85,14 @@ export class RebuildProgress {
   eventsPerSecond!: number | null
   @Field(() => Float, { nullable: true })
   etaSeconds!: number | null
+  @Field(() => Float, { nullable: true, description: "At the quickest 10 s average of the last 10 s." })
+  etaSecondsMin!: number | null
+  @Field(() => Float, { nullable: true, description: "At the slowest one." })
+  etaSecondsMax!: number | null
+  @Field(() => Float, { nullable: true, description: "The last 10 s average while nothing slowed it; null where it was slowed from the beginning." })
+  eventsPerSecondUnslowed!: number | null
+  @Field(() => RebuildTime, { nullable: true, description: "Null while nothing was timed, and in a process that does not carry it out." })
+  time!: RebuildTime | null
 }
 
 @ObjectType({ description: "Windows of both generations in which a measure differs." })
@@ -229,6 +249,16 @@ export class DifferenceConnection {
   counts!: DifferenceCount | null
 }
 
+@ObjectType({ description: "Something that happened to a rebuild." })
+export class RebuildStep {
+  @Field(() => RebuildStatus, { description: "Where it stood from then on." })
+  status!: RebuildStatus
+  @Field(() => DateTime)
+  at!: number
+  @Field(() => String, { nullable: true, description: "An error, a note, a cap, what was compared; null where the status says it all." })
+  detail!: string | null
+}
+
 @ObjectType({ description: "A generation that is built beside the served one, and what became of it." })
 export class Rebuild {
   /** As stored; the fields that are asked for one by one start from it. */
@@ -257,4 +287,8 @@ export class Rebuild {
   startedAt!: number
   @Field(() => DateTime, { nullable: true })
   finishedAt!: number | null
+  @Field(() => DateTime, { nullable: true, description: "Until when what stands by of it is kept: the way back, or forth again, ends then. Null where nothing stands by." })
+  standbyUntil!: number | null
+  @Field(() => [RebuildStep], { description: "What happened to it, oldest first: the last 200 steps." })
+  history!: RebuildStep[]
 }

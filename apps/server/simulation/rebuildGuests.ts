@@ -130,7 +130,7 @@ const RATE = 10_000
 const desks = Effect.gen(function* () {
   const services = yield* Effect.context<ReadModelStore | EventLog | EventStore | PubSub>()
   const open = (projections: typeof simulatedProjections): RebuildDesk =>
-    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), tenants: () => [], diskFreeBytes: () => undefined, rate: { of: () => undefined, last: () => RATE }, throttle: () => undefined })
+    makeRebuildDesk({ services, definitions: projections.map(({ definition }) => definition), tenants: () => [], diskFreeBytes: () => undefined, standbyMs: 0, rate: { of: () => undefined, last: () => RATE }, throttle: () => undefined })
   return { same: open(simulatedProjections), changed: open(changedProjections) }
 })
 

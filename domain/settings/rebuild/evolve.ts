@@ -4,6 +4,15 @@ import type { ParitySummary, RebuildEvent, RebuildPlan } from "./events.ts"
 export type RebuildStatus =
   | "planned" | "preparing" | "building" | "catching_up" | "verifying" | "ready" | "active" | "standby" | "retired" | "paused" | "failed" | "aborted"
 
+/** One thing that happened to a rebuild, in the order in which it did. */
+export interface RebuildStep {
+  /** Where it stood from then on. */
+  readonly status: RebuildStatus
+  readonly atMs: number
+  /** What more is to be said of it: an error, a note, a cap; null where the status says it all. */
+  readonly detail: string | null
+}
+
 export interface Rebuild {
   readonly rebuildId: string
   readonly projection: string
@@ -36,7 +45,12 @@ export interface Rebuild {
   readonly startedAtMs: number
   /** When it was cut over, aborted or retired last. */
   readonly finishedAtMs: number | null
+  /** Everything that happened to it but the claims of executors; the last `HISTORY_MAX` of it. */
+  readonly history: readonly RebuildStep[]
 }
+
+/** Somebody who caps, pauses and resumes a rebuild a thousand times makes no answer larger than that. */
+export const HISTORY_MAX = 200
 
 /** Of one projection, oldest first. */
 export interface Rebuilds {
@@ -102,13 +116,45 @@ const change = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: 
   }
 }
 
+const detailOf = (event: RebuildEvent): string | null => {
+  switch (event.type) {
+    case "rebuild.planned":
+      return event.data.reason
+    case "rebuild.verified": {
+      const { compared, differ, onlyOld, onlyNew, faults, servedHalt } = event.data.parity
+      if (servedHalt != null) return `not compared: the served generation has halted with ${servedHalt.code}`
+      return `${compared} windows compared, ${differ + onlyOld + onlyNew} differ${faults.length === 0 ? "" : `, ${faults.length} faults`}`
+    }
+    case "rebuild.comparison_asked":
+      return "compared again"
+    case "rebuild.capped":
+      return event.data.eventsPerSecondMax === null ? "no cap" : `at most ${event.data.eventsPerSecondMax} events/s`
+    case "rebuild.failed":
+      return event.data.error
+    case "rebuild.accepted":
+      return `accepted: ${event.data.note}`
+    default:
+      return null
+  }
+}
+
+/** Claims are kept up while it is worked on and say nothing to a reader. */
+const historyAfter = (history: Rebuild["history"], status: RebuildStatus, event: RebuildEvent): Rebuild["history"] =>
+  event.type === "rebuild.claimed" ? history : [...history, { status, atMs: event.data.atMs, detail: detailOf(event) }].slice(-HISTORY_MAX)
+
+/** The rebuild after an event of its own. */
+const after = (rebuild: Rebuild, event: Exclude<RebuildEvent, { readonly type: "rebuild.planned" }>): Rebuild => {
+  const changed = change(rebuild, event)
+  return { ...changed, built: builtAfter(rebuild, event), history: historyAfter(rebuild.history, changed.status, event) }
+}
+
 /** The rebuilds after `event`; an event of a rebuild that was never planned changes nothing. */
 export const evolveRebuilds = (state: Rebuilds | undefined, event: RebuildEvent): Rebuilds => {
   const rebuilds = state?.rebuilds ?? []
   if (event.type === "rebuild.planned") {
     const { atMs, ...planned } = event.data
-    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, built: null, startedAtMs: atMs, finishedAtMs: null }
+    const rebuild: Rebuild = { ...planned, status: "planned", resumeAs: "planned", parity: null, accepted: null, error: null, eventsPerSecondMax: null, claim: null, pointerVersion: null, built: null, startedAtMs: atMs, finishedAtMs: null, history: historyAfter([], "planned", event) }
     return { rebuilds: [...rebuilds, rebuild] }
   }
-  return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? { ...change(rebuild, event), built: builtAfter(rebuild, event) } : rebuild)) }
+  return { rebuilds: rebuilds.map((rebuild) => (rebuild.rebuildId === event.data.rebuildId ? after(rebuild, event) : rebuild)) }
 }

@@ -4,7 +4,7 @@ import {
 } from "./decide.ts"
 import { readRebuildEvent } from "./events.ts"
 import type { ParitySummary, RebuildEvent } from "./events.ts"
-import { evolveRebuilds, rateOfLast } from "./evolve.ts"
+import { HISTORY_MAX, evolveRebuilds, rateOfLast } from "./evolve.ts"
 import type { Rebuilds } from "./evolve.ts"
 
 const sample = { seed: 1, windows: 90, skipped: 0, differing: [] }
@@ -91,6 +91,31 @@ describe("the rate of the last rebuild", () => {
     expect(rate(capped, at("a", "building", 0), at("a", "catching_up", 10_000))).toBeUndefined()
     expect(rate(...run("a", "1000000", 0, 999))).toBeUndefined()
     expect(rate(...run("a", "9999", 0, 10_000))).toBeUndefined()
+  })
+})
+
+describe("the history of a rebuild", () => {
+  const at = (to: Parameters<typeof decideMove>[2], ms: number) => (state: Rebuilds | undefined) => decideMove(state, ID, to, NOW + ms)
+
+  it("tells every step with its time, and what more there is to say of it; claims are no news", () => {
+    const told = only(after(
+      (state) => decidePlan(state, { ...command, eventsPerSecondMax: 500 }, NOW), (state) => decideClaim(state, ID, "a", 60_000, NOW + 1), at("preparing", 2), at("building", 3),
+      (state) => decidePause(state, ID, NOW + 4), (state) => decideResume(state, ID, NOW + 5), (state) => decideFail(state, ID, "DISK: full", NOW + 6), (state) => decideResume(state, ID, NOW + 7),
+      (state) => decideCap(state, ID, null, NOW + 8), at("catching_up", 9), at("verifying", 10), (state) => decideVerified(state, ID, { ...equal, sameDefinition: false, sample, differ: 2, onlyNew: 1, faults: ["f"] }, NOW + 11),
+      (state) => decideCompareAgain(state, ID, NOW + 12), (state) => decideVerified(state, ID, { ...equal, sameDefinition: false, sample, differ: 2 }, NOW + 13), (state) => decideCutOver(state, ID, "refunds count", 1, NOW + 14), moved
+    ))?.history
+    expect(told?.map(({ status, atMs, detail }) => `${status} ${atMs - NOW} ${detail ?? "-"}`)).toEqual([
+      "planned 0 test orders were counted", "planned 0 at most 500 events/s", "preparing 2 -", "building 3 -", "paused 4 -", "building 5 -", "failed 6 DISK: full", "building 7 -", "building 8 no cap", "catching_up 9 -", "verifying 10 -",
+      "ready 11 3 windows compared, 3 differ, 1 faults", "verifying 12 compared again", "ready 13 3 windows compared, 2 differ", "ready 14 accepted: refunds count", "active 0 -"
+    ])
+    const halted = { code: "LOG_GAP", detail: "d", position: [] }
+    expect(only(after(...ready({ servedHalt: halted })))?.history.at(-1)).toMatchObject({ status: "ready", detail: "not compared: the served generation has halted with LOG_GAP" })
+  })
+
+  it("keeps its last steps only, however often somebody pauses it", () => {
+    const steps = Array.from({ length: HISTORY_MAX }, (_, n): readonly Decision[] => [(state) => decidePause(state, ID, NOW + n), (state) => decideResume(state, ID, NOW + n)]).flat()
+    const { history = [] } = only(after(plan, ...steps)) ?? {}
+    expect([history.length, history.at(-1)]).toEqual([HISTORY_MAX, { status: "planned", atMs: NOW + HISTORY_MAX - 1, detail: null }])
   })
 })
 
