@@ -43,7 +43,7 @@ const lettersOf = async (shipped: ProjectionDefinition, change: (records: Uint8A
     const ports = Context.make(EventLog, yield* EventLog).pipe(Context.add(ReadModelStore, yield* ReadModelStore), Context.add(EventStore, makeFakeEventStore().shape))
     return Context.merge(portsOf(new World()), ports)
   }))
-  const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => undefined, rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined })
+  const rebuilds = makeRebuildDesk({ services, definitions: [shipped], tenants: () => ["t"], diskFreeBytes: () => undefined, standbyMs: 0, rate: { of: () => undefined, last: () => undefined }, throttle: () => undefined })
   const api = makeApiHandlers({ services, resolveKey: (text) => KEYS[text], rebuilds })
   const server = createServer((req, res) => void api.handleGraphql(req, res))
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
