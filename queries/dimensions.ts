@@ -1,7 +1,7 @@
 /** Dimensions of a projection's key: filters, break-downs, labels. */
 import { OTHER, shorten } from "@tidemark/domain/definitions/dimensionText"
 import { keyIdOf } from "@tidemark/domain/definitions/rowKey"
-import type { RowScan } from "@tidemark/domain/ports/ReadModelStore"
+import type { KeyTexts, RowScan } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import { UnknownDimensionError } from "./errors.ts"
 
@@ -45,6 +45,8 @@ export interface KeyChoice {
    * leave a dimension open or name too many keys to look each up.
    */
   readonly keyIds: readonly string[] | undefined
+  /** What the store may leave out unread: the row that took the keys beyond the cap is never among that. */
+  readonly where: readonly KeyTexts[]
 }
 
 const namedKeys = (tenantId: string, values: readonly (ReadonlySet<string> | undefined)[]): readonly string[] | undefined => {
@@ -71,12 +73,16 @@ export const chooseKeys = (
     }
     return {
       keep: (key: readonly string[]) => values.every((texts, index) => texts === undefined || texts.has(key[index] ?? "")),
-      keyIds: dimensions.length === 0 ? undefined : namedKeys(tenantId, values)
+      keyIds: dimensions.length === 0 ? undefined : namedKeys(tenantId, values),
+      where: values.flatMap((texts, dimension) => (texts === undefined ? [] : [{ dimension, in: [...texts, OTHER] }]))
     }
   })
 
 /** The scans that visit every row of the chosen keys. */
-export const scansOf = (scan: RowScan, { keyIds }: KeyChoice): readonly RowScan[] => (keyIds === undefined ? [scan] : keyIds.map((keyId) => ({ ...scan, keyId })))
+export const scansOf = (scan: RowScan, { keyIds, where }: KeyChoice): readonly RowScan[] => {
+  if (keyIds !== undefined) return keyIds.map((keyId) => ({ ...scan, keyId }))
+  return [where.length === 0 ? scan : { ...scan, where }]
+}
 
 /** The row that took the keys beyond the cap. A client's own text is escaped, so this is never one. */
 export const isOther = (key: readonly string[]): boolean => key.length > 0 && key.every((text) => text === OTHER)

@@ -7,6 +7,7 @@ import { PubSub } from "@tidemark/domain/ports/PubSub"
 import type { Notification, PubSubShape } from "@tidemark/domain/ports/PubSub"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { LedgerPage, LedgerRange, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import { keepsKey } from "@tidemark/domain/ports/rowScan"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedLogShape } from "@tidemark/domain/ports/RejectedLog"
 import { SearchIndex } from "@tidemark/domain/ports/SearchIndex"
@@ -42,6 +43,7 @@ const notRead = Effect.die(new Error("no question does this with the read model"
 const snapshotOf = (world: World): ReadSnapshot => {
   const { rows, pointers } = world
   const [late, dead, duplicates, halts] = [[...world.late], [...world.dead], [...world.duplicates], [...world.halts]]
+  const unread = world.unread === undefined ? undefined : [...world.unread]
   const lanes = new Map([...world.generations].map((generation) => [generation, world.lanes(generation)] as const))
   const generation = (projection: string, wanted: number) => (projection === definition.name && lanes.has(wanted) ? world.generation(wanted) : undefined)
   return {
@@ -52,10 +54,10 @@ const snapshotOf = (world: World): ReadSnapshot => {
     checkpoints: (_projection, wanted) => Effect.succeed(lanes.get(wanted) ?? []),
     scan: (scan, visit) =>
       Effect.sync(() => {
-        const { tenantId, resolution, fromMs, toMs, keyId } = scan
+        const { tenantId, resolution, fromMs, toMs, keyId, where, rowsMax } = scan
         world.scans.push(scan)
-        const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId))
-        for (const row of found) visit([row])
+        const found = rows.filter((row) => row.tenantId === tenantId && row.resolution === resolution && row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId) && keepsKey(where, row.key))
+        for (const row of found.slice(0, rowsMax)) visit([row])
       }),
     partials: (_projection, _generation, keys) => Effect.succeed(keys.map((key) => rows.filter((row) =>
       row.tenantId === key.tenantId && row.resolution === key.resolution && row.windowStartMs === key.windowStartMs && row.keyId === key.keyId))),
@@ -67,7 +69,8 @@ const snapshotOf = (world: World): ReadSnapshot => {
     deadLettersIn: (range) => Effect.succeed(rangeOf(dead, range)),
     following: Effect.succeed([]),
     keyCounts: () => notRead,
-    halts: Effect.succeed(halts)
+    halts: Effect.succeed(halts),
+    unread: () => Effect.succeed(unread)
   }
 }
 

@@ -15,7 +15,7 @@ import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
 import { AFTER_KEY, checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
-import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, PartitionCheckpoint, Pointer, RowScan, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, OutboxEntry, PartitionCheckpoint, Pointer, RowScan, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 
@@ -106,6 +106,8 @@ export class World {
   baseMs: number = definition.window.sizeMs
   /** Snapshots opened so far. */
   snapshots = 0
+  /** Commits that the consumer of the window index has not read; undefined while it is not registered. */
+  unread: OutboxEntry[] | undefined = undefined
   /** Scans of rows so far. */
   readonly scans: RowScan[] = []
 

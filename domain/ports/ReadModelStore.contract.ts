@@ -1,13 +1,13 @@
 /** What every read-model store must do. Runs unchanged on each adapter. */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { canonicalJson } from "../definitions/canonicalJson.ts"
 import { defineProjection } from "../definitions/definition.ts"
 import { PAUSED, pauseOf } from "./projectionPause.ts"
 import { ReadModelStore } from "./ReadModelStore.ts"
-import type { KeyCount, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, ReadSnapshot, Row, StoredRow } from "./ReadModelStore.ts"
+import { declareOutbox } from "./outbox.contract.ts"
+import type { KeyCount, LaneCommit, LaneId, LateEntry, ReadModelStoreShape, ReadSnapshot, Row, RowScan, StoredRow } from "./ReadModelStore.ts"
 
 export interface ReadModelStoreHarness {
   /** The same stored data each time it is opened. */
@@ -32,8 +32,6 @@ const commitOf = (number: number, epoch: bigint, from: bigint, to: bigint, over:
 const late = (offset: bigint, outcome: LateEntry["outcome"], tenantId = "t"): LateEntry => ({
   partition: 0, offset, tenantId, eventId: "e", eventType: "x", eventTimeMs: 1, windowStartMs: 0, key: ["/"], lateByMs: 7, outcome, contribution: { views: "1" }
 })
-
-const hint = (revision: bigint) => ({ tenantId: "t", resolution: 0 as const, windowStartMs: 0, keyId: "0".repeat(32), revision })
 
 const scan = (store: ReadModelStoreShape, tenantId = "t", fromMs = -1e9, toMs = 1e9, keyId?: string) =>
   Effect.scoped(Effect.gen(function* () {
@@ -119,6 +117,27 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
         for (const number of [0, 1, 12, 30, 58, 59]) expect(placesOf(await run((store) => scan(store, "t", fromMs, toMs, id(number)))), `key ${number}`).toEqual(all.filter(([, keyId]) => keyId === id(number)))
       }
       expect(await run((store) => scan(store, "t", -1e9, 1e9, id(60)))).toEqual([])
+    }))
+
+    it("scans only rows whose key has one of the texts asked for, of all keys or of one, and no more of them than asked for", session(async (run) => {
+      const pages = ["/a", "/b", "odd \u0000 é\"'{},\\", "/a", "/c"]
+      const rows = pages.flatMap((page, at) => [0, 1, 2].map((minute) => row({ windowStartMs: minute * 60_000, keyId: String(at).repeat(32), key: [page] })))
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows }), commitOf(1, 1n, 0n, 3n, { rows: rows.slice(0, 4) })]))
+      const find = (more: Partial<RowScan>) => run((store) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => Effect.gen(function* () {
+        const found: StoredRow[] = []
+        yield* snapshot.scan({ projection: "p", generation: 1, tenantId: "t", resolution: 0, fromMs: 0, toMs: 1e9, ...more }, (chunk) => found.push(...chunk))
+        return found.map(({ windowStartMs, keyId, lane: owner }) => `${windowStartMs / 60_000}${keyId[0]}${owner}`)
+      }))))
+      const all = await find({})
+      expect(all).toHaveLength(19)
+      const where = (texts: readonly string[]) => ({ where: [{ dimension: 0, in: texts }] })
+      expect(await find(where(["/a", "/nowhere"]))).toEqual(all.filter((place) => "03".includes(place[1] ?? "")))
+      expect(await find(where([pages[2] ?? ""]))).toEqual(["020", "120", "220"])
+      expect(await find(where([]))).toEqual([])
+      for (const rowsMax of [0, 1, 7, 19, 20]) expect(await find({ rowsMax }), `${rowsMax} rows`).toEqual(all.slice(0, rowsMax))
+      expect(await find({ ...where(["/a"]), rowsMax: 2 })).toEqual(["000", "001"])
+      expect(await find({ ...where(["/a"]), keyId: "3".repeat(32), rowsMax: 2 })).toEqual(["030", "130"])
+      expect(await find({ ...where(["/b"]), keyId: "3".repeat(32) })).toEqual([])
     }))
 
     it("visits and drops a lane's rows below an instant, of all tenants and resolutions, with their key counts and nothing else", session(async (run) => {
@@ -269,62 +288,7 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(read).toEqual([[late(9n, "held"), late(10n, "applied")], [late(10n, "applied")], [late(10n, "applied"), late(11n, "held", "u")], [late(11n, "held", "u")]])
     }))
 
-    it("numbers the outbox upward for ever, also after everything was forgotten", session(async (run) => {
-      await run((store) => store.registerOutbox("c"))
-      await run((store) => store.commit([commitOf(0, 1n, 0n, 1n, { hints: [hint(1n)] })]))
-      await run((store) => store.commit([commitOf(0, 1n, 1n, 2n, { hints: [hint(2n)] })]))
-      const first = await run((store) => store.readOutbox("c", 0n, 10))
-      expect(first.map(({ hints }) => hints)).toEqual([[hint(1n)], [hint(2n)]])
-      const last = first.at(-1)?.sequence ?? 0n
-      await run((store) => store.ackOutbox("c", last))
-      await run((store) => store.commit([commitOf(0, 1n, 2n, 3n, { hints: [hint(3n)] })]))
-      const second = await run((store) => store.readOutbox("c", 0n, 10))
-      expect(second.map(({ hints }) => hints)).toEqual([[hint(3n)]])
-      expect(second[0]?.sequence).toBeGreaterThan(last)
-    }))
-
-    it("keeps an outbox entry until every registered consumer is done with it, each with a cursor of its own that never goes back", session(async (run) => {
-      const revisions = (consumer: string, after = 0n) => run((store) => store.readOutbox(consumer, after, 10)).then((entries) => entries.flatMap(({ hints }) => hints.map(({ revision }) => revision)))
-      for (let i = 0n; i < 3n; i++) await run((store) => store.commit([commitOf(0, 1n, i, i + 1n, { hints: [hint(i + 1n)] })]))
-      expect(await revisions("fast")).toEqual([])
-      const fast = await run((store) => store.registerOutbox("fast"))
-      expect(await run((store) => store.registerOutbox("fast"))).toEqual({ cursor: fast.cursor, created: false })
-      expect(fast.created).toBe(true)
-      await run((store) => store.registerOutbox("slow"))
-      const sequences = (await run((store) => store.readOutbox("fast", 0n, 10))).map(({ sequence }) => sequence)
-      await run((store) => store.ackOutbox("fast", sequences[1] ?? 0n))
-      await run((store) => store.ackOutbox("fast", sequences[0] ?? 0n))
-      await run((store) => store.ackOutbox("nobody", sequences[2] ?? 0n))
-      expect(await revisions("fast")).toEqual([3n])
-      expect(await revisions("slow")).toEqual([1n, 2n, 3n])
-      expect(await revisions("slow", sequences[0])).toEqual([2n, 3n])
-      await run((store) => store.ackOutbox("slow", sequences[0] ?? 0n))
-      expect(await run((store) => store.registerOutbox("new"))).toEqual({ cursor: sequences[0], created: true })
-      expect(await revisions("new")).toEqual([2n, 3n])
-      await run((store) => Effect.andThen(store.forgetOutbox("new"), store.forgetOutbox("slow")))
-      expect(await revisions("slow")).toEqual([])
-      await run((store) => store.registerOutbox("slow"))
-      expect(await revisions("slow")).toEqual([3n])
-    }))
-
-    it("never shows an outbox entry below one it has shown, however many lanes commit at once", session(async (run) => {
-      const seen = await run((store) => Effect.gen(function* () {
-        yield* store.registerOutbox("c")
-        const committing = yield* Effect.forkChild(Effect.all([0, 1].map((number) => Effect.gen(function* () {
-          for (let i = 0n; i < 30n; i++) yield* store.commit([commitOf(number, 1n, i, i + 1n, { hints: [hint(i + 1n)] })])
-        })), { concurrency: 2 }), { startImmediately: true })
-        const lanes: number[] = []
-        for (let after = 0n; lanes.length < 60;) {
-          const entries = yield* store.readOutbox("c", after, 7)
-          for (const entry of entries) lanes.push(entry.lane.lane)
-          after = entries.at(-1)?.sequence ?? after
-          if (entries.length === 0) yield* Effect.yieldNow
-        }
-        yield* Fiber.join(committing)
-        return lanes
-      }))
-      expect(seen.filter((number) => number === 1)).toHaveLength(30)
-    }), 20_000)
+    declareOutbox(session, commitOf)
 
     it("names its history once, and the same after reopening", session(async (run) => {
       const name = await run((store) => store.incarnation)

@@ -8,8 +8,9 @@ import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
 
-export type ResolutionCode = 0 | 1 | 2 // minute, hour, day
+export type { KeyTexts, ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
 
 export interface LaneId {
   readonly projection: string
@@ -264,29 +265,6 @@ export class GenerationInUseError extends Schema.TaggedError<GenerationInUseErro
   generation: Schema.Int
 }) {}
 
-export interface RowScan {
-  readonly projection: string
-  readonly generation: number
-  readonly tenantId: string
-  readonly resolution: ResolutionCode
-  /** Windows with fromMs ≤ start < toMs. */
-  readonly fromMs: number
-  readonly toMs: number
-  /** Only this key, when given. */
-  readonly keyId?: string
-}
-
-/** Windows of one tenant and resolution, all keys and times, page by page. */
-export interface WindowPage {
-  readonly projection: string
-  readonly generation: number
-  readonly tenantId: string
-  readonly resolution: ResolutionCode
-  /** Windows after this one, in (window start, key id) order. */
-  readonly after?: { readonly windowStartMs: number; readonly keyId: string }
-  readonly limit: number
-}
-
 export interface LedgerPage {
   readonly projection: string
   readonly generation: number
@@ -335,6 +313,11 @@ export interface ReadSnapshot {
   /** Visits key counts in chunks, ordered by (window start, partition), for verification. */
   readonly keyCounts: (scan: KeyCountScan, visit: (counts: readonly KeyCount[]) => void) => Effect.Effect<void, StoreUnavailableError>
   readonly halts: Effect.Effect<readonly Halt[], StoreUnavailableError>
+  /**
+   * What the consumer has not acknowledged of the commits in this snapshot, oldest first. Undefined when it is not
+   * registered, or when these are more than `entriesMax`.
+   */
+  readonly unread: (consumer: string, entriesMax: number) => Effect.Effect<readonly OutboxEntry[] | undefined, StoreUnavailableError>
 }
 
 export interface ReadModelStoreShape {

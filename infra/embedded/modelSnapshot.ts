@@ -4,6 +4,7 @@ import type {
   DeadLetter, GenerationRecord, Halt, KeyCount, KeyCountScan, LaneCheckpoint, LateEntry, LedgerPage, LedgerRange, Pointer, ReadSnapshot, RowKey, RowScan, StoredRow,
   WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
+import { keepsKey } from "@tidemark/domain/ports/rowScan"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Database, Transaction } from "lmdb"
@@ -11,6 +12,7 @@ import { readDuplicates } from "./duplicateLedger.ts"
 import { fromText } from "./jsonCodec.ts"
 import { OFFSET_END, keyCountRange, offsetText, renewView } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
+import { unreadOutbox } from "./outboxLmdb.ts"
 import { decodeStoredRow, decodeWindow, keyIdOrder, partialRange, rowRange, windowRange } from "./rowCodec.ts"
 
 const CHUNK_ROWS = 1_000
@@ -23,16 +25,27 @@ const attempt = <A>(action: () => A): Effect.Effect<A, StoreUnavailableError> =>
 const below = <T>(store: Database<string, Key>, transaction: Transaction, prefix: Key): T[] =>
   [...store.getRange({ start: prefix, end: [...prefix, OFFSET_END], transaction })].map(({ value }) => fromText<T>(value))
 
-/** Calls with chunks of what was added. */
+/** Calls with chunks of what was added and is kept by the query. */
 class Chunks {
   private rows: StoredRow[] = []
+  private left: number
+  private readonly where: RowScan["where"]
   private readonly visit: (rows: readonly StoredRow[]) => void
 
-  constructor(visit: (rows: readonly StoredRow[]) => void) {
+  constructor({ where, rowsMax = Infinity }: RowScan, visit: (rows: readonly StoredRow[]) => void) {
+    this.where = where
+    this.left = rowsMax
     this.visit = visit
   }
 
+  /** As many rows as were asked for. */
+  get isFull(): boolean {
+    return this.left <= 0
+  }
+
   add(row: StoredRow): void {
+    if (this.isFull || !keepsKey(this.where, row.key)) return
+    this.left -= 1
     this.rows.push(row)
     if (this.rows.length === CHUNK_ROWS) this.end()
   }
@@ -45,7 +58,10 @@ class Chunks {
 
 const scanAll = (stores: ModelStores, transaction: Transaction, query: RowScan, chunks: Chunks): void => {
   const { start, end } = rowRange(query, query.fromMs, query.toMs)
-  for (const { key, value } of stores.rows.getRange({ start, end, transaction })) chunks.add(decodeStoredRow(query.tenantId, query.resolution, key, value))
+  for (const { key, value } of stores.rows.getRange({ start, end, transaction })) {
+    if (chunks.isFull) return
+    chunks.add(decodeStoredRow(query.tenantId, query.resolution, key, value))
+  }
 }
 
 /**
@@ -62,6 +78,7 @@ const scanKey = (stores: ModelStores, transaction: Transaction, query: RowScan, 
     let passed = 0
     let next: Buffer | undefined
     for (const { key, value } of stores.rows.getRange({ start: from, end, transaction })) {
+      if (chunks.isFull) return
       const order = compare(key)
       if (order === 0) {
         passed = 0
@@ -78,7 +95,7 @@ const scanKey = (stores: ModelStores, transaction: Transaction, query: RowScan, 
 }
 
 const scanRows = (stores: ModelStores, transaction: Transaction, query: RowScan, visit: (rows: readonly StoredRow[]) => void): void => {
-  const chunks = new Chunks(visit)
+  const chunks = new Chunks(query, visit)
   if (query.keyId === undefined) scanAll(stores, transaction, query, chunks)
   else scanKey(stores, transaction, query, query.keyId, chunks)
   chunks.end()
@@ -151,7 +168,8 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   duplicatesIn: (range) => attempt(() => readDuplicates(stores, transaction, range)),
   deadLettersIn: (range) => attempt(() => ledgerRange<DeadLetter>(stores.deadLetters, transaction, range)),
   keyCounts: (scan, visit) => attempt(() => scanKeyCounts(stores, transaction, scan, visit)),
-  halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value)))
+  halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value))),
+  unread: (consumer, entriesMax) => attempt(() => unreadOutbox(stores, transaction, consumer, entriesMax))
 })
 
 /** Opens a snapshot of the latest committed state; the scope releases it. */

@@ -1,6 +1,7 @@
 /** The outbox of the LMDB read models: entries numbered upward for ever, and a durable cursor per consumer. */
 import { randomBytes } from "node:crypto"
 import type { Hint, LaneId, OutboxEntry, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
+import type { Transaction } from "lmdb"
 import { OFFSET_END, offsetText } from "./modelStores.ts"
 import type { Key, ModelStores } from "./modelStores.ts"
 
@@ -87,6 +88,14 @@ export const readOutbox = (stores: ModelStores, consumer: string, after: bigint,
     sequence: sequenceOf(key),
     ...decodeHints(value)
   }))
+}
+
+/** Entries after the consumer's cursor as a transaction sees both; undefined when it is not registered or these are more than `entriesMax`. */
+export const unreadOutbox = (stores: ModelStores, transaction: Transaction, consumer: string, entriesMax: number): readonly OutboxEntry[] | undefined => {
+  const cursor = stores.outboxCursors.get([consumer], { transaction })
+  if (cursor === undefined) return undefined
+  const found = [...stores.outbox.getRange({ start: [offsetText(BigInt(cursor) + 1n)], end: [OFFSET_END], limit: entriesMax + 1, transaction })]
+  return found.length > entriesMax ? undefined : found.map(({ key, value }) => ({ sequence: sequenceOf(key), ...decodeHints(value) }))
 }
 
 /** Removes what every registered consumer is done with. Within a transaction. */

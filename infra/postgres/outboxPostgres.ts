@@ -39,12 +39,23 @@ interface OutboxRow {
   readonly hints: Buffer
 }
 
+const entryOf = ({ sequence, projection, generation, lane, hints }: OutboxRow): OutboxEntry => ({ sequence: BigInt(sequence), lane: { projection, generation, lane }, hints: unpackHints(hints) })
+
 /** Entries after the consumer's cursor and after `after`. */
 export const readOutbox = async ({ schema, writers }: Store, consumer: string, after: bigint, limit: number): Promise<OutboxEntry[]> => {
   const { rows } = await writers.query<OutboxRow>(
     `SELECT o.sequence, o.projection, o.generation, o.lane, o.hints FROM ${schema}.outbox_consumers c JOIN ${schema}.outbox o ON o.sequence > greatest(c.cursor, $2::int8)
 WHERE c.consumer = $1 ORDER BY o.sequence LIMIT $3`, [consumer, after.toString(), limit])
-  return rows.map(({ sequence, projection, generation, lane, hints }) => ({ sequence: BigInt(sequence), lane: { projection, generation, lane }, hints: unpackHints(hints) }))
+  return rows.map(entryOf)
+}
+
+/** Entries after the consumer's cursor as a transaction sees both; undefined when it is not registered or these are more than `entriesMax`. */
+export const unreadOutbox = async (store: Store, client: PoolClient, consumer: string, entriesMax: number): Promise<OutboxEntry[] | undefined> => {
+  const cursor = await cursorOf(store, client, consumer)
+  if (cursor === undefined) return undefined
+  const { rows } = await client.query<OutboxRow>(
+    `SELECT sequence, projection, generation, lane, hints FROM ${store.schema}.outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2`, [cursor.toString(), entriesMax + 1])
+  return rows.length > entriesMax ? undefined : rows.map(entryOf)
 }
 
 /** Removes what every registered consumer is done with; everything is kept while there is none. */

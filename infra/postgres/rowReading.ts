@@ -1,5 +1,6 @@
 /** Reads rows: by key, by range of windows, and the windows themselves. */
-import type { OffsetRange, ResolutionCode, Row, RowKey, RowScan, StoredRow, WindowPage } from "@tidemark/domain/ports/ReadModelStore"
+import type { KeyTexts, OffsetRange, ResolutionCode, Row, RowKey, RowScan, StoredRow, WindowPage } from "@tidemark/domain/ports/ReadModelStore"
+import { keepsKey } from "@tidemark/domain/ports/rowScan"
 import type { PoolClient, QueryArrayResult } from "pg"
 import { int2Array, textArray, timeArray, timeParameter, unixMs } from "./arrayParameters.ts"
 import type { TableLayout } from "./columns.ts"
@@ -90,23 +91,31 @@ export const withoutLane = ({ lane: _lane, ...row }: StoredRow): Row => row
 
 type Visit = (rows: readonly StoredRow[]) => void
 
+/** What keeps rows out by the texts of their key, as parameters from `$first` on. */
+const whereSql = (layout: TableLayout, where: readonly KeyTexts[], first: number): string =>
+  where.map(({ dimension }, at) => ` AND r.${quoted(layout.dimensions[dimension] ?? "")} = ANY($${first + at}::text[])`).join("")
+
 /** Visits chunks by (window start, key id, lane), each from where the last one ended; a small answer takes one statement. */
-const scanAll = async (client: PoolClient, table: string, layout: TableLayout, { tenantId, resolution, fromMs, toMs }: RowScan, visit: Visit): Promise<void> => {
+const scanAll = async (client: PoolClient, table: string, layout: TableLayout, { tenantId, resolution, fromMs, toMs, where = [], rowsMax = Infinity }: RowScan, visit: Visit): Promise<void> => {
   const text = `
 SELECT ${unixMs("r.window_start")}, encode(r.key_id, 'hex'), ${selectList(layout)} FROM ${table} r
-WHERE r.tenant_id = $1 AND r.resolution = $2 AND r.window_start < $3::timestamptz AND (r.window_start, r.key_id, r.lane) > ($4::timestamptz, $5::bytea, $6::int2)
+WHERE r.tenant_id = $1 AND r.resolution = $2 AND r.window_start < $3::timestamptz AND (r.window_start, r.key_id, r.lane) > ($4::timestamptz, $5::bytea, $6::int2)${whereSql(layout, where, 8)}
 ORDER BY r.window_start, r.key_id, r.lane LIMIT $7`
   // Below every key: no key id is empty.
   let after: readonly [number, Buffer, number] = [fromMs, Buffer.alloc(0), -1]
-  for (;;) {
+  const texts = where.map((one) => textArray(one.in.map(storedText)))
+  const name = `scan ${layout.table}${where.map(({ dimension }) => ` ${dimension}`).join("")}`
+  for (let left = rowsMax; left > 0;) {
     const [startMs, id, lane] = after
-    const values = [storedText(tenantId), resolution, timeParameter(toMs), timeParameter(startMs), id, lane, CHUNK_ROWS]
-    const rows = (await queryRows(client, `scan ${layout.table}`, text, values)).map((sent) =>
+    const limit = Math.min(CHUNK_ROWS, left)
+    const values = [storedText(tenantId), resolution, timeParameter(toMs), timeParameter(startMs), id, lane, limit, ...texts]
+    const rows = (await queryRows(client, name, text, values)).map((sent) =>
       rowOf({ tenantId, resolution, windowStartMs: Number(sent[0]), keyId: sent[1] ?? "" }, sent, 2, layout))
     const last = rows.at(-1)
     if (last === undefined) return
     visit(rows)
-    if (rows.length < CHUNK_ROWS) return
+    if (rows.length < limit) return
+    left -= rows.length
     after = [last.windowStartMs, Buffer.from(last.keyId, "hex"), last.lane]
   }
 }
@@ -123,6 +132,10 @@ const windowBounds = async (client: PoolClient, table: string, { tenantId, resol
   return first === null || first === undefined ? undefined : [Number(first), Number(last)]
 }
 
+/** The rows that are kept, at most `left`. */
+const keptOf = (rows: readonly StoredRow[], where: readonly KeyTexts[] | undefined, left: number): readonly StoredRow[] =>
+  (where === undefined ? rows : rows.filter(({ key }) => keepsKey(where, key))).slice(0, left)
+
 /** Visits the windows of one key: the primary key is probed at every start a window can have, the bounds narrowed first when these are many. */
 const scanKey = async (client: PoolClient, table: string, layout: TableLayout, query: RowScan, keyId: string, visit: Visit): Promise<void> => {
   const { tenantId, resolution } = query
@@ -137,10 +150,13 @@ const scanKey = async (client: PoolClient, table: string, layout: TableLayout, q
 SELECT ${unixMs("r.window_start")}, ${selectList(layout)} FROM unnest($3::timestamptz[]) AS w(at)
 JOIN ${table} r ON r.tenant_id = $1 AND r.resolution = $2 AND r.window_start = w.at AND r.key_id = $4::bytea ORDER BY r.window_start, r.lane`
   const key = Buffer.from(keyId, "hex")
-  for (let startMs = Math.ceil(fromMs / step) * step; startMs < toMs; startMs += PROBES_MAX * step) {
+  let left = query.rowsMax ?? Infinity
+  for (let startMs = Math.ceil(fromMs / step) * step; startMs < toMs && left > 0; startMs += PROBES_MAX * step) {
     const starts = Array.from({ length: Math.min(PROBES_MAX, Math.ceil((toMs - startMs) / step)) }, (_, index) => startMs + index * step)
     const found = await queryRows(client, `scan key ${layout.table}`, text, [storedText(tenantId), resolution, timeArray(starts), key])
-    if (found.length > 0) visit(found.map((sent) => rowOf({ tenantId, resolution, windowStartMs: Number(sent[0]), keyId }, sent, 1, layout)))
+    const rows = keptOf(found.map((sent) => rowOf({ tenantId, resolution, windowStartMs: Number(sent[0]), keyId }, sent, 1, layout)), query.where, left)
+    left -= rows.length
+    if (rows.length > 0) visit(rows)
   }
 }
 

@@ -16,6 +16,7 @@ import type { Store } from "./generations.ts"
 import { DEAD_LETTERS, DUPLICATES, LATE, ledgerPage, ledgerRange, scanKeyCounts } from "./ledgers.ts"
 import type { Ledger } from "./ledgers.ts"
 import { TENANT_SETTING } from "./migrations.ts"
+import { unreadOutbox } from "./outboxPostgres.ts"
 import { POINTER_COLUMNS, pointerOf } from "./pointerPostgres.ts"
 import type { PointerRow } from "./pointerPostgres.ts"
 import { partialsByKey, scanRows, windowPage } from "./rowReading.ts"
@@ -137,7 +138,8 @@ const makeSnapshot = (run: Exclusive, store: Store, client: PoolClient): ReadSna
       await showTenant(store, client, scan.tenantId)
       await scanKeyCounts(client, found.tables.keyCounts, scan, visit)
     }),
-  halts: run(() => readHalts(store, client))
+  halts: run(() => readHalts(store, client)),
+  unread: (consumer, entriesMax) => run(() => unreadOutbox(store, client, consumer, entriesMax))
 })
 
 /** Opens a snapshot of the latest committed state; the scope ends it. */

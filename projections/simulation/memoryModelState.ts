@@ -3,6 +3,7 @@ import type {
   DeadLetter, DuplicateEntry, GenerationId, GenerationRecord, Halt, KeyCount, KeyCountScan, LaneCheckpoint, LaneId, LateEntry, LedgerPage, LedgerRange, OutboxEntry, Pointer, ReadSnapshot, RowKey,
   StoredRow, WindowPage
 } from "@tidemark/domain/ports/ReadModelStore"
+import { keepsKey } from "@tidemark/domain/ports/rowScan"
 import * as Effect from "effect/Effect"
 
 interface Entered<T> {
@@ -134,13 +135,14 @@ const snapshotOf = (state: ModelState, partials: ReadSnapshot["partials"]): Read
     [...state.checkpoints.values()].filter(({ lane }) => lane.projection === projection && lane.generation === generation).sort((a, b) => a.lane.lane - b.lane.lane)
   ),
   scan: (query, visit) => Effect.sync(() => {
-    const { projection, generation, tenantId, resolution, fromMs, toMs, keyId } = query
+    const { projection, generation, tenantId, resolution, fromMs, toMs, keyId, where, rowsMax } = query
     const found: StoredRow[] = []
     for (const { lane, row } of state.rows.values()) {
       if (lane.projection !== projection || lane.generation !== generation || row.tenantId !== tenantId || row.resolution !== resolution) continue
-      if (row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId)) found.push(row)
+      if (row.windowStartMs >= fromMs && row.windowStartMs < toMs && (keyId === undefined || row.keyId === keyId) && keepsKey(where, row.key)) found.push(row)
     }
-    if (found.length > 0) visit(found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)))
+    const visited = found.sort((a, b) => a.windowStartMs - b.windowStartMs || (a.keyId === b.keyId ? a.lane - b.lane : a.keyId < b.keyId ? -1 : 1)).slice(0, rowsMax)
+    if (visited.length > 0) visit(visited)
   }),
   partials,
   windows: (page) => Effect.sync(() => windowsOf(state, page)),
@@ -153,7 +155,13 @@ const snapshotOf = (state: ModelState, partials: ReadSnapshot["partials"]): Read
     const found = countsOf(state, scan)
     if (found.length > 0) visit(found)
   }),
-  halts: Effect.succeed([...state.halts.values()])
+  halts: Effect.succeed([...state.halts.values()]),
+  unread: (consumer, entriesMax) => Effect.sync(() => {
+    const cursor = state.outboxCursors.get(consumer)
+    if (cursor === undefined) return undefined
+    const found = [...state.outbox.values()].filter(({ sequence }) => sequence > cursor)
+    return found.length > entriesMax ? undefined : found
+  })
 })
 
 /** Answers from `state`, which nobody changes any more. */
