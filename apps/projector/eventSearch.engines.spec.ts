@@ -175,6 +175,33 @@ describe("event search on Elasticsearch", () => {
     }
   })
 
+  it("gathers events that come one by one, and search finds each of them at once", async () => {
+    const proxy = await openFaultProxy(elasticsearchUrl())
+    try {
+      await opened((open) => Effect.gen(function* () {
+        let [requests, beganMs] = [0, 0]
+        const indexer = open.indexer({})
+        const trickle = Effect.gen(function* () {
+          yield* open.log.append([event(0)])
+          // The indices are made by then.
+          while (indexer.status().indexed.get(0) !== 2n) yield* Effect.sleep(10)
+          proxy.faults = { request: () => void (requests += 1) }
+          beganMs = performance.now()
+          for (let n = 1; n < 100; n++) {
+            yield* open.log.append([event(n, n % PARTITIONS)])
+            yield* Effect.sleep(20)
+          }
+        })
+        yield* Effect.raceFirst(indexer.run, trickle)
+        // A request for the events and one for the checkpoints each time.
+        expect(requests).toBeLessThanOrEqual(2 * ((performance.now() - beganMs) / 1_000 + 1))
+        expect(yield* found(open.search)).toBe(100)
+      }), proxy.url)
+    } finally {
+      await proxy.close()
+    }
+  })
+
   it("answers from the log alone while the engine is away, and goes on indexing when it is back", async () => {
     const proxy = await openFaultProxy(elasticsearchUrl())
     const { url } = proxy

@@ -25,6 +25,8 @@ const READ_BYTES = 512 * 1024
 const READ_WAIT_MS = 500
 /** What was stored is made searchable at most this often while more comes, ms. */
 const REFRESH_EVERY_MS = 1_000
+/** Near the log's end what comes is gathered this long, ms: a request costs the engine as much as some dozens of events. */
+const GATHER_MS = 1_000
 const EVENTS_PER_SECOND_MAX = 3_000
 const RETRY_FIRST_MS = 200
 const RETRY_MAX_MS = 10_000
@@ -148,10 +150,14 @@ class Indexer {
     yield* this.store(events)
     this.position = position
     const nowMs = yield* Clock.currentTimeMillis
-    yield* Effect.sleep(Math.max(0, beganMs + (1_000 * events.length) / (this.options.eventsPerSecondMax ?? EVENTS_PER_SECOND_MAX) - nowMs))
-    if (batches.length > 0 && nowMs < this.refreshedMs + REFRESH_EVERY_MS) return
-    yield* orUnavailable(() => this.makeSearchable())
-    this.refreshedMs = nowMs
+    if (batches.length === 0 || nowMs >= this.refreshedMs + REFRESH_EVERY_MS) {
+      yield* orUnavailable(() => this.makeSearchable())
+      this.refreshedMs = beganMs
+    }
+    if (batches.length === 0) return
+    const isBehind = batches.some(({ more }) => more)
+    const pacedMs = (1_000 * events.length) / (this.options.eventsPerSecondMax ?? EVENTS_PER_SECOND_MAX)
+    yield* Effect.sleep(Math.max(0, beganMs + Math.max(pacedMs, isBehind ? 0 : GATHER_MS) - (yield* Clock.currentTimeMillis)))
   })
 
   private readonly stop = (error: EventIndexHaltedError): Effect.Effect<never> => Effect.andThen(Effect.sync(() => {

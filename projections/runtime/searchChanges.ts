@@ -17,6 +17,8 @@ export interface Changes {
   readonly keys: readonly ChangedWindows[]
   /** The last outbox sequence that is covered. */
   readonly upTo: bigint
+  /** Nothing lay beyond it: what comes later may wait for a next look. */
+  readonly isAll: boolean
 }
 
 /** Changes after a sequence; undefined when there are none. */
@@ -24,6 +26,7 @@ export const collectChanges = (store: ReadModelStoreShape, consumer: string, aft
   Effect.gen(function* () {
     const models = new Map<string, { readonly projection: string; readonly generation: number; readonly keys: Map<string, RowKey> }>()
     let upTo = after
+    let isAll = false
     for (let found = 0; found < KEYS_MAX;) {
       const entries = yield* store.readOutbox(consumer, upTo, ENTRIES_PAGE)
       for (const { lane: { projection, generation }, hints } of entries) {
@@ -33,11 +36,12 @@ export const collectChanges = (store: ReadModelStoreShape, consumer: string, aft
         for (const { tenantId, resolution, windowStartMs, keyId } of hints) model.keys.set(`${resolution} ${windowStartMs} ${keyId} ${tenantId}`, { tenantId, resolution, windowStartMs, keyId })
       }
       const last = entries.at(-1)
-      if (last === undefined) break
-      upTo = last.sequence
+      if (last !== undefined) upTo = last.sequence
+      isAll = entries.length < ENTRIES_PAGE
+      if (isAll) break
       found = 0
       for (const { keys } of models.values()) found += keys.size
     }
     if (upTo === after) return undefined
-    return { upTo, keys: [...models.values()].map(({ projection, generation, keys }) => ({ projection, generation, keys: [...keys.values()] })) }
+    return { upTo, isAll, keys: [...models.values()].map(({ projection, generation, keys }) => ({ projection, generation, keys: [...keys.values()] })) }
   })

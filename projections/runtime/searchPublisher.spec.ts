@@ -125,6 +125,30 @@ describe("the search publisher", () => {
     expect(caught).toBeGreaterThan(10)
   })
 
+  it("puts a window that changes with every commit once a second, and all that is owed once it rests", async () => {
+    const world = makeWorld()
+    let puts = 0
+    const counting = (index: WindowIndexShape): WindowIndexShape => ({ ...index, put: (model, documents) => Effect.andThen(Effect.sync(() => void (puts += 1)), index.put(model, documents)) })
+    await inWorld(world, Effect.gen(function* () {
+      const { store } = yield* world.begin
+      yield* world.growing.commit(store, 0, ["/a"])
+      const { publisher, stop } = yield* start()
+      yield* TestClock.adjust(2_000)
+      puts = 0
+      for (let commits = 0; commits < 100; commits++) {
+        yield* world.growing.commit(store, commits % 2, ["/a"])
+        publisher.wake()
+        yield* TestClock.adjust(50)
+      }
+      expect(puts).toBeGreaterThanOrEqual(4)
+      expect(puts).toBeLessThanOrEqual(6)
+      yield* TestClock.adjust(2_000)
+      expect(differences(world)).toEqual([])
+      expect(world.models.state.outbox.size).toBe(0)
+      yield* stop
+    }), counting)
+  })
+
   it("stops at a conflict, says where, and does not pass it", async () => {
     const world = makeWorld()
     const halted: string[] = []

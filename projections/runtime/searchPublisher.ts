@@ -22,6 +22,11 @@ export const SEARCH_CONSUMER = "search"
 
 /** The outbox is looked at this often without being told, ms: other processes commit too. */
 const LOOK_EVERY_MS = 500
+/**
+ * Rounds begin at least this far apart, ms. A window that changes with every commit is read and put once a round; searches
+ * would not see more of it, since the index makes what it was given searchable once a second.
+ */
+const ROUND_EVERY_MS = 1_000
 /** An acknowledgement is a commit of its own: at least this far apart while there is more to do, ms. */
 const ACK_EVERY_MS = 1_000
 const RETRY_MS = 1_000
@@ -82,11 +87,13 @@ export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPubl
   let bell: Queue.Queue<true> | undefined
   let halt: SearchPublisherStatus["halt"]
   let waitingSinceMs: number | undefined
+  let roundAtMs = -Infinity
   const last: Acknowledged = { to: 0n, atMs: -Infinity }
 
   const round = Effect.gen(function* () {
     const store = yield* ReadModelStore
-    waitingSinceMs ??= yield* Clock.currentTimeMillis
+    roundAtMs = yield* Clock.currentTimeMillis
+    waitingSinceMs ??= roundAtMs
     const { cursor, created } = yield* store.registerOutbox(SEARCH_CONSUMER)
     if (created) yield* images.distrust
     yield* images.catchUp
@@ -97,6 +104,7 @@ export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPubl
       yield* images.publish(changes.keys)
       after = changes.upTo
       yield* acknowledge(store, after, last, ACK_EVERY_MS)
+      if (changes.isAll) break
     }
     yield* acknowledge(store, after, last, 0)
     waitingSinceMs = undefined
@@ -118,7 +126,8 @@ export const makeSearchPublisher = (options: SearchPublisherOptions): SearchPubl
     bell = rings
     halt = undefined
     last.to = 0n
-    const rest = Effect.raceFirst(Queue.take(rings), Effect.sleep(LOOK_EVERY_MS))
+    const pause = Effect.flatMap(Clock.currentTimeMillis, (nowMs) => Effect.sleep(Math.max(0, roundAtMs + ROUND_EVERY_MS - nowMs)))
+    const rest = Effect.andThen(pause, Effect.raceFirst(Queue.take(rings), Effect.sleep(LOOK_EVERY_MS)))
     return yield* Effect.forever(Effect.andThen(Effect.catch(round, handle), rest))
   })
   return {
