@@ -89,6 +89,7 @@ const storeOf = (world: World): ReadModelStoreShape => ({
   flip: () => notRead,
   follow: () => notRead,
   dropGeneration: () => notRead,
+  generationSize: () => notRead,
   recordHalt: () => notRead,
   clearHalt: () => notRead,
   incarnation: notRead,

@@ -5,6 +5,7 @@ import { createPubSub } from "graphql-yoga"
 import { buildSchemaSync } from "type-graphql"
 import { ChangesResolver } from "./resolvers/ChangesResolver.ts"
 import { DeadLetterResolver } from "./resolvers/DeadLetterResolver.ts"
+import { GenerationResolver } from "./resolvers/GenerationResolver.ts"
 import { LateResolver } from "./resolvers/LateResolver.ts"
 import { LiveResolver } from "./resolvers/LiveResolver.ts"
 import { LogResolver } from "./resolvers/LogResolver.ts"
@@ -17,7 +18,7 @@ import { RebuildResolver } from "./resolvers/RebuildResolver.ts"
  * pub/sub although every subscription brings its own source; nothing is ever published on this one.
  */
 export const buildApiSchema = (): GraphQLSchema =>
-  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, DeadLetterResolver, LiveResolver, ProjectionResolver, RebuildResolver, LateResolver, ChangesResolver], validate: false, pubSub: createPubSub() })
+  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, DeadLetterResolver, LiveResolver, ProjectionResolver, RebuildResolver, GenerationResolver, LateResolver, ChangesResolver], validate: false, pubSub: createPubSub() })
 
 /** The schema as committed in `schema.graphql`. */
 export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`

@@ -16,12 +16,15 @@ import type { ProjectionDefinition } from "@tidemark/domain/definitions/definiti
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { PubSub } from "@tidemark/domain/ports/PubSub"
-import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationSize } from "@tidemark/domain/ports/generationSize"
+import type { GenerationId } from "@tidemark/domain/ports/ReadModelStore"
 import { RebuildMissingError, RebuildRunningError, decidePlan } from "@tidemark/domain/settings/rebuild/decide"
 import { isRunning, rateOfLast } from "@tidemark/domain/settings/rebuild/evolve"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { listCursor, readListCursor } from "@tidemark/queries/cursor"
 import { UnknownProjectionError } from "@tidemark/queries/errors"
+import { generations } from "@tidemark/queries/generations"
 import { projections } from "@tidemark/queries/projections"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
@@ -148,10 +151,29 @@ const changed = Effect.fn("changed")(function* <E, R>(name: string, tenantId: st
   return found ?? (yield* new ProjectionMissingError({ projection: name }))
 })
 
+/** A measurement is good for so long, ms: it costs the more the larger the generation is. */
+const SIZE_MS = 10_000
+
+/** Sizes of generations, each measured once in a while whoever asks. */
+const makeSizes = () => {
+  const known = new Map<string, { readonly atMs: number; readonly size: GenerationSize | undefined }>()
+  return Effect.fn("sizeOf")(function* (id: GenerationId) {
+    const name = `${id.projection}/${id.generation}`
+    const nowMs = yield* Clock.currentTimeMillis
+    const before = known.get(name)
+    if (before !== undefined && nowMs < before.atMs + SIZE_MS) return before.size
+    const size = yield* (yield* ReadModelStore).generationSize(id)
+    if (size === undefined) known.delete(name)
+    else known.set(name, { atMs: nowMs, size })
+    return size
+  })
+}
+
 /** Calls answer with effects that need nothing more; they fail with the errors of the commands. */
 export const makeRebuildDesk = (options: RebuildDeskOptions) => {
   const { services, definitions, rate, throttle } = options
   const names = definitions.map(({ name }) => name)
+  const sizeOf = makeSizes()
   const on = <A, E>(effect: Effect.Effect<A, E, DeskPorts>): Effect.Effect<A, E> => Effect.provide(effect, services)
   const steer = Effect.fn("steer")(function* (step: Step, rebuildId: string, actor: string) {
     const { projection } = yield* one(names, rebuildId)
@@ -185,6 +207,9 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
     rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
+    /** Those of a projection that are stored. */
+    generations: (projection: string) => on(generations(projection)),
+    generationSize: (id: GenerationId) => on(sizeOf(id)),
     /** Until when the way back, or forth again, stays open, Unix ms; undefined where nothing stands by. */
     standbyUntilMs: (rebuild: Rebuild): number | undefined => (standbyOf(rebuild) === undefined || rebuild.finishedAtMs === null ? undefined : rebuild.finishedAtMs + options.standbyMs),
     /** Undefined where nothing stands by, or it goes on. */

@@ -198,6 +198,21 @@ describe("rebuilds over GraphQL", () => {
     await client.dispose()
   }))
 
+  it("have generations beside each other, each with where it stands, what it has otherwise, and what it holds and takes", () => withApi(async ({ post, verify }) => {
+    const id = String((await post("admin", `mutation { ${START} { id } }`)).data?.["startRebuild"]?.["id"])
+    const asked = async () => (await post("reader", '{ generations(projection: "orders") { generation served version definitionHash changedMeasures missingMeasures position { partition offset } lagEvents deadLetters halt size { rows bytes } } }')).data?.["generations"] as unknown as readonly { readonly position: object; readonly definitionHash: string; readonly size: { readonly rows: string; readonly bytes: string } }[]
+    expect(await asked()).toMatchObject([{ generation: 1, served: true, version: 1, changedMeasures: [], missingMeasures: [], lagEvents: "0", deadLetters: "0", halt: null }])
+    await verify(id)
+    const [served, built] = await asked()
+    expect(built).toMatchObject({ generation: 2, served: false, version: 2, lagEvents: "0", position: served?.position })
+    expect(built?.definitionHash).not.toBe(served?.definitionHash)
+    expect(Number(built?.size.rows)).toBeGreaterThan(0)
+    expect(Number(built?.size.bytes)).toBeGreaterThan(Number(built?.size.rows))
+    // What is measured is good for a while; a generation that was not there before is measured at once.
+    expect((await asked())[1]?.size).toEqual(built?.size)
+    expect(await post("reader", '{ generations(projection: "nothing") { generation } }')).toEqual({ data: { generations: [] } })
+  }))
+
   it("are slowed by admin keys, from the beginning and while they run, and say what they give way to", () => withApi(async ({ post }) => {
     const FIELDS = "id status eventsPerSecondMax eventsPerSecondAllowed throttle"
     expect(codeOf(await post("admin", `mutation { startRebuild(projection: "orders", reason: "x", eventsPerSecondMax: 0) { id } }`))).toBe("BAD_ARGUMENT")

@@ -272,6 +272,16 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       expect(await run((store) => Effect.flip(store.follow(id, true)))).toMatchObject({ _tag: "GenerationMissingError" })
     }))
 
+    it("measures what a generation holds and takes, apart from every other one, and nothing of one that is not there", session(async (run) => {
+      const sizes = async () => (await run((store) => Effect.all([1, 2].map((generation) => store.generationSize({ projection: "p", generation }))))).map((size) => size && { rows: Number(size.rows), bytes: Number(size.bytes) })
+      expect(await sizes()).toMatchObject([{ rows: 0 }, undefined])
+      await run((store) => store.createGeneration({ projection: "p", generation: 2, definition: definitionText, definitionHash: "h", createdAtMs: 1, logId: "l", coverage: [] }, [{ lane: 0, partitions: [0] }]))
+      await run((store) => store.commit([commitOf(0, 1n, 0n, 3n, { rows: [...Array.from({ length: 1_000 }, (_, at) => row({ windowStartMs: at * 60_000 })), row({ tenantId: "tt", resolution: 2 })], late: [late(1n, "held")] }), commitOf(1, 1n, 0n, 3n, { rows: [row()] })]))
+      const [one, two] = await sizes()
+      expect([one?.rows, two?.rows, (one?.bytes ?? 0) > 100_000, (one?.bytes ?? 0) < 1_000_000, (two?.bytes ?? Infinity) < 100_000]).toEqual([1_002, 0, true, true, true])
+      expect(await run((store) => store.dropGeneration({ projection: "p", generation: 1 })).then(sizes)).toMatchObject([undefined, { rows: 0 }])
+    }))
+
     it("does not drop the active generation", session(async (run) => {
       await run((store) => store.flip("p", 1, 0))
       expect(await run((store) => Effect.flip(store.dropGeneration({ projection: "p", generation: 1 })))).toMatchObject({ _tag: "GenerationInUseError" })

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { GenerationSize } from "./generationSize.ts"
 import type { ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
 
 export type { KeyTexts, ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
@@ -333,10 +334,7 @@ export interface ReadModelStoreShape {
   /** Visits the lane's committed rows whose window starts before `beforeMs`, of all tenants and resolutions, in chunks and in no order. */
   readonly visitRowsBelow: (lane: LaneId, beforeMs: number, visit: (rows: readonly Row[]) => void) => Effect.Effect<void, StoreUnavailableError>
   /** Keys admitted so far in each of the windows, by partition of the lane (absent = 0). */
-  readonly readKeyCounts: (
-    lane: LaneId,
-    windows: readonly { readonly tenantId: string; readonly windowStartMs: number }[]
-  ) => Effect.Effect<readonly KeyCount[], StoreUnavailableError>
+  readonly readKeyCounts: (lane: LaneId, windows: readonly { readonly tenantId: string; readonly windowStartMs: number }[]) => Effect.Effect<readonly KeyCount[], StoreUnavailableError>
   /** All of it or nothing, in one transaction; a lane whose (epoch, expected) does not match fences the whole call. */
   readonly commit: (commits: readonly LaneCommit[]) => Effect.Effect<void, FencedError | StoreUnavailableError | CommitUnknownError>
   readonly snapshot: Effect.Effect<ReadSnapshot, StoreUnavailableError, Scope.Scope>
@@ -354,6 +352,8 @@ export interface ReadModelStoreShape {
   readonly follow: (id: GenerationId, isFollowed: boolean) => Effect.Effect<void, GenerationMissingError | StoreUnavailableError>
   /** Removes rows, ledgers, key counts, checkpoints and halts; whoever still folds it is fenced. Repeatable: an interrupted removal is finished. */
   readonly dropGeneration: (id: GenerationId) => Effect.Effect<void, GenerationInUseError | StoreUnavailableError>
+  /** Measured now, the longer the more rows there are: not for every request. Undefined for one that is not there or was dropped. */
+  readonly generationSize: (id: GenerationId) => Effect.Effect<GenerationSize | undefined, StoreUnavailableError>
   /** Records a halt; `clearHalt` removes it after a successful take-over. */
   readonly recordHalt: (halt: Halt) => Effect.Effect<void, StoreUnavailableError>
   readonly clearHalt: (lane: LaneId) => Effect.Effect<void, StoreUnavailableError>

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Database } from "lmdb"
+import { generationSize } from "./generationSize.ts"
 import { createGeneration, dropGeneration, flip, follow } from "./generationsLmdb.ts"
 import { fromText, toText } from "./jsonCodec.ts"
 import { readSnapshot } from "./modelSnapshot.ts"
@@ -128,6 +129,7 @@ const makeStore = (stores: ModelStores): ReadModelStoreShape => ({
   flip: (projection, generation, expectedVersion) => refusing(() => flip(stores, { projection, generation }, expectedVersion)),
   follow: (id, isFollowed) => Effect.asVoid(refusing(() => follow(stores, id, isFollowed))),
   dropGeneration: (id) => Effect.asVoid(refusing(() => dropGeneration(stores, id))),
+  generationSize: (id) => Effect.andThen(renewView, generationSize(stores, id)),
   recordHalt: (halt) => attempt(() => stores.halts.putSync(laneKey(halt), toText(halt))),
   clearHalt: (lane) => attempt(() => void stores.halts.removeSync(laneKey(lane))),
   incarnation: Effect.andThen(renewView, attempt(() => incarnationOf(stores))),

@@ -10,7 +10,7 @@ const RESOLUTIONS: readonly ResolutionCode[] = [0, 1, 2]
 const EARLIEST_MS = -8_640_000_000_000_000
 
 /** Tenants that have any row at all. */
-function* tenantsOf({ rows }: ModelStores): Generator<string> {
+export function* tenantsOf({ rows }: ModelStores): Generator<string> {
   let start: Buffer = Buffer.alloc(1)
   for (;;) {
     const [first] = rows.getKeys({ start, limit: 1 })
@@ -39,11 +39,16 @@ function* rowsBelow(stores: ModelStores, lane: LaneId, beforeMs: number): Genera
   }
 }
 
-/** Keys of all rows of a generation. */
-export function* generationRowKeys(stores: ModelStores, { projection, generation }: GenerationId): Generator<Buffer> {
+/** Where the rows of a generation lie: one range for each tenant and resolution. */
+export function* generationRowRanges(stores: ModelStores, { projection, generation }: GenerationId): Generator<ReturnType<typeof rowRange>> {
   for (const tenantId of tenantsOf(stores)) {
-    for (const resolution of RESOLUTIONS) yield* stores.rows.getKeys(rowRange({ tenantId, projection, generation, resolution }, EARLIEST_MS, -EARLIEST_MS))
+    for (const resolution of RESOLUTIONS) yield rowRange({ tenantId, projection, generation, resolution }, EARLIEST_MS, -EARLIEST_MS)
   }
+}
+
+/** Keys of all rows of a generation. */
+export function* generationRowKeys(stores: ModelStores, id: GenerationId): Generator<Buffer> {
+  for (const range of generationRowRanges(stores, id)) yield* stores.rows.getKeys(range)
 }
 
 /** Keys of all key counts of a generation; of tenants that have rows, since every count stands for a row. */

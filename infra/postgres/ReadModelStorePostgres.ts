@@ -17,6 +17,7 @@ import { layoutOf } from "./columns.ts"
 import { commitAll, generationsOf, packCommits, takeOver } from "./commitPostgres.ts"
 import { STORE, attempt, attemptOr, transact } from "./connection.ts"
 import type { PostgresOptions, StoreOpenError } from "./connection.ts"
+import { generationSize } from "./generationSize.ts"
 import { createGeneration, findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
 import { readKeyCounts } from "./ledgers.ts"
@@ -98,6 +99,7 @@ const makeStore = (store: Store): ReadModelStoreShape => ({
     attemptOr(() => flip(store, { projection, generation }, expectedVersion), isMoveRefused),
   follow: (id, isFollowed) => attemptOr(() => follow(store, id, isFollowed), (cause) => cause instanceof GenerationMissingError),
   dropGeneration: (id) => attemptOr(() => dropGeneration(store, id), (cause) => cause instanceof GenerationInUseError),
+  generationSize: (id) => attempt(() => generationSize(store, id)),
   recordHalt: (halt) => attempt(() => recordHalt(store, halt)),
   clearHalt: (lane) => attempt(() => clearHalt(store, lane)),
   incarnation: attempt(() => incarnationOf(store)),

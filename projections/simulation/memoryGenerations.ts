@@ -1,5 +1,6 @@
 /** Generations of the read-model store in memory: which are served, followed and dropped. */
 import { GenerationInUseError, GenerationMissingError, PointerConflictError, TargetBehindError } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationSize } from "@tidemark/domain/ports/generationSize"
 import type { GenerationId, LaneId, Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import type { ModelState } from "./memoryModelState.ts"
@@ -67,4 +68,19 @@ export const dropGeneration = (state: ModelState, writable: () => ModelState, id
   for (const key of keyCounts.keys()) if (key.startsWith(`${idText(id)}/`)) keyCounts.delete(key)
   for (const [key, halt] of halts) if (isOf(id)(halt)) halts.delete(key)
   return Effect.void
+}
+
+/** Beside its measures a row has its key, counts and offset ranges. */
+const ROW_BYTES = 160
+
+export const generationSize = (state: ModelState, id: GenerationId): GenerationSize | undefined => {
+  const record = state.generations.get(idText(id))
+  if (record === undefined || record.isDropped === true) return undefined
+  let [rows, bytes] = [0n, 0]
+  for (const { lane, row } of state.rows.values()) {
+    if (!isOf(id)(lane)) continue
+    rows += 1n
+    bytes += row.measures.reduce((sum, { length }) => sum + length, ROW_BYTES)
+  }
+  return { rows, bytes: BigInt(bytes) }
 }

@@ -9,7 +9,7 @@ import type {
 } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { dropGeneration, flip, follow } from "./memoryGenerations.ts"
+import { dropGeneration, flip, follow, generationSize } from "./memoryGenerations.ts"
 import { copyState, countId, emptyState, laneKey, ledgerKey, makeSnapshot, rowId } from "./memoryModelState.ts"
 import type { ModelState } from "./memoryModelState.ts"
 
@@ -188,6 +188,7 @@ const makeStore = (disk: MemoryModelDisk): ReadModelStoreShape => {
     flip: (projection, generation, expectedVersion) => ofGenerations(() => flip(disk.state, () => writable(disk), { projection, generation }, expectedVersion)),
     follow: (id, isFollowed) => ofGenerations(() => follow(disk.state, () => writable(disk), id, isFollowed)),
     dropGeneration: (id) => ofGenerations(() => dropGeneration(disk.state, () => writable(disk), id)),
+    generationSize: (id) => upSync(() => generationSize(disk.state, id)),
     recordHalt: (halt) => upSync(() => void writable(disk).halts.set(laneKey(halt), halt)),
     clearHalt: (lane) => upSync(() => void writable(disk).halts.delete(laneKey(lane))),
     incarnation: upSync(() => disk.incarnation),

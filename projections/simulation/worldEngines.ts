@@ -107,6 +107,7 @@ const slowStore = (store: ReadModelStoreShape, seam: Seam, listener: EngineListe
   flip: (projection, generation, expectedVersion) => seam(store.flip(projection, generation, expectedVersion)),
   follow: (id, isFollowed) => seam(store.follow(id, isFollowed)),
   dropGeneration: (id) => seam(store.dropGeneration(id)),
+  generationSize: (id) => seam(store.generationSize(id)),
   recordHalt: (halt) => seam(store.recordHalt(halt)),
   clearHalt: (lane) => seam(store.clearHalt(lane)),
   incarnation: seam(store.incarnation),

@@ -94,7 +94,8 @@ const differenceShape = ({ oldDimensions, newDimensions }: DifferenceCounts, { k
   noEvent: noEvent === null ? null : { code: NoEventCode[noEvent.code], detail: noEvent.detail }
 })
 
-const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
+/** Throws `UNAVAILABLE` where the process serves no rebuilds. */
+export const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
   if (rebuilds === undefined) throw new GraphQLError("Rebuilds are not served here.", { extensions: { code: "UNAVAILABLE" } })
   return rebuilds
 }

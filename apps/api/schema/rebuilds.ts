@@ -249,6 +249,42 @@ export class DifferenceConnection {
   counts!: DifferenceCount | null
 }
 
+@ObjectType({ description: "What a generation holds and takes, measured at most 10 s ago." })
+export class GenerationSize {
+  @Field(() => String, { description: "Partial rows of minute, hour and day, of all tenants; an estimate beyond some hundred thousand in the distributed mode." })
+  rows!: string
+  @Field(() => String, { description: "Bytes of the disk, ledgers and indexes included; in the embedded mode, whose generations share a file, its part of what the file uses by the number of entries." })
+  bytes!: string
+}
+
+@ObjectType({ description: "A generation that is stored: served, on standby, or being built." })
+export class Generation {
+  @Field(() => String)
+  projection!: string
+  @Field(() => Int)
+  generation!: number
+  @Field(() => Boolean, { description: "Questions are answered from it." })
+  served!: boolean
+  @Field(() => String)
+  definitionHash!: string
+  @Field(() => Int, { nullable: true, description: "Of its definition; null where this program cannot read it." })
+  version!: number | null
+  @Field(() => [String], { description: "Measures that the served generation has not, or has otherwise." })
+  changedMeasures!: string[]
+  @Field(() => [String], { description: "Measures that only the served generation has." })
+  missingMeasures!: string[]
+  @Field(() => DateTime)
+  createdAt!: number
+  @Field(() => [PartitionOffset])
+  position!: PartitionOffset[]
+  @Field(() => String, { description: "Records of the log not yet folded." })
+  lagEvents!: string
+  @Field(() => String, { description: "Events of all tenants that it could not fold." })
+  deadLetters!: string
+  @Field(() => String, { nullable: true, description: "Code and detail of why it stands still, the detail to the operator's key; null while it goes on." })
+  halt!: string | null
+}
+
 @ObjectType({ description: "Something that happened to a rebuild." })
 export class RebuildStep {
   @Field(() => RebuildStatus, { description: "Where it stood from then on." })
