@@ -1,17 +1,12 @@
 /** The dashboard in a real browser, against the built server process. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { chromium } from "playwright-core"
-import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { KEYS, send, startProcess } from "./processHarness.ts"
-import type { StartedProcess } from "./processHarness.ts"
+import type { Page } from "playwright-core"
+import { describe, expect, it } from "vitest"
+import { KEYS, send } from "./processHarness.ts"
+import { POLL, hasBrowser, usePages } from "./usePages.ts"
 
-const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium"
 const EVENTS = 20
 const FOLLOW_P95_MS_MAX = 1_000
-const POLL = { timeout: 20_000, interval: 50 }
 const PAGE_VIEWS = ".tile:has(h2:text-is('Page views')) .figure"
 
 /** Notes in the page when the tile and the sum of the table reach a new number, Unix ms by number. */
@@ -34,12 +29,6 @@ interface Seen {
   readonly table: Readonly<Record<string, number>>
 }
 
-interface Watched {
-  readonly page: Page
-  /** Console errors, page errors, and requests to another origin. */
-  readonly faults: string[]
-}
-
 const percentile95 = (sorted: readonly number[]): number => sorted[Math.ceil(sorted.length * 0.95) - 1] ?? Infinity
 
 const figures = (name: string, delays: readonly number[]) => {
@@ -49,46 +38,8 @@ const figures = (name: string, delays: readonly number[]) => {
   return p95
 }
 
-describe.skipIf(!existsSync(CHROMIUM))("the dashboard in a browser", () => {
-  let browser: Browser
-  let directory: string
-  let started: StartedProcess[]
-  beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] })
-  })
-  afterAll(() => browser.close())
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "tidemark-page-"))
-    started = []
-  })
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()))
-    for (const { child, exit } of started) {
-      child.kill("SIGKILL")
-      await exit
-    }
-    rmSync(directory, { recursive: true, force: true })
-  })
-
-  const start = async (environment: Record<string, string> = {}) => {
-    const one = startProcess(directory, environment)
-    started.push(one)
-    const { dashboard = "", ingest = "" } = await one.ready
-    return { ...one, dashboard, ingest }
-  }
-
-  const open = async (url: string, options: BrowserContextOptions = {}, ready = ".pill.live, .pill.waiting"): Promise<Watched> => {
-    const page = await (await browser.newContext({ viewport: { width: 1366, height: 900 }, ...options })).newPage()
-    const faults: string[] = []
-    const { host } = new URL(url)
-    page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`))
-    page.on("pageerror", (error) => faults.push(`page: ${error.message}`))
-    page.on("request", (request) => new URL(request.url()).host !== host && faults.push(`request: ${request.url()}`))
-    page.on("websocket", (socket) => new URL(socket.url()).host !== host && faults.push(`socket: ${socket.url()}`))
-    await page.goto(url)
-    await page.locator(ready).first().waitFor()
-    return { page, faults }
-  }
+describe.skipIf(!hasBrowser)("the dashboard in a browser", () => {
+  const { start, open } = usePages()
 
   const viewed = (n: number, page = "/shoes") => ({ id: `view-${n}`, type: "page.viewed", userId: `user-${n}`, schemaVersion: 2, data: { page, durationMs: 10 } })
   const number = (page: Page) => page.locator(PAGE_VIEWS).textContent()

@@ -71,7 +71,7 @@ const sessionAnswer = ({ signIn, version }: OperatorOptions) => async (request: 
   const token = request.headers["tidemark-token"]
   if (signIn === undefined || !isOwnPage(request) || typeof token !== "string" || !sameText(token, signIn.token)) return noSignIn
   const { keys } = signIn
-  const tenants = Object.entries(keys).flatMap(([name, { read, write }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }) }]))
+  const tenants = Object.entries(keys).flatMap(([name, { read, write, admin }]) => (read === undefined ? [] : [{ name, readKey: read, ...(write === undefined ? {} : { writeKey: write }), ...(admin === undefined ? {} : { adminKey: admin }) }]))
   if (tenants.length === 0) return problemAnswer({ status: 404, code: "not-found", detail: "no read key is known here", hint: "open the dashboard and give a read key" })
   return jsonAnswer(200, { readKey: keys["default"]?.read ?? tenants[0]?.readKey, tenants, writeKey: keys["default"]?.write, adminKey: keys["default"]?.admin, version })
 }

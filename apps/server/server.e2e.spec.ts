@@ -100,7 +100,7 @@ describe("the server process", () => {
     const session = (sent: string) => fetch(`${dashboard}session.json`, { headers: { "tidemark-token": sent } })
     for (const wrong of ["", token.slice(1), "A".repeat(43), read]) expect((await session(wrong)).status).toBe(404)
     expect((await fetch(`${dashboard}session.json`)).status).toBe(404)
-    expect(await (await session(token)).json()).toEqual({ readKey: read, tenants: [{ name: "default", readKey: read, writeKey: write }], writeKey: write, adminKey: admin, version: "0.1.0" })
+    expect(await (await session(token)).json()).toEqual({ readKey: read, tenants: [{ name: "default", readKey: read, writeKey: write, adminKey: admin }], writeKey: write, adminKey: admin, version: "0.1.0" })
     first.child.kill("SIGTERM")
     await first.exit
     const settings = readFileSync(join(directory(), "settings", "data.mdb"))

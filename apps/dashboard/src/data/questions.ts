@@ -7,6 +7,7 @@ import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
 import { ask } from "./graphql.ts"
 import type { Dimension, EventPage, LoggedEvent, Resolution, Series, Top, WindowProof } from "../model/answer.ts"
 import type { Journey } from "../model/journey.ts"
+import type { PlacedEvent } from "../model/ledgers.ts"
 import type { RangeName, Span } from "../model/range.ts"
 import type { Api } from "./graphql.ts"
 
@@ -168,7 +169,7 @@ const JOURNEY = `query Journey($id: ID!, $at: PartitionOffsetInput) {
 const PENDING_AGAIN_MS = 500
 
 /** What every projection made of one event of the list; asked again while one has not reached it yet. */
-export const journeyOptions = (api: Api, { id, partition, offset }: LoggedEvent) =>
+export const journeyOptions = (api: Api, { id, partition, offset }: PlacedEvent) =>
   queryOptions({
     queryKey: ["journey", api.tenant, partition, offset] as const,
     queryFn: async ({ signal }): Promise<Journey | null> => (await ask<{ event: Journey | null }>(api, JOURNEY, { id, at: { partition, offset } }, signal)).event,

@@ -7,6 +7,7 @@ export interface Tenant {
   readonly name: string
   readonly readKey: string
   readonly writeKey?: string
+  readonly adminKey?: string
 }
 
 export interface Session {

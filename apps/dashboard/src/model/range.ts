@@ -1,7 +1,9 @@
 /**
  * The ranges of the page and the part of its state that lives in the URL. Times are Unix ms UTC. Pure.
  */
+import { LISTS } from "./ledgers.ts"
 import type { Resolution } from "./answer.ts"
+import type { ListName } from "./ledgers.ts"
 
 export type RangeName = "1h" | "24h" | "7d"
 
@@ -57,16 +59,18 @@ export const ticksOf = (range: RangeSpec, span: Span, widthPx: number, gapPxMin 
   return ticks
 }
 
-/** The pages: numbers now, and how they are made. */
-export const PAGES = ["home", "projections"] as const
+/** The pages: numbers now, how they are made, and what is in none of them. */
+export const PAGES = ["home", "projections", "late"] as const
 export type PageName = (typeof PAGES)[number]
 
 export interface PageState {
   readonly tenant: string | undefined
   readonly range: RangeName
   readonly page: PageName
-  /** The projection whose generations are shown. */
+  /** The projection whose generations or ledgers are shown. */
   readonly projection: string | undefined
+  /** The ledger that is shown. */
+  readonly list: ListName
   /** The numbers are those known then, Unix ms; undefined: now. */
   readonly asOfMs: number | undefined
 }
@@ -79,7 +83,8 @@ export const parsePageState = (search: string): PageState => {
   const range = params.get("range")
   const page = PAGES.find((name) => name === params.get("page")) ?? "home"
   const asOfMs = Date.parse(params.get("asof") ?? "")
-  return { asOfMs: Number.isFinite(asOfMs) ? asOfMs : undefined, tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined }
+  const list = LISTS.find((name) => name === params.get("list")) ?? "held"
+  return { asOfMs: Number.isFinite(asOfMs) ? asOfMs : undefined, tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined, list }
 }
 
 /** The query string for a page state, with the version of its grammar first. */
@@ -89,6 +94,7 @@ export const formatPageState = (state: PageState): string => {
   params.set("range", state.range)
   if (state.asOfMs !== undefined) params.set("asof", new Date(state.asOfMs).toISOString())
   if (state.page !== "home") params.set("page", state.page)
-  if (state.page === "projections" && state.projection !== undefined) params.set("projection", state.projection)
+  if (state.page !== "home" && state.projection !== undefined) params.set("projection", state.projection)
+  if (state.page === "late" && state.list !== "held") params.set("list", state.list)
   return `?${params.toString()}`
 }

@@ -10,6 +10,7 @@ import { useNow } from "./clock.ts"
 import { EventTail } from "./EventTail.tsx"
 import { EventTypes } from "./EventTypes.tsx"
 import { FirstEvent } from "./FirstEvent.tsx"
+import { Ledgers } from "./Ledgers.tsx"
 import { useShortcuts } from "./keyboard.ts"
 import { useLive, useLiveSeries } from "./live.ts"
 import { PageViews } from "./PageViews.tsx"
@@ -40,6 +41,12 @@ export interface DashboardProps {
   readonly page: PageState
   readonly go: (state: PageState) => void
   readonly signOut: (() => void) | undefined
+}
+
+/** Who counts held events by hand: the tenant's admin key, where it is known; of a typed key only the server knows what it may. */
+const writerOf = ({ adminKey }: Session, { name, readKey, adminKey: own }: Tenant): Api | undefined => {
+  const key = own ?? (name === "default" ? adminKey : name === "own" ? readKey : undefined)
+  return key === undefined ? undefined : { tenant: name, readKey: key }
 }
 
 interface Questions {
@@ -133,6 +140,7 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
   const asOfMs = page.page === "home" ? page.asOfMs : undefined
   const api = useMemo<Api>(() => ({ tenant: tenant.name, readKey: tenant.readKey }), [tenant])
   const admin = useMemo<Api | undefined>(() => (session.adminKey === undefined ? undefined : { tenant: "default", readKey: session.adminKey }), [session])
+  const writer = useMemo(() => writerOf(session, tenant), [session, tenant])
   const live = useLive(api)
   const answers = useAnswers(api, live, range, asOfMs)
   const { viewMs, wallMs } = useClocks(live.paused)
@@ -158,6 +166,7 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
         {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
         {page.page === "home" && (isAsOfOpen || asOfMs !== undefined) ? <AsOf asOfMs={asOfMs} position={position} go={goTo} close={() => setIsAsOfOpen(false)} /> : null}
         {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={asOfMs ?? viewMs} asOfMs={asOfMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
+          : page.page === "late" ? <Ledgers api={api} writer={writer} projection={page.projection} list={page.list} choose={(projection, list) => go({ ...page, projection, list })} nowMs={wallMs} />
           : <Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} />}
       </main>
       <footer className="foot">

@@ -5,8 +5,8 @@ import { formatMoment } from "../model/format.ts"
 import { addsText, concerned, outcomeText, timeText, windowText } from "../model/journey.ts"
 import { Failure } from "./Panel.tsx"
 import type { Api } from "../data/graphql.ts"
-import type { LoggedEvent } from "../model/answer.ts"
 import type { Journey, Made } from "../model/journey.ts"
+import type { PlacedEvent } from "../model/ledgers.ts"
 
 const MadeRow = ({ made }: { readonly made: Made }) => {
   const window = windowText(made, Date.now())
@@ -25,7 +25,7 @@ const MadeRow = ({ made }: { readonly made: Made }) => {
   )
 }
 
-const CameIn = ({ journey, event }: { readonly journey: Journey; readonly event: LoggedEvent }) => {
+const CameIn = ({ journey, event }: { readonly journey: Journey; readonly event: PlacedEvent }) => {
   const { received, validated } = journey
   const time = timeText(received)
   return (
@@ -36,7 +36,7 @@ const CameIn = ({ journey, event }: { readonly journey: Journey; readonly event:
   )
 }
 
-export const EventJourney = ({ api, event }: { readonly api: Api; readonly event: LoggedEvent }) => {
+export const EventJourney = ({ api, event }: { readonly api: Api; readonly event: PlacedEvent }) => {
   const query = useQuery(journeyOptions(api, event))
   const journey = query.data
   const windows = concerned(journey?.windows ?? [])

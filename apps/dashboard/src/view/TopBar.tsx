@@ -30,7 +30,7 @@ const Brand = () => (
   </span>
 )
 
-const PAGE_LABELS: Readonly<Record<PageName, string>> = { home: "Numbers", projections: "Projections" }
+const PAGE_LABELS: Readonly<Record<PageName, string>> = { home: "Numbers", projections: "Projections", late: "Late & rejected" }
 
 const Pages = ({ page, go }: Pick<TopBarProps, "page" | "go">) => (
   <nav className="pages" aria-label="Pages">
