@@ -45,6 +45,8 @@ export interface OpenLane {
   readonly halted: readonly HaltedGeneration[]
   /** First offset that was read to know what the index does not, by partition. */
   readonly readFrom: ReadonlyMap<number, bigint>
+  /** Records between the positions of the readers and the log's end. */
+  readonly behind: number
   /** What was to be folded, as `currentChoice` says it. */
   readonly choice: string
 }
@@ -91,7 +93,7 @@ const lowestOffset = (generations: readonly Taken[], partition: number): bigint 
 const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partition: number, seed: number, generations: readonly Taken[], isSaved: boolean) {
   const index = yield* PartitionIndex
   const prefix = yield* index.load(partition, lowestOffset(generations, partition))
-  const { start } = yield* log.bounds(partition)
+  const { start, end } = yield* log.bounds(partition)
   const isKnown = prefix.nextOffset >= start
   const lost = isKnown ? [] : generations.filter(({ generation: { coverage } }) => (coverage.get(partition) ?? 0n) < start)
   const state = isKnown ? PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports) : PartitionState.startingAt(partition, seed, start)
@@ -99,7 +101,7 @@ const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partit
   yield* catchUp(log, partition, state, lowestOffset(generations.filter((one) => !lost.includes(one)), partition))
   const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isSaved && (isKnown || prefix.nextOffset === 0n), unsaved: [] }
   const detail = `partition ${partition}: the log now starts at ${start}, and the partition index knows the records before it up to ${prefix.nextOffset} only`
-  return { reader, readFrom, lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
+  return { reader, readFrom, behind: Number(end - state.nextOffset), lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
 })
 
 /**
@@ -131,13 +133,15 @@ export const openLane = Effect.fn("openLane")(function* (lane: number, choice: C
   const readers = new Map<number, PartitionReader>()
   const readFrom = new Map<number, bigint>()
   const { partitions, lanes } = log.identity
+  let behind = 0
   for (const partition of lanePartitions(lane, partitions, lanes)) {
-    const { reader, lost, readFrom: from } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)), choice === "served")
+    const { reader, lost, readFrom: from, behind: ahead } = yield* openReader(log, partition, seed, taken.filter(({ record }) => !halted.some((one) => one.record === record)), choice === "served")
     readers.set(partition, reader)
     readFrom.set(partition, from)
+    behind += ahead
     halted.push(...lost)
   }
   const generations = taken.filter(({ record }) => !halted.some((one) => one.record === record)).map(({ generation }) => generation)
-  const opened: OpenLane = { lane, readers, generations, halted, readFrom, choice: choiceText(chosen) }
+  const opened: OpenLane = { lane, readers, generations, halted, readFrom, behind, choice: choiceText(chosen) }
   return opened
 })

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import { choiceText, chosenGenerations, currentChoice } from "./chosenGenerations.ts"
 import type { Choice } from "./chosenGenerations.ts"
 import { flushLane } from "./flushLane.ts"
+import { FLUSH_EVERY_MS, FlushSchedule } from "./flushSchedule.ts"
 import { foldBatch } from "./foldBatch.ts"
 import type { FoldFailure } from "./foldBatch.ts"
 import { pendingRecords, pendingRows } from "./generationLane.ts"
@@ -25,19 +26,6 @@ import { readLog } from "./readLog.ts"
 import { Rereads } from "./rereads.ts"
 import { saveIndex } from "./saveIndex.ts"
 
-/** Least time between two flushes of a lane that keeps up, ms. */
-const FLUSH_EVERY_MS = 50
-/** A lane under backlog flushes at least this often, ms. */
-const FLUSH_BACKLOG_MS = 500
-/**
- * A lane that has not drained for long is replaying: each flush in a row doubles the time to the next, up to this, ms. A
- * flush writes hour and day of every key once, however much it covers; a crash costs that much replay and no more.
- */
-const FLUSH_REPLAY_MS = 4_000
-/** More than this much of the log is never held uncommitted. */
-const FLUSH_BYTES_MAX = 64 << 20
-/** Nor more base rows than this, over all generations. */
-const FLUSH_ROWS_MAX = 50_000
 /** A lane that is slowed reads in small steps, or it would run and stand by turns. */
 const PACED_READ_BYTES_MAX = 64 << 10
 const IDLE_WAIT_MS = 500
@@ -75,11 +63,10 @@ export interface RunLaneOptions {
 interface Session {
   readonly open: OpenLane
   generations: readonly GenerationLane[]
-  lastFlushMs: number
-  /** Longest time to the next flush under backlog. */
-  backlogMs: number
+  readonly schedule: FlushSchedule
+  /** The last read left nothing in the log. */
+  drained: boolean
   lastIndexMs: number
-  bytes: number
   chosenMs: number
   stopped: boolean
   /** Something else is to be folded now: take over again. */
@@ -107,12 +94,12 @@ const flush = Effect.fn("flush")(function* (options: RunLaneOptions, session: Se
   const store = yield* ReadModelStore
   const { reports, failures } = yield* timed(options, "write", flushLane(store, session.generations, session.open.readers))
   yield* drop(options, session, failures)
-  session.bytes = 0
-  session.lastFlushMs = yield* Clock.currentTimeMillis
+  const nowMs = yield* Clock.currentTimeMillis
+  session.schedule.flushed(nowMs, session.drained)
   if (reports.length > 0) yield* Effect.sync(() => options.observer.committed(reports))
   const readers = [...session.open.readers.values()]
-  if (session.lastFlushMs - session.lastIndexMs >= INDEX_EVERY_MS || readers.some(({ isIndexed, state }) => isIndexed && state.unsegmented >= INDEX_EVERY_RECORDS)) {
-    session.lastIndexMs = session.lastFlushMs
+  if (nowMs - session.lastIndexMs >= INDEX_EVERY_MS || readers.some(({ isIndexed, state }) => isIndexed && state.unsegmented >= INDEX_EVERY_RECORDS)) {
+    session.lastIndexMs = nowMs
     yield* saveIndex(session.open.readers)
   }
 })
@@ -148,33 +135,27 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const bytesMax = options.pace?.isSlowed() === true ? PACED_READ_BYTES_MAX : READ_BYTES_MAX
   const from = [...readers.values()].map(({ partition, state }) => ({ partition, nextOffset: state.nextOffset }))
   const pending = totals(session).records > 0
-  const waitMaxMs = pending ? Math.max(0, session.lastFlushMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
+  const waitMaxMs = pending ? Math.max(0, session.schedule.lastMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
   const read = Effect.map(readLog(log, from, { bytesMax, waitMaxMs }), (batches) => ({ batches, stopped: false }))
   // The stop comes first: under backlog every read is ready at once.
   const { batches, stopped } = yield* timed(options, "read", Effect.raceFirst(Effect.as(options.stop, { batches: [], stopped: true }), read))
   session.stopped = stopped
-  let bytes = 0
   let arrived = 0
   const behind = new Map<number, boolean>()
   for (const batch of batches) {
     const reader = readers.get(batch.partition)
     if (reader === undefined) continue
     yield* drop(options, session, yield* timed(options, "fold", foldBatch(store, reader, session.generations, batch, seed)))
-    bytes += batch.bytes.length
+    session.schedule.folded(batch.bytes.length)
     arrived += batch.ends.length
     behind.set(batch.partition, batch.more)
   }
-  session.bytes += bytes
+  // Not by the size of the read: a log answers with less than asked for as it likes.
+  session.drained = ![...behind.values()].includes(true)
   const { records, rows } = totals(session)
   if (records === 0) return
-  const sinceMs = (yield* Clock.currentTimeMillis) - session.lastFlushMs
-  // Not by the size of the read: a log answers with less than asked for as it likes.
-  const drained = ![...behind.values()].includes(true)
-  if (drained) session.backlogMs = FLUSH_BACKLOG_MS
-  const overdue = sinceMs >= (drained ? FLUSH_EVERY_MS : session.backlogMs)
-  if (!drained && overdue) session.backlogMs = Math.min(session.backlogMs * 2, FLUSH_REPLAY_MS)
   if (arrived > 0 && options.pace !== undefined && !stopped) yield* Effect.raceFirst(options.pace.wait(arrived), options.stop)
-  if (stopped || overdue || session.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX) yield* flush(options, session)
+  if (stopped || session.schedule.isDue(yield* Clock.currentTimeMillis, session.drained, rows)) yield* flush(options, session)
 })
 
 /** Nothing can be folded: waits until something else is to be. */
@@ -195,7 +176,7 @@ const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions, r
   if (reread.length > 0) yield* Effect.sync(() => options.observer.reread?.(reread))
   for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
   const startMs = yield* Clock.currentTimeMillis
-  const session: Session = { open, generations: open.generations, lastFlushMs: startMs, backlogMs: FLUSH_BACKLOG_MS, lastIndexMs: startMs, bytes: 0, chosenMs: startMs, stopped: false, changed: false }
+  const session: Session = { open, generations: open.generations, schedule: new FlushSchedule(startMs, open.behind), drained: false, lastIndexMs: startMs, chosenMs: startMs, stopped: false, changed: false }
   const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
   let turnMs = startMs
   const fold = Effect.gen(function* () {

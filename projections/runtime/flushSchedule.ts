@@ -1,0 +1,54 @@
+/**
+ * When a lane flushes. A flush writes hour and day of every key once, however much it covers.
+ *
+ * A lane that keeps up flushes by the clock. One that falls behind waits longer with each flush in a row. One that begins
+ * far behind replays, and flushes by work done, so that a slow machine writes no more rows for the same log than a fast
+ * one. Always bounded in bytes, rows and time: a crash costs that much replay and no more.
+ */
+
+/** Least time between two flushes of a lane that keeps up, ms. */
+export const FLUSH_EVERY_MS = 50
+/** A lane that falls behind flushes at least this often, ms: each flush in a row doubles the time to the next. */
+const FLUSH_BACKLOG_MS = 500
+const FLUSH_BACKLOG_MS_MAX = 4_000
+/** A lane that replays flushes at least this often, ms. */
+const FLUSH_REPLAY_MS = 10_000
+/** More than this much of the log is never held uncommitted. */
+const FLUSH_BYTES_MAX = 64 << 20
+/** Nor more base rows than this, over all generations. */
+const FLUSH_ROWS_MAX = 50_000
+/** A lane that begins with more records than this before it replays, until it has drained once. */
+const REPLAY_RECORDS = 50_000
+
+export class FlushSchedule {
+  /** Time of the last flush, or of the start, ms. */
+  lastMs: number
+  /** Of the log, since then. */
+  private bytes = 0
+  /** Longest time to the next flush while the lane is behind, ms. */
+  private behindMs: number
+
+  /** `behind`: records between where the lane begins and the log's end. */
+  constructor(startMs: number, behind: number) {
+    this.lastMs = startMs
+    this.behindMs = behind > REPLAY_RECORDS ? FLUSH_REPLAY_MS : FLUSH_BACKLOG_MS
+  }
+
+  /** So many bytes of the log were folded. */
+  folded(bytes: number): void {
+    this.bytes += bytes
+  }
+
+  /** Whether what is folded, `rows` base rows, is to be flushed now. `drained`: nothing more was in the log. */
+  isDue(nowMs: number, drained: boolean, rows: number): boolean {
+    if (drained) this.behindMs = FLUSH_BACKLOG_MS
+    return this.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX || nowMs - this.lastMs >= (drained ? FLUSH_EVERY_MS : this.behindMs)
+  }
+
+  /** Everything folded is committed. `drained`: as of the last read. */
+  flushed(nowMs: number, drained: boolean): void {
+    if (!drained && this.behindMs < FLUSH_BACKLOG_MS_MAX) this.behindMs *= 2
+    this.bytes = 0
+    this.lastMs = nowMs
+  }
+}
