@@ -70,7 +70,8 @@ const snapshotOf = (world: World): ReadSnapshot => {
     following: Effect.succeed([]),
     keyCounts: () => notRead,
     halts: Effect.succeed(halts),
-    unread: () => Effect.succeed(unread)
+    unread: () => Effect.succeed(unread),
+    staleViews: Effect.succeed(world.staleViews)
   }
 }
 

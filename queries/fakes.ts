@@ -16,6 +16,7 @@ import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/
 import { AFTER_KEY, checkpointTopic, checkpointVersion, hintKey, hintVersion, modelTopic } from "@tidemark/domain/ports/hintTopic"
 import type { Notification } from "@tidemark/domain/ports/PubSub"
 import type { DeadLetter, DuplicateEntry, Halt, LateEntry, LaneCheckpoint, OutboxEntry, PartitionCheckpoint, Pointer, RowScan, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import type { StaleView } from "@tidemark/domain/ports/staleView"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 
@@ -98,6 +99,7 @@ export class World {
   readonly dead: DeadLetter[] = []
   readonly duplicates: DuplicateEntry[] = []
   readonly halts: Halt[] = []
+  readonly staleViews: StaleView[] = []
   readonly rejected: RejectedEvent[] = []
   /** Notifications told so far, and who listens. */
   readonly listeners = new Map<string, Set<(notifications: readonly Notification[]) => void>>()

@@ -2,6 +2,7 @@
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, Pointer } from "@tidemark/domain/ports/ReadModelStore"
+import type { StaleView } from "@tidemark/domain/ports/staleView"
 import { isPause } from "@tidemark/domain/ports/projectionPause"
 import * as Effect from "effect/Effect"
 import type { QueryError } from "./errors.ts"
@@ -29,6 +30,8 @@ export interface ProjectionStatus extends Provenance {
   readonly deadLetters: number
   /** Where the generation served before handed over; null before the first cut-over. */
   readonly handOver: NonNullable<Pointer["handOver"]> | null
+  /** The view for BI tools where it shows another generation than this; null where it does not. */
+  readonly staleView: StaleView | null
   readonly outOfOrdernessMs: number
   readonly reviseWithinMs: number
 }
@@ -47,7 +50,7 @@ const lagOf = (model: OpenModel, ends: ReadonlyMap<number, bigint>): bigint =>
     return end > nextOffset ? sum + (end - nextOffset) : sum
   }, 0n)
 
-const describe = Effect.fn("describeProjection")(function* (model: OpenModel, pointer: Pointer, ends: ReadonlyMap<number, bigint>, halts: readonly Halt[]) {
+const describe = Effect.fn("describeProjection")(function* (model: OpenModel, pointer: Pointer, ends: ReadonlyMap<number, bigint>, halts: readonly Halt[], staleViews: readonly StaleView[]) {
   const { projection, generation, tenantId, snapshot, definition } = model
   const page = { projection, generation, tenantId, limit: PAGE_MAX }
   const record = yield* snapshot.generation(projection, generation)
@@ -67,6 +70,7 @@ const describe = Effect.fn("describeProjection")(function* (model: OpenModel, po
     lateEvents: (yield* snapshot.late(page)).length,
     deadLetters: (yield* snapshot.deadLetters(page)).length,
     handOver: pointer.handOver ?? null,
+    staleView: staleViews.find((view) => view.projection === projection) ?? null,
     outOfOrdernessMs: definition.window.outOfOrdernessMs,
     reviseWithinMs: definition.window.reviseWithinMs
   }
@@ -80,6 +84,7 @@ export const projections = (_input: Readonly<Record<string, never>>, tenantId: s
     const snapshot = yield* store.snapshot
     const ends = yield* logEnds
     const halts = yield* snapshot.halts
+    const staleViews = yield* snapshot.staleViews
     const pointers = [...(yield* snapshot.pointers)].sort((a, b) => (a.projection < b.projection ? -1 : 1))
-    return yield* Effect.forEach(pointers, (pointer) => Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => describe(model, pointer, ends, halts)))
+    return yield* Effect.forEach(pointers, (pointer) => Effect.flatMap(openPointer(snapshot, pointer, tenantId), (model) => describe(model, pointer, ends, halts, staleViews)))
   }))

@@ -140,6 +140,14 @@ describe("answers", () => {
       nothing: null
     })
   })
+
+  it("tell which view for BI tools has not followed the pointer, and what stands against it", async () => {
+    const look = async () => (await post('{ projection(name: "page-views") { staleView { view generation reason } } }')).answer.data
+    expect(await look()).toEqual({ projection: { staleView: null } })
+    world.staleViews.push({ projection: "page-views", view: "tidemark.rm_page_views", generation: 4, reason: "session 7 (analyst) holds it" })
+    expect(await look()).toEqual({ projection: { staleView: { view: "tidemark.rm_page_views", generation: 4, reason: "session 7 (analyst) holds it" } } })
+    world.staleViews.pop()
+  })
 })
 
 describe("one request", () => {

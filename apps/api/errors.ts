@@ -16,9 +16,6 @@ const unavailable: Told = { code: "UNAVAILABLE", message: "The data cannot be re
 
 const names = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "")
 
-/** Who they are; they may be gone by the time somebody looks. */
-const named = (holders: unknown): string => names(holders) || "by whom is not known any more"
-
 const noProjection = (projection: unknown, valid: unknown): Told => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}. There are: ${names(valid)}.`, status: 400, extra: { valid } })
 
 /** What a limit is, and what was asked for. */
@@ -82,12 +79,6 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   TargetBehindError: ({ generation, partition, nextOffset, activeOffset }) => ({
     code: "TARGET_BEHIND", status: 200, extra: { generation, partition, nextOffset: String(nextOffset), activeOffset: String(activeOffset) },
     message: `Generation ${String(generation)} is at offset ${String(nextOffset)} of partition ${String(partition)}, what is served at ${String(activeOffset)}, and did not catch up within 3 seconds. Nothing has moved. See whether the projection is paused or a generation halted, then cut over again, or compare again, which waits for it.`
-  }),
-  ViewInUseError: ({ view, by, holders }) => ({
-    code: "VIEW_IN_USE", status: 200, extra: { view, by, holders },
-    message: by === "dependants"
-      ? `The columns of ${String(view)} change, and others are built on it: ${named(holders)}. Nothing has moved. Remove them, do it again, and make them anew.`
-      : `${String(view)} is being read: ${named(holders)}. Nothing has moved. Let these sessions end, or end them, and do it again.`
   }),
   StandbyHaltedError: ({ projection, generation, haltCode, detail }) => ({
     code: "STANDBY_HALTED", status: 200, extra: { generation, haltCode },

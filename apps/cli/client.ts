@@ -70,7 +70,7 @@ const findKey = (role: KeyRole, options: GlobalOptions, environment: Environment
 
 /** Errors that end with an exit code of their own: what was asked for is wrong, or it is not there yet. */
 const EXIT_CODES: ReadonlyMap<string, number> = new Map([
-  ["PARITY_DIFFERS", 3], ["TARGET_BEHIND", 4], ["VIEW_IN_USE", 4],
+  ["PARITY_DIFFERS", 3], ["TARGET_BEHIND", 4],
   ...["BAD_ARGUMENT", "BAD_CURSOR", "LIMIT_EXCEEDED", "UNKNOWN_PROJECTION", "UNKNOWN_DIMENSION", "UNKNOWN_MEASURE"].map((code) => [code, 2] as const)
 ])
 

@@ -50,6 +50,10 @@ describe("a running server", () => {
           { name: "log", ready: true, detail: "2 records in 2 partitions" },
           { name: "projection p", ready: true, detail: "generation 1, 2 records behind" }
         ])
+        const snapshot = Effect.map(store.snapshot, (opened) => ({ ...opened, staleViews: Effect.succeed([{ projection: "p", view: "tidemark.rm_p", generation: 4, reason: "session 7 (analyst) holds it" }]) }))
+        expect((yield* Effect.provideService(readiness, ReadModelStore, { ...store, snapshot }))[1]).toEqual({
+          name: "projection p", ready: true, detail: "generation 1, 2 records behind, DEGRADED: the view tidemark.rm_p shows generation 4: session 7 (analyst) holds it"
+        })
         yield* pauseProjection("p", { actor: "tm_admin", reason: "disk is moved" })
         expect((yield* readiness)[1]).toEqual({ name: "projection p", ready: true, detail: "PAUSED by tm_admin: disk is moved, generation 1, 2 records behind" })
         yield* resumeProjection("p")

@@ -39,6 +39,7 @@ const readProjections = (records: bigint | undefined) =>
   Effect.scoped(Effect.gen(function* () {
     const snapshot = yield* (yield* ReadModelStore).snapshot
     const halts = yield* snapshot.halts
+    const stale = new Map((yield* snapshot.staleViews).map((view) => [view.projection, view]))
     const parts: ReadyPart[] = []
     for (const { projection, generation } of yield* snapshot.pointers) {
       const halt = halts.find((entry) => entry.projection === projection && entry.generation === generation)
@@ -46,13 +47,16 @@ const readProjections = (records: bigint | undefined) =>
       const checkpoints = yield* snapshot.checkpoints(projection, generation)
       const next = checkpoints.flatMap(({ partitions }) => partitions).reduce((sum, { nextOffset }) => sum + nextOffset, 0n)
       const lag = records === undefined ? undefined : records - next
+      const view = stale.get(projection)
+      // What is served is right: whoever reads the view is told, and the process stays ready.
+      const behind = view === undefined ? "" : `, DEGRADED: the view ${view.view} shows generation ${view.generation}: ${view.reason}`
       parts.push({
         name: `projection ${projection}`,
         // One that was paused on purpose is where it is wanted: the process is ready, and says so.
         ready: halt === undefined && lag !== undefined && (lag <= LAG_READY_MAX || pause !== undefined),
         detail: halt === undefined
-          ? `${pause === undefined ? "" : `PAUSED ${pause.detail}, `}generation ${generation}, ${lag === undefined ? "how far behind is not known" : `${lag} records behind`}`
-          : `HALTED ${halt.code}: ${halt.detail}`
+          ? `${pause === undefined ? "" : `PAUSED ${pause.detail}, `}generation ${generation}, ${lag === undefined ? "how far behind is not known" : `${lag} records behind`}${behind}`
+          : `HALTED ${halt.code}: ${halt.detail}${behind}`
       })
     }
     return parts

@@ -65,7 +65,7 @@ const moveTo = Effect.fn("moveTo")(function* (projection: string, generation: nu
 /**
  * Fails with ParityDiffersError while the differences are neither none nor accepted, with RebuildStatusError where the
  * served generation is not the one that it was compared with, with TargetBehindError where the new generation has not
- * folded what the old one has within 3 s, with StandbyHaltedError where it never will because it has halted, with ViewInUseError where the view for BI tools is held; then nothing has moved.
+ * folded what the old one has within 3 s, with StandbyHaltedError where it never will because it has halted; then nothing has moved.
  */
 export const cutOver = Effect.fn("cutOver")(function* ({ projection, rebuildId }: RebuildPlace, acceptNote: string | undefined, act: Act) {
   // Looked at before the decision: should it move afterwards, the flip meets another version.

@@ -222,6 +222,7 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
       for (const lane of [0, 1]) await run((store) => store.takeOver({ ...second, lane }))
       await run((store) => store.flip("p", 1, 0))
       expect((await run(stored))[0]).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
+      const stale = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.staleViews))
       const moves = [{ to: 2, offsets: [2n ** 40n, 7n] }, { to: 1, offsets: [2n ** 40n + 1n, 7n] }, { to: 2, offsets: [2n ** 40n + 2n, 7n] }, { to: 1, offsets: [2n ** 40n + 3n, 9n] }] as const
       const before = [0n, 0n]
       for (const [at, { to, offsets }] of moves.entries()) {
@@ -229,6 +230,7 @@ export const readModelStoreContract = (name: string, makeHarness: () => ReadMode
         before.splice(0, 2, ...offsets)
         const pointer = { projection: "p", generation: to, pointerVersion: at + 2, handOver: [{ partition: 0, nextOffset: offsets[0] }, { partition: 1, nextOffset: offsets[1] }] }
         expect(await run((store) => store.flip("p", to, at + 1)), `move ${at}`).toEqual(pointer)
+        expect(await run(stale), `move ${at}, and nobody reads`).toEqual([])
         // What comes later leaves it alone.
         await run(both(0, before[0] ?? 0n, (before[0] ?? 0n) + 1n))
         before[0] = (before[0] ?? 0n) + 1n

@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { GenerationSize } from "./generationSize.ts"
 import type { ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
+import type { StaleView } from "./staleView.ts"
 
 export type { KeyTexts, ResolutionCode, RowScan, WindowPage } from "./rowScan.ts"
 
@@ -252,14 +253,6 @@ export class TargetBehindError extends Schema.TaggedError<TargetBehindError>()("
   activeOffset: Schema.BigInt
 }) {}
 
-/** The view for BI tools cannot follow the pointer: sessions read it, or what others built depends on its columns. Nothing was changed. */
-export class ViewInUseError extends Schema.TaggedError<ViewInUseError>()("ViewInUseError", {
-  projection: Schema.String,
-  view: Schema.String,
-  by: Schema.Literals(["readers", "dependants"]),
-  holders: Schema.Array(Schema.String)
-}) {}
-
 /** The generation is active or followed. Stop that first. */
 export class GenerationInUseError extends Schema.TaggedError<GenerationInUseError>()("GenerationInUseError", {
   projection: Schema.String,
@@ -319,6 +312,8 @@ export interface ReadSnapshot {
    * registered, or when these are more than `entriesMax`.
    */
   readonly unread: (consumer: string, entriesMax: number) => Effect.Effect<readonly OutboxEntry[] | undefined, StoreUnavailableError>
+  /** Views for BI tools that show another generation than the pointer names, by projection; none where the engine has no such views. */
+  readonly staleViews: Effect.Effect<readonly StaleView[], StoreUnavailableError>
 }
 
 export interface ReadModelStoreShape {
@@ -341,16 +336,20 @@ export interface ReadModelStoreShape {
   /**
    * Moves the pointer if it still has `expectedVersion` (0 = none yet); the version rises by one. In the same transaction:
    * refuses unless the target's checkpoints have reached the active generation's in every partition, stores these as the
-   * hand-over, and has both of them followed from here on, so that the way back is the same flip.
+   * hand-over, and has both of them followed from here on, so that the way back is the same flip. Waits for nobody who
+   * reads: a view for BI tools that is held follows later (`staleViews`).
    */
   readonly flip: (
     projection: string,
     generation: number,
     expectedVersion: number
-  ) => Effect.Effect<Pointer, PointerConflictError | TargetBehindError | ViewInUseError | StoreUnavailableError>
+  ) => Effect.Effect<Pointer, PointerConflictError | TargetBehindError | StoreUnavailableError>
   /** Whether the owners of lanes fold this generation although the pointer does not name it: a shadow that has caught up, a standby. */
   readonly follow: (id: GenerationId, isFollowed: boolean) => Effect.Effect<void, GenerationMissingError | StoreUnavailableError>
-  /** Removes rows, ledgers, key counts, checkpoints and halts; whoever still folds it is fenced. Repeatable: an interrupted removal is finished. */
+  /**
+   * Removes rows, ledgers, key counts, checkpoints and halts; whoever still folds it is fenced. Repeatable: an interrupted
+   * removal is finished. Snapshots of before answer as before or with StoreUnavailableError, never that there is nothing.
+   */
   readonly dropGeneration: (id: GenerationId) => Effect.Effect<void, GenerationInUseError | StoreUnavailableError>
   /** Measured now, the longer the more rows there are: not for every request. Undefined for one that is not there or was dropped. */
   readonly generationSize: (id: GenerationId) => Effect.Effect<GenerationSize | undefined, StoreUnavailableError>

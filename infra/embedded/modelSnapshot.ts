@@ -169,7 +169,8 @@ const makeSnapshot = (stores: ModelStores, transaction: Transaction): ReadSnapsh
   deadLettersIn: (range) => attempt(() => ledgerRange<DeadLetter>(stores.deadLetters, transaction, range)),
   keyCounts: (scan, visit) => attempt(() => scanKeyCounts(stores, transaction, scan, visit)),
   halts: attempt(() => [...stores.halts.getRange({ transaction })].map(({ value }) => fromText<Halt>(value))),
-  unread: (consumer, entriesMax) => attempt(() => unreadOutbox(stores, transaction, consumer, entriesMax))
+  unread: (consumer, entriesMax) => attempt(() => unreadOutbox(stores, transaction, consumer, entriesMax)),
+  staleViews: Effect.succeed([])
 })
 
 /** Opens a snapshot of the latest committed state; the scope releases it. */

@@ -5,8 +5,7 @@
  * the epoch in the checkpoint's row, never from locks or sessions.
  */
 import {
-  CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError,
-  ViewInUseError
+  CommitUnknownError, FencedError, GenerationInUseError, GenerationMissingError, PointerConflictError, ReadModelStore, StoreUnavailableError, TargetBehindError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, LaneId, ReadModelStoreShape, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
@@ -20,6 +19,7 @@ import type { PostgresOptions, StoreOpenError } from "./connection.ts"
 import { generationSize } from "./generationSize.ts"
 import { createGeneration, findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
+import { keepUp } from "./keepUp.ts"
 import { readKeyCounts } from "./ledgers.ts"
 import { openStore } from "./openStore.ts"
 import { ackOutbox, forgetOutbox, readOutbox, registerOutbox } from "./outboxPostgres.ts"
@@ -76,8 +76,7 @@ type CommitError = FencedError | CommitUnknownError | StoreUnavailableError
 const commitErrorOf = (cause: unknown): CommitError =>
   cause instanceof FencedError || cause instanceof CommitUnknownError || cause instanceof StoreUnavailableError ? cause : new StoreUnavailableError({ store: STORE, cause })
 
-const isMoveRefused = (cause: unknown): cause is PointerConflictError | TargetBehindError | ViewInUseError =>
-  cause instanceof PointerConflictError || cause instanceof TargetBehindError || cause instanceof ViewInUseError
+const isMoveRefused = (cause: unknown): cause is PointerConflictError | TargetBehindError => cause instanceof PointerConflictError || cause instanceof TargetBehindError
 
 const makeStore = (store: Store): ReadModelStoreShape => ({
   // A definition that cannot be read is a defect of the caller: trying again would not help.
@@ -111,4 +110,7 @@ const makeStore = (store: Store): ReadModelStoreShape => ({
 
 /** The read models in a namespace of a Postgres database, closed with the scope. */
 export const readModelStorePostgres = (options: PostgresOptions): Layer.Layer<ReadModelStore, StoreOpenError> =>
-  Layer.effect(ReadModelStore, Effect.map(openStore(options), makeStore))
+  Layer.effect(ReadModelStore, Effect.gen(function* () {
+    const store = yield* openStore(options)
+    return makeStore(options.keepUp === true && store.seesAllTenants ? yield* keepUp(store) : store)
+  }))

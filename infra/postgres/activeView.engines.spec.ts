@@ -3,6 +3,7 @@ import { Count } from "@tidemark/domain/measures/count"
 import { Quantiles } from "@tidemark/domain/measures/quantiles"
 import { Uniques } from "@tidemark/domain/measures/uniques"
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
+import type { StaleView } from "@tidemark/domain/ports/staleView"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { commitOf, definitionText, prepare, rowOf, withStore } from "./specStore.ts"
@@ -30,10 +31,18 @@ const count = (n: number): Count => {
 const measures = (views: number, unique: Uniques, duration: Quantiles) => [duration.encode(), count(views).encode(), unique.encode()]
 
 const pointerOf = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.pointer("p")))
+const staleOf = (store: ReadModelStoreShape) => Effect.scoped(Effect.flatMap(store.snapshot, (snapshot) => snapshot.staleViews))
+/** Ends once these are the views that do not show what the pointer names. */
+const stale = (store: ReadModelStoreShape, wanted: readonly StaleView[]) =>
+  Effect.promise(() => expect.poll(() => Effect.runPromise(staleOf(store)), { timeout: 30_000 }).toEqual(wanted))
+const KEPT = { keepUp: true }
 
 describe("the view on the active generation", () => {
   let namespace: string
   const query = <R extends object>(text: string): Promise<R[]> => withClient(async (client) => (await client.query<R>(text.replaceAll("@", `"${namespace}".`))).rows)
+  const tables = async () => (await query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relnamespace = '"${namespace}"'::regnamespace AND relkind = 'r' AND relname ~ '^p_g[0-9]+$' ORDER BY 1`)).map(({ name }) => name)
+  const columnsOf = async (view: string) =>
+    (await query<{ name: string }>(`SELECT column_name AS name FROM information_schema.columns WHERE table_schema = '${namespace}' AND table_name = '${view}'`)).map(({ name }) => name)
   beforeEach(() => { namespace = freshNamespace() })
   afterEach(() => dropNamespace(namespace))
 
@@ -95,7 +104,7 @@ describe("the view on the active generation", () => {
     expect(found).toMatchObject({ Page: "a", ctid_2: "b", events: "1", events_2: "c", page: "d", select: "e", d_count: "1", d_count_2: "2", d_p50: "3" })
   })
 
-  it("keeps what others built on the view while its columns stay, and refuses to break it when they change", async () => {
+  it("keeps what others built on the view while its columns stay; when they change the pointer moves, and the view once nothing is built on it", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")
       yield* prepare(store, "p", { generation: 2 })
@@ -105,49 +114,58 @@ describe("the view on the active generation", () => {
       const second = commitOf("p", 0, 1n, 0n, 1n, { rows: [rowOf("acme", ["/"], 4)] })
       yield* store.commit([{ ...second, lane: { projection: "p", generation: 2, lane: 0 } }])
       yield* store.commit([{ ...commitOf("p", 0, 1n, 0n, 1n), lane: { projection: "p", generation: 3, lane: 0 } }])
-      const moved = yield* store.flip("p", 2, 1)
+      yield* store.flip("p", 2, 1)
       yield* Effect.promise(() => query(`CREATE FUNCTION @ours(@rm_p) RETURNS int LANGUAGE sql RETURN 1`))
-      const error = yield* Effect.flip(store.flip("p", 3, 2))
-      expect(error).toMatchObject({ _tag: "ViewInUseError", projection: "p", view: `${namespace}.rm_p`, by: "dependants" })
-      expect(error).toHaveProperty("holders", [`function ${namespace}.ours(${namespace}.rm_p)`, `view ${namespace}.mine`])
-      expect(yield* pointerOf(store)).toEqual(moved)
-    }))
-    expect(await query("SELECT views::int FROM @mine")).toEqual([{ views: 4 }])
+      expect(yield* store.flip("p", 3, 2)).toMatchObject({ generation: 3, pointerVersion: 3 })
+      const reason = `function ${namespace}.ours(${namespace}.rm_p) and view ${namespace}.mine are built on its columns, which change`
+      yield* stale(store, [{ projection: "p", view: `${namespace}.rm_p`, generation: 2, reason }])
+      yield* Effect.promise(async () => expect(await query("SELECT views::int FROM @mine")).toEqual([{ views: 4 }]))
+      yield* Effect.promise(() => query(`DROP FUNCTION @ours(@rm_p); DROP VIEW @mine`))
+      yield* stale(store, [])
+    }), KEPT)
+    expect(await columnsOf("rm_p")).not.toContain("page")
   })
 
-  it("refuses the move after some seconds while a session holds the old view, idle or not, and names it; then nothing has moved", async () => {
+  it("follows the pointer, which waits for nobody, once a session that holds it has ended; until then it is said who that is, and its generation can be dropped and is read nevertheless", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")
       yield* prepare(store, "p", { generation: 2 })
+      for (const generation of [1, 2]) yield* store.commit([{ ...commitOf("p", 0, 1n, 0n, 1n, { rows: [rowOf("acme", ["/"], generation)] }), lane: { projection: "p", generation, lane: 0 } }])
       yield* store.flip("p", 1, 0)
       yield* Effect.promise(() => withClient(async (reader) => {
         await reader.query(`BEGIN; SELECT * FROM "${namespace}".rm_p`)
         await reader.query("SET application_name = 'charts'")
         const { rows: [session] } = await reader.query<{ pid: number; usename: string }>("SELECT pid, usename FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-        const error = await Effect.runPromise(Effect.flip(store.flip("p", 2, 1)))
-        expect(error).toMatchObject({ _tag: "ViewInUseError", view: `${namespace}.rm_p`, by: "readers", holders: [`session ${session?.pid} (${session?.usename}, charts)`] })
+        for (const [generation, version] of [[2, 1], [1, 2], [2, 3]] as const) {
+          const startMs = performance.now()
+          expect(await Effect.runPromise(store.flip("p", generation, version))).toMatchObject({ generation, pointerVersion: version + 1 })
+          expect(performance.now() - startMs, `move ${version}`).toBeLessThan(1_000)
+        }
+        await Effect.runPromise(stale(store, [{ projection: "p", view: `${namespace}.rm_p`, generation: 1, reason: `session ${session?.pid} (${session?.usename}, charts) holds it` }]))
+        await Effect.runPromise(Effect.andThen(store.follow({ projection: "p", generation: 1 }, false), store.dropGeneration({ projection: "p", generation: 1 })))
+        expect((await reader.query(`SELECT views::int FROM "${namespace}".rm_p; COMMIT`) as unknown as { rows: unknown[] }[])[0]?.rows).toEqual([{ views: 1 }])
       }))
-      expect(yield* pointerOf(store)).toEqual({ projection: "p", generation: 1, pointerVersion: 1 })
-      expect(yield* store.flip("p", 2, 1)).toMatchObject({ pointerVersion: 2 })
-    }))
+      yield* stale(store, [])
+      expect(yield* pointerOf(store)).toMatchObject({ generation: 2, pointerVersion: 4 })
+      yield* Effect.promise(() => expect.poll(tables, { timeout: 30_000 }).toEqual(["p_g2"]))
+    }), KEPT)
+    expect(await query("SELECT views::int FROM @rm_p")).toEqual([{ views: 2 }])
   })
 
-  it("moves once a session that held the old view has ended its transaction", async () => {
+  it("is put right at the next start where the process ended that moved the pointer, and made anew where it is gone", async () => {
     await withStore(namespace, (store) => Effect.gen(function* () {
       yield* prepare(store, "p")
       yield* prepare(store, "p", { generation: 2 })
       yield* store.flip("p", 1, 0)
       yield* Effect.promise(() => withClient(async (reader) => {
         await reader.query(`BEGIN; SELECT * FROM "${namespace}".rm_p`)
-        const moved = Effect.runPromise(store.flip("p", 2, 1))
-        // The second transaction that waits for the view is the second try: the first one has given up.
-        const waiting = `SELECT min(a.xact_start)::text AS since FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.relation = '"${namespace}".rm_p'::regclass`
-        const seen = new Set<string>()
-        while (seen.size < 2) for (const { since } of await query<{ since: string | null }>(waiting)) if (since !== null) seen.add(since)
-        await reader.query("COMMIT")
-        expect(await moved).toMatchObject({ generation: 2, pointerVersion: 2 })
+        await Effect.runPromise(store.flip("p", 2, 1))
       }))
+      expect(yield* staleOf(store)).toEqual([{ projection: "p", view: `${namespace}.rm_p`, generation: 1, reason: "it has not been tried again yet" }])
     }))
+    await withStore(namespace, (store) => stale(store, []), KEPT)
+    await query("DROP VIEW @rm_p")
+    await withStore(namespace, () => Effect.promise(() => expect.poll(() => columnsOf("rm_p"), { timeout: 30_000 }).toContain("page")), KEPT)
   })
 })
 

@@ -25,6 +25,8 @@ export interface PostgresOptions {
   readonly connectTimeoutMs?: number
   /** How long a writer may pause within a transaction before the server ends it, ms; 10,000 when absent. A frozen process holds others up that long. */
   readonly writerIdleMs?: number
+  /** Whether this store goes on with what moves of the pointer and dropped generations leave to be done: one of each process does. */
+  readonly keepUp?: boolean
 }
 
 /** The database cannot be used: not reachable, refused, of unsafe settings, or of a newer version. `reason` is one sentence. */
@@ -84,7 +86,7 @@ export const openPools = (options: PostgresOptions): Effect.Effect<Pools, never,
  * The server answered with an error and goes on serving the session. Anything else (a broken connection, a session that
  * the server ends, no reply in time) leaves the connection useless, and the outcome of a COMMIT open.
  */
-const wasRefused = (cause: unknown): boolean => cause instanceof DatabaseError && cause.severity === "ERROR"
+export const wasRefused = (cause: unknown): cause is DatabaseError => cause instanceof DatabaseError && cause.severity === "ERROR"
 
 /** Our own errors carry a tag and leave the connection as it was. */
 const isUsableAfter = (cause: unknown): boolean => wasRefused(cause) || (cause instanceof Error && "_tag" in cause)

@@ -24,6 +24,8 @@ export interface Store {
   /** Whether this user sees the rows of all tenants. */
   readonly seesAllTenants: boolean
   readonly generations: Map<string, StoredGeneration>
+  /** Tells that something was left to be done. */
+  readonly wake: () => void
 }
 
 /** The tables of a generation; undefined when there is none. */

@@ -52,6 +52,12 @@ CREATE TABLE ${schema}.prefix_clocks (
   tenants text NOT NULL, PRIMARY KEY (log_id, partition, next_offset));
 CREATE INDEX ON ${schema}.prefix_clocks (log_id, partition, received_max_ms, next_offset);`
 
+/** What each view shows, which may be behind the pointer, and why; whether the tables of a dropped generation are gone. Until here views moved with the pointer. */
+const keptUp = (schema: string): string => `
+CREATE TABLE ${schema}.bi_views (projection text PRIMARY KEY, generation int NOT NULL, reason text);
+INSERT INTO ${schema}.bi_views SELECT projection, generation FROM ${schema}.pointers;
+ALTER TABLE ${schema}.generations ADD COLUMN is_removed boolean NOT NULL DEFAULT false;`
+
 /** Role for the processes that answer queries, and for BI tools: neither owns anything, neither may log in by itself. */
 export const servingRole = (namespace: string): string => `${namespace}_serving`
 export const biRole = (namespace: string): string => `${namespace}_bi`
@@ -83,7 +89,8 @@ const MIGRATIONS: readonly ((namespace: string) => string)[] = [
   (namespace) => [readModels(quoted(namespace)), rejectedEvents(quoted(namespace)), sketchFunctions(quoted(namespace)), roles(namespace)].join("\n"),
   (namespace) => `ALTER TABLE ${quoted(namespace)}.generations ADD COLUMN is_followed boolean NOT NULL DEFAULT false, ADD COLUMN is_dropped boolean NOT NULL DEFAULT false;`,
   (namespace) => prefixClocks(quoted(namespace)),
-  (namespace) => `ALTER TABLE ${quoted(namespace)}.pointers ADD COLUMN hand_over_partitions int[], ADD COLUMN hand_over_offsets bigint[];`
+  (namespace) => `ALTER TABLE ${quoted(namespace)}.pointers ADD COLUMN hand_over_partitions int[], ADD COLUMN hand_over_offsets bigint[];`,
+  (namespace) => keptUp(quoted(namespace))
 ]
 
 /** The version this binary works with. */

@@ -51,5 +51,5 @@ export const openStore = (options: PostgresOptions): Effect.Effect<Store, StoreO
       try: () => prepare(pools.writers, namespace),
       catch: (cause) => new StoreOpenError({ namespace, reason: reasonOf(cause), cause })
     })
-    return { namespace, schema: quoted(namespace), ...pools, seesAllTenants: sees, generations: new Map() }
+    return { namespace, schema: quoted(namespace), ...pools, seesAllTenants: sees, generations: new Map(), wake: () => {} }
   })

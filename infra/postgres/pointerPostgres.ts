@@ -1,13 +1,16 @@
-/** Which generations are served, followed and dropped. The pointer moves together with the view that BI tools read. */
+/**
+ * Which generations are served, followed and dropped. The view that BI tools read moves with the pointer where nobody holds
+ * it, else later; tables of dropped generations are removed once nobody reads them. Both in `keepUp.ts`.
+ */
 import {
-  CommitUnknownError, GenerationInUseError, GenerationMissingError, PointerConflictError, StoreUnavailableError, TargetBehindError, ViewInUseError
+  CommitUnknownError, GenerationInUseError, GenerationMissingError, PointerConflictError, StoreUnavailableError, TargetBehindError
 } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, Pointer } from "@tidemark/domain/ports/ReadModelStore"
 import type { PoolClient } from "pg"
-import { nameHolders, replaceView } from "./activeView.ts"
+import { showAtOnce } from "./activeView.ts"
 import { STORE, transact } from "./connection.ts"
-import { findGeneration } from "./generations.ts"
 import type { Store } from "./generations.ts"
+import { removeTables } from "./keepUp.ts"
 
 /** As it is stored; without a hand-over before the first move, and after moves of earlier versions. */
 export interface PointerRow {
@@ -58,45 +61,28 @@ const demandReached = async ({ schema }: Store, client: PoolClient, active: numb
 const isKept = async ({ schema }: Store, client: PoolClient, { projection, generation }: GenerationId): Promise<boolean> =>
   (await client.query(`SELECT FROM ${schema}.generations WHERE projection = $1 AND generation = $2 AND NOT is_dropped FOR UPDATE`, [projection, generation])).rowCount === 1
 
-const move = async (store: Store, client: PoolClient, target: Pointer): Promise<Pointer> => {
+/** Answers the pointer, and whether the view has followed it. */
+const move = async (store: Store, client: PoolClient, target: Pointer): Promise<readonly [pointer: Pointer, hasFollowed: boolean]> => {
   const { projection, generation, pointerVersion } = target
   const stored = await storedPointer(store, client, projection, "FOR UPDATE")
   const version = stored?.pointer_version ?? 0
-  const next = await findGeneration(store, client, projection, generation)
-  if (version !== pointerVersion - 1 || next === undefined || !(await isKept(store, client, target))) throw new PointerConflictError({ projection, pointerVersion: version })
+  if (version !== pointerVersion - 1 || !(await isKept(store, client, target))) throw new PointerConflictError({ projection, pointerVersion: version })
   const pointer: Pointer = stored === undefined ? target : { ...target, handOver: await demandReached(store, client, stored.generation, target) }
   // Another process may insert the first pointer at the same time.
   if (!(await setPointer(store, client, pointer))) throw new PointerConflictError({ projection, pointerVersion: (await storedPointer(store, client, projection, ""))?.pointer_version ?? version })
   if (stored !== undefined) {
     await client.query(`UPDATE ${store.schema}.generations SET is_followed = true WHERE projection = $1 AND generation = ANY($2::int[])`, [projection, [stored.generation, generation]])
   }
-  const before = stored === undefined || stored.generation === generation ? undefined : await findGeneration(store, client, projection, stored.generation)
-  await replaceView(store, client, projection, next, before)
-  return pointer
-}
-
-/** Tries while somebody reads the view, each of which waits a second for it; between two of them flushes and other readers go on. */
-const VIEW_TRIES = 3
-const VIEW_PAUSE_MS = 200
-
-/** Waits some seconds for those who read the view; then, and at once where others depend on its columns, throws who they are. */
-const moveOnceFree = async (store: Store, pointer: Pointer): Promise<Pointer> => {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await transact(store.writers, (client) => move(store, client, pointer))
-    } catch (cause) {
-      if (!(cause instanceof ViewInUseError)) throw cause
-      if (cause.by === "dependants" || tried === VIEW_TRIES) throw await nameHolders(store, cause)
-    }
-    await new Promise((resolve) => setTimeout(resolve, VIEW_PAUSE_MS))
-  }
+  return [pointer, await showAtOnce(store, client, projection, generation)]
 }
 
 /** Moves the pointer if it has `expectedVersion`. An unknown outcome is read back: the stored pointer says whether it was moved. */
 export const flip = async (store: Store, { projection, generation }: GenerationId, expectedVersion: number): Promise<Pointer> => {
   const pointer: Pointer = { projection, generation, pointerVersion: expectedVersion + 1 }
   try {
-    return await moveOnceFree(store, pointer)
+    const [moved, hasFollowed] = await transact(store.writers, (client) => move(store, client, pointer))
+    if (!hasFollowed) store.wake()
+    return moved
   } catch (cause) {
     if (!(cause instanceof CommitUnknownError)) throw cause
     const stored = await storedPointer(store, store.writers, projection, "")
@@ -111,16 +97,19 @@ export const follow = async ({ schema, writers }: Store, { projection, generatio
   if (rowCount !== 1) throw new GenerationMissingError({ projection, generation })
 }
 
-/** Empties the generation's tables and removes its checkpoints in one transaction; the record and the empty tables stay. */
-export const dropGeneration = (store: Store, id: GenerationId): Promise<void> =>
-  transact(store.writers, async (client) => {
-    const { projection, generation } = id
-    const found = await findGeneration(store, client, projection, generation)
-    if (found === undefined) return
+/**
+ * Marks the generation as dropped and removes its checkpoints in one transaction, which waits for no reader; then its
+ * tables, if nobody holds them. The record stays.
+ */
+export const dropGeneration = async (store: Store, { projection, generation }: GenerationId): Promise<void> => {
+  const { schema, writers } = store
+  const isStored = await transact(writers, async (client) => {
+    if ((await client.query(`SELECT FROM ${schema}.generations WHERE projection = $1 AND generation = $2`, [projection, generation])).rowCount === 0) return false
     const active = await storedPointer(store, client, projection, "FOR SHARE")
-    const { rowCount } = await client.query(
-      `UPDATE ${store.schema}.generations SET is_dropped = true WHERE projection = $1 AND generation = $2 AND NOT is_followed`, [projection, generation])
+    const { rowCount } = await client.query(`UPDATE ${schema}.generations SET is_dropped = true WHERE projection = $1 AND generation = $2 AND NOT is_followed`, [projection, generation])
     if (active?.generation === generation || rowCount !== 1) throw new GenerationInUseError({ projection, generation })
-    for (const table of ["lane_checkpoints", "halts"]) await client.query(`DELETE FROM ${store.schema}.${table} WHERE projection = $1 AND generation = $2`, [projection, generation])
-    await client.query(`TRUNCATE ${Object.values(found.tables).join(", ")}`)
+    for (const table of ["lane_checkpoints", "halts"]) await client.query(`DELETE FROM ${schema}.${table} WHERE projection = $1 AND generation = $2`, [projection, generation])
+    return true
   })
+  if (isStored && (await removeTables(store, { projection, generation })) !== undefined) store.wake()
+}

@@ -6,13 +6,14 @@ import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { GenerationId, Halt, LedgerPage, LedgerRange, Pointer, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { PoolClient } from "pg"
+import type { PoolClient, QueryResult } from "pg"
+import { readStaleViews } from "./activeView.ts"
 import { unixMs } from "./arrayParameters.ts"
 import { readCheckpoints } from "./commitPostgres.ts"
 import { STORE, abandon, attempt } from "./connection.ts"
 import type { GenerationTables } from "./generationTables.ts"
 import { findGeneration, readGenerations } from "./generations.ts"
-import type { Store } from "./generations.ts"
+import type { Store, StoredGeneration } from "./generations.ts"
 import { DEAD_LETTERS, DUPLICATES, LATE, ledgerPage, ledgerRange, scanKeyCounts } from "./ledgers.ts"
 import type { Ledger } from "./ledgers.ts"
 import { TENANT_SETTING } from "./migrations.ts"
@@ -22,19 +23,31 @@ import type { PointerRow } from "./pointerPostgres.ts"
 import { partialsByKey, scanRows, windowPage } from "./rowReading.ts"
 import { originalText, storedText } from "./sqlText.ts"
 
-/** The snapshot is taken by the first statement after BEGIN, so one is sent with it. */
-const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
+/** A snapshot that has begun. */
+interface Begun {
+  readonly client: PoolClient
+  /** Generations that are dropped in this snapshot, by number and projection: their tables may be gone. Of one dropped later they are asked, and answer or fail. */
+  readonly dropped: ReadonlySet<string>
+}
 
-const begin = async ({ snapshots }: Store): Promise<PoolClient> => {
+const nameOf = (projection: string, generation: number): string => `${generation} ${projection}`
+
+/** The snapshot is taken by the first statement after BEGIN, which is sent with it. */
+const begin = async ({ schema, snapshots }: Store): Promise<Begun> => {
   const client = await snapshots.connect()
   try {
-    await client.query(BEGIN)
-    return client
+    const answers: unknown = await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT projection, generation FROM ${schema}.generations WHERE is_dropped`)
+    const [, { rows } = { rows: [] }] = answers as readonly QueryResult<GenerationId>[]
+    return { client, dropped: new Set(rows.map(({ projection, generation }) => nameOf(projection, generation))) }
   } catch (cause) {
     await abandon(client, cause)
     throw cause
   }
 }
+
+/** The tables of a generation that is there in this snapshot. */
+const tablesIn = async (store: Store, { client, dropped }: Begun, projection: string, generation: number): Promise<StoredGeneration | undefined> =>
+  dropped.has(nameOf(projection, generation)) ? undefined : findGeneration(store, client, projection, generation)
 
 /** Shows a user who may not see all tenants the rows of this one, until the transaction ends. */
 const showTenant = async (store: Store, client: PoolClient, tenantId: string): Promise<void> => {
@@ -73,25 +86,26 @@ const makeExclusive = (): Exclusive => {
     })
 }
 
-const pageReader = <T>(run: Exclusive, store: Store, client: PoolClient, ledger: Ledger<T>, table: (tables: GenerationTables) => string) => (page: LedgerPage) =>
+const pageReader = <T>(run: Exclusive, store: Store, begun: Begun, ledger: Ledger<T>, table: (tables: GenerationTables) => string) => (page: LedgerPage) =>
   run(async (): Promise<readonly T[]> => {
-    const found = await findGeneration(store, client, page.projection, page.generation)
+    const found = await tablesIn(store, begun, page.projection, page.generation)
     if (found === undefined) return []
-    await showTenant(store, client, page.tenantId)
-    return ledgerPage(client, table(found.tables), ledger, page)
+    await showTenant(store, begun.client, page.tenantId)
+    return ledgerPage(begun.client, table(found.tables), ledger, page)
   })
 
-const rangeReader = <T>(run: Exclusive, store: Store, client: PoolClient, ledger: Ledger<T>, table: (tables: GenerationTables) => string) => (range: LedgerRange) =>
+const rangeReader = <T>(run: Exclusive, store: Store, begun: Begun, ledger: Ledger<T>, table: (tables: GenerationTables) => string) => (range: LedgerRange) =>
   run(async (): Promise<readonly T[]> => {
     demandAllTenants(store)
-    const found = await findGeneration(store, client, range.projection, range.generation)
-    return found === undefined ? [] : ledgerRange(client, table(found.tables), ledger, range)
+    const found = await tablesIn(store, begun, range.projection, range.generation)
+    return found === undefined ? [] : ledgerRange(begun.client, table(found.tables), ledger, range)
   })
 
 /** Keys of several tenants are read tenant by tenant where only one is visible at a time. */
-const readPartials = async (store: Store, client: PoolClient, projection: string, generation: number, keys: Parameters<ReadSnapshot["partials"]>[2]): Promise<StoredRow[][]> => {
-  const found = await findGeneration(store, client, projection, generation)
+const readPartials = async (store: Store, begun: Begun, projection: string, generation: number, keys: Parameters<ReadSnapshot["partials"]>[2]): Promise<StoredRow[][]> => {
+  const found = await tablesIn(store, begun, projection, generation)
   if (found === undefined) return keys.map(() => [])
+  const { client } = begun
   const { tables, layout } = found
   if (store.seesAllTenants) return partialsByKey(client, tables.rows, layout, keys)
   const rows = keys.map((): StoredRow[] => [])
@@ -104,47 +118,48 @@ const readPartials = async (store: Store, client: PoolClient, projection: string
   return rows
 }
 
-const makeSnapshot = (run: Exclusive, store: Store, client: PoolClient): ReadSnapshot => ({
-  pointer: (projection) => run(async () => (await readPointers(store, client, projection))[0]),
-  pointers: run(() => readPointers(store, client)),
-  generation: (projection, generation) => run(async () => (await readGenerations(store, client, projection, generation))[0]),
-  generations: (projection) => run(() => readGenerations(store, client, projection)),
-  following: run(() => readFollowing(store, client)),
-  checkpoints: (projection, generation) => run(() => readCheckpoints(store, client, projection, generation)),
+const makeSnapshot = (run: Exclusive, store: Store, begun: Begun): ReadSnapshot => ({
+  pointer: (projection) => run(async () => (await readPointers(store, begun.client, projection))[0]),
+  pointers: run(() => readPointers(store, begun.client)),
+  generation: (projection, generation) => run(async () => (await readGenerations(store, begun.client, projection, generation))[0]),
+  generations: (projection) => run(() => readGenerations(store, begun.client, projection)),
+  following: run(() => readFollowing(store, begun.client)),
+  checkpoints: (projection, generation) => run(() => readCheckpoints(store, begun.client, projection, generation)),
   scan: (query, visit) =>
     run(async () => {
-      const found = await findGeneration(store, client, query.projection, query.generation)
+      const found = await tablesIn(store, begun, query.projection, query.generation)
       if (found === undefined) return
-      await showTenant(store, client, query.tenantId)
-      await scanRows(client, found.tables.rows, found.layout, query, visit)
+      await showTenant(store, begun.client, query.tenantId)
+      await scanRows(begun.client, found.tables.rows, found.layout, query, visit)
     }),
-  partials: (projection, generation, keys) => run(() => readPartials(store, client, projection, generation, keys)),
+  partials: (projection, generation, keys) => run(() => readPartials(store, begun, projection, generation, keys)),
   windows: (page) =>
     run(async () => {
-      const found = await findGeneration(store, client, page.projection, page.generation)
+      const found = await tablesIn(store, begun, page.projection, page.generation)
       if (found === undefined) return []
-      await showTenant(store, client, page.tenantId)
-      return windowPage(client, found.tables.rows, found.layout, page)
+      await showTenant(store, begun.client, page.tenantId)
+      return windowPage(begun.client, found.tables.rows, found.layout, page)
     }),
-  late: pageReader(run, store, client, LATE, ({ late }) => late),
-  deadLetters: pageReader(run, store, client, DEAD_LETTERS, ({ deadLetters }) => deadLetters),
-  lateIn: rangeReader(run, store, client, LATE, ({ late }) => late),
-  duplicatesIn: rangeReader(run, store, client, DUPLICATES, ({ duplicates }) => duplicates),
-  deadLettersIn: rangeReader(run, store, client, DEAD_LETTERS, ({ deadLetters }) => deadLetters),
+  late: pageReader(run, store, begun, LATE, ({ late }) => late),
+  deadLetters: pageReader(run, store, begun, DEAD_LETTERS, ({ deadLetters }) => deadLetters),
+  lateIn: rangeReader(run, store, begun, LATE, ({ late }) => late),
+  duplicatesIn: rangeReader(run, store, begun, DUPLICATES, ({ duplicates }) => duplicates),
+  deadLettersIn: rangeReader(run, store, begun, DEAD_LETTERS, ({ deadLetters }) => deadLetters),
   keyCounts: (scan, visit) =>
     run(async () => {
-      const found = await findGeneration(store, client, scan.projection, scan.generation)
+      const found = await tablesIn(store, begun, scan.projection, scan.generation)
       if (found === undefined) return
-      await showTenant(store, client, scan.tenantId)
-      await scanKeyCounts(client, found.tables.keyCounts, scan, visit)
+      await showTenant(store, begun.client, scan.tenantId)
+      await scanKeyCounts(begun.client, found.tables.keyCounts, scan, visit)
     }),
-  halts: run(() => readHalts(store, client)),
-  unread: (consumer, entriesMax) => run(() => unreadOutbox(store, client, consumer, entriesMax))
+  halts: run(() => readHalts(store, begun.client)),
+  unread: (consumer, entriesMax) => run(() => unreadOutbox(store, begun.client, consumer, entriesMax)),
+  staleViews: run(() => readStaleViews(store, begun.client))
 })
 
 /** Opens a snapshot of the latest committed state; the scope ends it. */
 export const readSnapshot = (store: Store): Effect.Effect<ReadSnapshot, StoreUnavailableError, Scope.Scope> =>
   Effect.map(
-    Effect.acquireRelease(attempt(() => begin(store)), (client) => Effect.promise(() => abandon(client))),
-    (client) => makeSnapshot(makeExclusive(), store, client)
+    Effect.acquireRelease(attempt(() => begin(store)), ({ client }) => Effect.promise(() => abandon(client))),
+    (begun) => makeSnapshot(makeExclusive(), store, begun)
   )

@@ -91,7 +91,7 @@ const laneAssignment = (configuration: Configuration) =>
   Layer.unwrap(Effect.map(theLog, ({ identity: { partitions, lanes } }) =>
     laneAssignmentKafka({ brokers: addressOf(configuration, "kafkaBrokers"), topic: topicOf(configuration), groupId: `${configuration.namespace.value}-projectors`, partitions, lanes })))
 
-const readModels = (configuration: Configuration) => named(configuration, "postgresUrl", readModelStorePostgres(postgres(configuration)))
+const readModels = (configuration: Configuration, keepUp: boolean) => named(configuration, "postgresUrl", readModelStorePostgres({ ...postgres(configuration), keepUp }))
 
 /** Opens all engines; they close with the scope. */
 export const distributedEngines = (configuration: Configuration) => {
@@ -103,7 +103,7 @@ export const distributedEngines = (configuration: Configuration) => {
     laneAssignment(configuration),
     named(configuration, "elasticsearchUrl", eventSearchElasticsearch(elasticsearch)),
     named(configuration, "elasticsearchUrl", windowIndexElasticsearch(elasticsearch)),
-    readModels(configuration),
+    readModels(configuration, true),
     named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
     named(configuration, "redisUrl", pubSubRedis(redis)),
@@ -114,4 +114,4 @@ export const distributedEngines = (configuration: Configuration) => {
 
 /** What a projector thread needs. */
 export const distributedReaderEngines = (configuration: Configuration) =>
-  Layer.mergeAll(partitionIndex(configuration), readModels(configuration)).pipe(Layer.provideMerge(kafkaLog(configuration, "reader")))
+  Layer.mergeAll(partitionIndex(configuration), readModels(configuration, false)).pipe(Layer.provideMerge(kafkaLog(configuration, "reader")))

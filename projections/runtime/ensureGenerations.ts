@@ -45,9 +45,8 @@ const ensureGeneration = Effect.fn("ensureGeneration")(function* (definition: Pr
     yield* store.createGeneration(record, Array.from({ length: lanes }, (_, lane) => ({ lane, partitions: lanePartitions(lane, partitions, lanes) })))
     // A conflict says that another process was first: the next look finds its pointer.
     yield* Effect.catchTag(store.flip(record.projection, record.generation, 0), "PointerConflictError", () => Effect.void).pipe(
-      // There is no active generation that the first one could be behind, and nobody reads a view that is not there yet.
-      Effect.catchTag("TargetBehindError", Effect.die),
-      Effect.catchTag("ViewInUseError", Effect.die)
+      // There is no active generation that the first one could be behind.
+      Effect.catchTag("TargetBehindError", Effect.die)
     )
   }
 })

@@ -161,7 +161,8 @@ const snapshotOf = (state: ModelState, partials: ReadSnapshot["partials"]): Read
     if (cursor === undefined) return undefined
     const found = [...state.outbox.values()].filter(({ sequence }) => sequence > cursor)
     return found.length > entriesMax ? undefined : found
-  })
+  }),
+  staleViews: Effect.succeed([])
 })
 
 /** Answers from `state`, which nobody changes any more. */

@@ -140,6 +140,7 @@ export const projectionShape = (status: ProjectionStatus): Projection => ({
   lateEvents: String(status.lateEvents),
   deadLetters: String(status.deadLetters),
   handOver: status.handOver === null ? null : offsetsOf(status.handOver),
+  staleView: status.staleView,
   outOfOrdernessMs: status.outOfOrdernessMs,
   reviseWithinMs: String(status.reviseWithinMs),
   definition: status.definition,

@@ -15,6 +15,16 @@ export class Halt {
   at!: number
 }
 
+@ObjectType({ description: "A view for BI tools that has not followed the pointer yet; the server goes on trying." })
+export class StaleView {
+  @Field(() => String)
+  view!: string
+  @Field(() => Int, { description: "The generation it shows; 0: none." })
+  generation!: number
+  @Field(() => String, { description: "What stands against it." })
+  reason!: string
+}
+
 @ObjectType({ description: "A projection with its active generation." })
 export class Projection {
   @Field(() => String)
@@ -45,6 +55,8 @@ export class Projection {
   deadLetters!: string
   @Field(() => [PartitionOffset], { nullable: true, description: "Where the generation served before stood when the last cut-over or way back moved the pointer: effects of records from here on are this generation's, of earlier ones they were the other's. Null before the first move." })
   handOver!: PartitionOffset[] | null
+  @Field(() => StaleView, { nullable: true, description: "The view for BI tools, where it shows another generation." })
+  staleView!: StaleView | null
   @Field(() => Int)
   outOfOrdernessMs!: number
   @Field(() => String)

@@ -24,6 +24,7 @@ interface ProjectionState {
   readonly lateEvents: string
   readonly deadLetters: string
   readonly halts: readonly Halt[]
+  readonly staleView: { readonly view: string; readonly generation: number; readonly reason: string } | null
 }
 
 interface ProjectionDetail extends ProjectionState {
@@ -37,7 +38,7 @@ interface ProjectionDetail extends ProjectionState {
   readonly definitionHash: string
 }
 
-const STATE = "name generation status position { partition offset } lagEvents watermark lateEvents deadLetters halts { code detail lane at } rebuildOffered"
+const STATE = "name generation status position { partition offset } lagEvents watermark lateEvents deadLetters halts { code detail lane at } staleView { view generation reason } rebuildOffered"
 const PAGE = 20
 
 /** The display form of a position: the sum of its next offsets. */
@@ -45,6 +46,10 @@ const placeOf = ({ position }: ProjectionState): string => "#" + String(position
 
 /** What a lane says that stands still, or who has paused all of them. */
 const haltLine = (name: string, { code, detail, lane, at }: Halt): string => plain(code === "PAUSED" ? `‖ ${name} paused at ${at} ${detail}` : `✗ ${name} lane ${lane} halted at ${at}: ${code}: ${detail}`)
+
+/** What a BI tool sees meanwhile. */
+const staleLines = ({ name, staleView }: ProjectionState): readonly string[] =>
+  staleView === null ? [] : [plain(`! ${name}: ${staleView.view} shows generation ${staleView.generation} for now: ${staleView.reason}`)]
 
 /** Every projection with its state; what is halted says why. */
 export const projectionsLs = async (client: Client, json: boolean, output: Output): Promise<void> => {
@@ -56,6 +61,7 @@ export const projectionsLs = async (client: Client, json: boolean, output: Outpu
   const rows = projections.map((item) => [item.name, String(item.generation), item.status.toLowerCase(), placeOf(item), item.lagEvents, item.watermark ?? "–", item.lateEvents, item.deadLetters])
   output.data(table(["NAME", "GEN", "STATUS", "POSITION", "LAG", "COMPLETE TO (UTC)", "LATE", "DEAD"], rows))
   for (const item of projections) for (const halt of item.halts) output.data(haltLine(item.name, halt))
+  for (const line of projections.flatMap(staleLines)) output.data(line)
   for (const { name, rebuildOffered } of projections) if (rebuildOffered) output.note(`${name}: its shipped definition is another one than the served. What a rebuild would read: tidemark rebuild plan ${name}`)
 }
 
@@ -84,6 +90,7 @@ const showState = (item: ProjectionDetail, output: Output): void => {
   output.data(item.name)
   for (const [name, value] of facts) output.data(plain(`  ${name.padEnd(12)} ${value}`))
   for (const halt of item.halts) output.data(haltLine(item.name, halt))
+  for (const line of staleLines(item)) output.data(line)
 }
 
 /** One projection: where it stands, what it counts, its newest late events and its dead letters. */

@@ -20,6 +20,8 @@ export interface Projection {
   readonly watermark: string | null
   readonly position: readonly PartitionOffset[]
   readonly halts: readonly { readonly code: string; readonly detail: string }[]
+  /** The view for BI tools, where it shows another generation for now. */
+  readonly staleView: { readonly view: string; readonly generation: number; readonly reason: string } | null
 }
 
 const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
@@ -34,7 +36,7 @@ export const projectionsOptions = (api: Api) =>
   queryOptions({
     queryKey: ["projections", api.tenant] as const,
     queryFn: async ({ signal }): Promise<readonly Projection[]> =>
-      (await ask<{ projections: readonly Projection[] }>(api, "{ projections { name version generation pointerVersion status definitionHash rebuildOffered lagEvents lateEvents deadLetters watermark position { partition offset } halts { code detail } } }", {}, signal)).projections,
+      (await ask<{ projections: readonly Projection[] }>(api, "{ projections { name version generation pointerVersion status definitionHash rebuildOffered lagEvents lateEvents deadLetters watermark position { partition offset } halts { code detail } staleView { view generation reason } } }", {}, signal)).projections,
     refetchInterval: REFRESH_MS
   })
 

@@ -26,12 +26,13 @@ interface RowProps {
 const stateText = ({ status, halts }: Projection): string => (status === "HALTED" ? `halted ${halts[0]?.code ?? ""}` : status.toLowerCase())
 
 const Row = ({ projection, chosen, choose, nowMs }: RowProps) => {
-  const { name, generation, status, lagEvents, lateEvents, deadLetters, watermark, rebuildOffered } = projection
+  const { name, generation, status, lagEvents, lateEvents, deadLetters, watermark, rebuildOffered, staleView } = projection
   return (
     <tr className={chosen ? "chosen" : undefined}>
       <th scope="row"><button type="button" className="link" aria-pressed={chosen} onClick={() => choose(name)}>{name}</button></th>
       <td className="num" data-name="Generation">{generation}</td>
-      <td><span className={status === "LIVE" ? "state good" : "state bad"} title={projection.halts[0]?.detail}>{stateText(projection)}</span>{rebuildOffered ? <small className="muted"> · rebuild offered</small> : null}</td>
+      <td><span className={status === "LIVE" ? "state good" : "state bad"} title={projection.halts[0]?.detail}>{stateText(projection)}</span>{rebuildOffered ? <small className="muted"> · rebuild offered</small> : null}
+        {staleView === null ? null : <small className="muted"> · {staleView.view} shows generation {staleView.generation} for now: {staleView.reason}</small>}</td>
       <td className="num" data-name="Behind, events">{formatDecimal(lagEvents)}</td>
       <td className="num" data-name="Watermark gap">{watermark === null ? "–" : formatDuration(nowMs - Date.parse(watermark))}</td>
       <td className="num" data-name="Late">{formatDecimal(lateEvents)}</td>
