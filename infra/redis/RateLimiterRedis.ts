@@ -1,6 +1,6 @@
 /**
  * Token buckets shared by all processes, on Redis' own clock. While Redis is away or slow each process limits by what it
- * sees itself.
+ * sees itself. A process that spends much of a bucket takes some ahead (`tokenLeases.ts`).
  */
 import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import type { RateLimit, RateLimiterShape, RateState } from "@tidemark/domain/ports/RateLimiter"
@@ -11,13 +11,15 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { UNCHECKED, connectRedis } from "./redisConnection.ts"
 import type { RedisSettings, RedisUnreachableError } from "./redisConnection.ts"
+import { TokenLeases } from "./tokenLeases.ts"
 
 /** A request does not wait longer than this for its limit, ms. */
 const ANSWER_MAX_MS = 100
 
 /**
- * KEYS[1] bucket; ARGV capacity, tokens per second, count. Answers whether it was taken and the tokens before and after,
- * as text: a number would lose its fraction. The same arithmetic as `TokenBuckets`.
+ * KEYS[1] bucket; ARGV capacity, tokens per second, count, how many to take ahead. Answers whether the count was taken, the
+ * tokens after and before, as text since a number would lose its fraction, and how many were taken ahead: all or none, and
+ * none where less than half of the bucket would be left. The same arithmetic as `TokenBuckets`.
  */
 const TAKE_SCRIPT = `
 local capacity, per_second = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -29,37 +31,52 @@ local at = tonumber(stored[2]) or now
 local available = math.min(capacity, (tonumber(stored[1]) or capacity) + math.max(0, now - at) / 1000 * per_second)
 local taken = available >= wanted and 1 or 0
 local left = available - taken * wanted
+local ahead = tonumber(ARGV[4])
+if taken == 0 or left - ahead < capacity / 2 then ahead = 0 end
+left = left - ahead
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', left), 'at', string.format('%.3f', math.max(now, at)))
 redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - left) / per_second * 1000) + 1000)
-return { taken, string.format('%.6f', left), string.format('%.6f', available) }
+return { taken, string.format('%.6f', left), string.format('%.6f', available), ahead }
 `
 
-const stateOf = ({ capacity, perSecond }: RateLimit, count: number, [taken, left, available]: readonly [number, string, string]): RateState => {
-  const seconds = (tokens: number): number => Math.max(1, Math.ceil(tokens / perSecond))
-  return {
-    limit: capacity,
-    remaining: Math.floor(Number(left)),
-    resetSeconds: seconds(capacity - Number(left)),
-    retryAfterSeconds: taken === 1 ? undefined : seconds(Math.min(count, capacity) - Number(available))
-  }
+type Answer = readonly [taken: number, left: string, available: string, ahead: number]
+
+const bucketOf = ({ name }: RateLimit, id: string): string => `${name}:${id}`
+
+const secondsFor = (tokens: number, { perSecond }: RateLimit): number => Math.max(1, Math.ceil(tokens / perSecond))
+
+const takenState = (limit: RateLimit, left: number): RateState => ({
+  limit: limit.capacity, remaining: Math.floor(left), resetSeconds: secondsFor(limit.capacity - left, limit), retryAfterSeconds: undefined
+})
+
+const stateOf = (limit: RateLimit, count: number, [taken, left, available, ahead]: Answer): RateState => {
+  const state = takenState(limit, Number(left) + ahead)
+  return taken === 1 ? state : { ...state, retryAfterSeconds: secondsFor(Math.min(count, limit.capacity) - Number(available), limit) }
 }
 
 const makeLimiter = (settings: RedisSettings): Effect.Effect<RateLimiterShape, RedisUnreachableError, Scope.Scope> =>
   Effect.map(connectRedis(settings, { commandTimeout: ANSWER_MAX_MS, ...UNCHECKED }), (client) => {
     client.defineCommand("takeTokens", { numberOfKeys: 1, lua: TAKE_SCRIPT })
-    const { takeTokens } = client as unknown as { readonly takeTokens: (...args: readonly (string | number)[]) => Promise<readonly [number, string, string]> }
+    const { takeTokens } = client as unknown as { readonly takeTokens: (...args: readonly (string | number)[]) => Promise<Answer> }
     const takeHere = makeLocalLimiter()
+    const leases = new TokenLeases()
+    const ask = async (limit: RateLimit, id: string, count: number, nowMs: number): Promise<RateState> => {
+      const { capacity, perSecond } = limit
+      const bucket = bucketOf(limit, id)
+      const ahead = leases.ahead(bucket, capacity, nowMs)
+      try {
+        const answer = await takeTokens.call(client, `${settings.namespace}:rate:${bucket}`, capacity, perSecond, count, ahead)
+        leases.hold(bucket, ahead, answer[3], Number(answer[1]), nowMs)
+        return stateOf(limit, count, answer)
+      } catch {
+        leases.hold(bucket, ahead, 0, 0, nowMs)
+        return takeHere(limit, id, count, nowMs)
+      }
+    }
     return {
-      take: (limit, id, count) => Effect.gen(function* () {
-        const nowMs = yield* Clock.currentTimeMillis
-        return yield* Effect.promise(async () => {
-          try {
-            const { name, capacity, perSecond } = limit
-            return stateOf(limit, count, await takeTokens.call(client, `${settings.namespace}:rate:${name}:${id}`, capacity, perSecond, count))
-          } catch {
-            return takeHere(limit, id, count, nowMs)
-          }
-        })
+      take: (limit, id, count) => Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
+        const left = leases.spend(bucketOf(limit, id), count, nowMs)
+        return left === undefined ? Effect.promise(() => ask(limit, id, count, nowMs)) : Effect.succeed(takenState(limit, left))
       })
     }
   })

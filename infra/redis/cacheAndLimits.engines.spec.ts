@@ -108,6 +108,25 @@ describe("a Redis that fails", () => {
     }).pipe(Effect.provide(Layer.mergeAll(resultCacheRedis(shared), rateLimiterRedis(shared)))))
   })
 
+  it("gives out no more than there is to processes that take tokens ahead, and to the last one", async () => {
+    const shared = settings()
+    const many = { name: "ahead", capacity: 1_000, perSecond: 0.001 }
+    const takeAll = Effect.gen(function* () {
+      const limiter = yield* RateLimiter
+      let had = 0
+      while ((yield* limiter.take(many, "a", 1)).retryAfterSeconds === undefined) had += 1
+      return had
+    })
+    const process = takeAll.pipe(Effect.provide(Layer.fresh(rateLimiterRedis(shared))))
+    const [first, second] = await Effect.runPromise(Effect.all([process, process], { concurrency: 2 }))
+    expect(first + second).toBeGreaterThan(700)
+    expect(first + second).toBeLessThanOrEqual(1_000)
+    const admin = new Redis(server.url)
+    const left = await admin.hget(`${shared.namespace}:rate:ahead:a`, "tokens")
+    admin.disconnect()
+    expect(Number(left)).toBeLessThan(1)
+  })
+
   it("shares its buckets between processes and forgets a bucket that is full again", async () => {
     const shared = settings()
     const take = (id: string, perSecond: number, count: number) => Effect.runPromise(Effect.flatMap(RateLimiter, (limiter) => limiter.take({ ...limit, perSecond }, id, count)).pipe(Effect.provide(rateLimiterRedis(shared))))
