@@ -43,7 +43,7 @@ export interface Divergence {
 const none = (code: NoEvent["code"], detail: string): Divergence => ({ firstDivergingEvent: null, noEvent: { code, detail } })
 
 /** One event, with what each side holds of it. */
-interface Step {
+export interface Step {
   readonly found: LineageEvent
   readonly at: bigint
   old: LineageEvent | undefined
@@ -85,7 +85,7 @@ const apart = (own: Readonly<Record<string, string>>, other: Readonly<Record<str
   Object.fromEntries(Object.entries(own).filter(([name, text]) => name in other && other[name] !== text))
 
 /** Folds both sides event by event up to the first difference; undefined when there is none. */
-const firstApart = ({ old, new: now, common }: Sides, steps: readonly Step[]): DivergingEvent | undefined => {
+export const firstApart = ({ old, new: now, common }: Sides, steps: readonly Step[]): DivergingEvent | undefined => {
   const folds = { old: new WindowFold(old.compiled, old.seed), new: new WindowFold(now.compiled, now.seed) }
   const specText = (side: FoldedSide, name: string): string => JSON.stringify(side.compiled.definition.measures[name])
   const alike = common.filter((name) => specText(old, name) === specText(now, name))
@@ -108,8 +108,8 @@ const firstApart = ({ old, new: now, common }: Sides, steps: readonly Step[]): D
   return undefined
 }
 
-/** The events of both sides, or what is wrong with the rows of one. */
-const collect = Effect.fn("collect")(function* ({ snapshot, old, new: now }: Sides, window: WindowPlace) {
+/** The events of both sides in the order of the log, or what is wrong with the rows of one. */
+export const collect = Effect.fn("collect")(function* ({ snapshot, old, new: now }: Sides, window: WindowPlace, bounds: ProofBounds = BOUNDS) {
   const steps = new Map<string, Step>()
   const take = (name: SideName) => (found: LineageEvent): void => {
     const at = found.appliedAt ?? found.offset
@@ -119,7 +119,7 @@ const collect = Effect.fn("collect")(function* ({ snapshot, old, new: now }: Sid
     steps.set(id, step)
   }
   for (const [name, side] of [["old", old], ["new", now]] as const) {
-    const wrong = yield* refold(snapshot, side, window, BOUNDS, take(name))
+    const wrong = yield* refold(snapshot, side, window, bounds, take(name))
     if (wrong !== undefined) return { wrong: `generation ${side.generation}: ${wrong}` }
   }
   return { steps: inLogOrder(steps.values()) }

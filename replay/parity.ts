@@ -181,8 +181,8 @@ const FAULTS_MAX = 20
 
 type Tallies = readonly { readonly tenantId: string; readonly tally: TenantTally }[]
 
-/** The two sides as they are folded again. */
-const sidesOf = Effect.fn("sidesOf")(function* ({ snapshot, sameDefinition, common, old, new: now }: Comparing) {
+/** The two sides as they are folded again. Fails with `ComparisonGoneError` where this program cannot run a definition. */
+export const sidesOf = Effect.fn("sidesOf")(function* ({ snapshot, sameDefinition, common, old, new: now }: Comparing) {
   const seed = hashSeedOf((yield* EventLog).identity.logId)
   const side = ({ record: { projection, generation }, definition }: Side) =>
     Effect.try({ try: (): FoldedSide => ({ projection, generation, compiled: compileDefinition(definition, seed), seed }), catch: () => new ComparisonGoneError({ projection, generation }) })

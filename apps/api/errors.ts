@@ -85,6 +85,7 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
     message: `Generation ${String(generation)} has halted (${String(haltCode)}: ${String(detail)}) behind what is served, and will not catch up. Nothing has moved. Rebuild ${String(projection)} instead.`
   }),
   PointerConflictError: () => ({ code: "POINTER_MOVED", message: "Somebody else moved the projection at the same moment. Look at it again.", status: 200 }),
+  ComparisonGoneError: ({ generation }) => ({ code: "GENERATION_GONE", message: `Generation ${String(generation)} is gone, so its windows cannot be looked at any more.`, status: 200 }),
   GenerationMissingError: () => ({ code: "GENERATION_GONE", message: "The generation is gone.", status: 200 }),
   InvalidSettingError: ({ pointer, detail }) => ({ code: "BAD_ARGUMENT", message: `${String(pointer)}: ${String(detail)}.`, status: 400, extra: { argument: String(pointer).slice(1) } }),
   EventStoreUnavailableError: () => unavailable,

@@ -28,6 +28,8 @@ import { generations } from "@tidemark/queries/generations"
 import { projections } from "@tidemark/queries/projections"
 import { buildProgress } from "@tidemark/replay/buildGeneration"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
+import { differingWindow } from "@tidemark/replay/differingWindow"
+import type { DifferingWindowInput } from "@tidemark/replay/differingWindow"
 import { planRebuild } from "@tidemark/replay/planRebuild"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -190,8 +192,8 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     yield* cutOver({ projection, rebuildId }, note, actOf(actor, note ?? reason))
     return yield* one([projection], rebuildId)
   })
-  const moveBack = Effect.fn("moveBack")(function* (projection: string, actor: string) {
-    const { generation } = yield* rollBack(projection, actOf(actor, "rollback"))
+  const moveBack = Effect.fn("moveBack")(function* (projection: string, actor: string, reason: string | undefined) {
+    const { generation } = yield* rollBack(projection, actOf(actor, reason ?? "rollback"))
     const found = (yield* all([projection])).find((rebuild) => rebuild.fromGeneration === generation && rebuild.status === "standby")
     return found ?? (yield* new RebuildMissingError({ rebuildId: "" }))
   })
@@ -205,17 +207,19 @@ export const makeRebuildDesk = (options: RebuildDeskOptions) => {
     start: (input: StartInput, actor: string) => on(start(options, input, actor)),
     steer: (step: Step, rebuildId: string, actor: string) => on(steer(step, rebuildId, actor)),
     cutOver: (rebuildId: string, note: string | undefined, actor: string) => on(moveOver(rebuildId, note, actor)),
-    rollBack: (projection: string, actor: string) => on(moveBack(projection, actor)),
+    rollBack: (projection: string, actor: string, reason?: string) => on(moveBack(projection, actor, reason)),
     progress: (rebuild: Rebuild) => on(progressOf(rebuild)),
     /** Those of a projection that are stored. */
     generations: (projection: string) => on(generations(projection)),
     generationSize: (id: GenerationId) => on(sizeOf(id)),
+    standbyMs: options.standbyMs,
     /** Until when the way back, or forth again, stays open, Unix ms; undefined where nothing stands by. */
     standbyUntilMs: (rebuild: Rebuild): number | undefined => (standbyOf(rebuild) === undefined || rebuild.finishedAtMs === null ? undefined : rebuild.finishedAtMs + options.standbyMs),
     /** Undefined where nothing stands by, or it goes on. */
     standbyHalt: (rebuild: Rebuild) => on(standbyHalt(rebuild)),
     /** Undefined while the tenant has no list: nothing was compared yet, or nothing of its windows differs. */
     differences: (rebuild: Rebuild, tenantId: string, limit: number, after: string | undefined) => on(differencesOf(rebuild, tenantId, limit, after)),
+    differingWindow: (input: DifferingWindowInput) => on(differingWindow(input)),
     pauseProjection: (name: string, reason: string, actor: string, tenantId: string) => on(changed(name, tenantId, pauseProjection(name, actOf(actor, reason)))),
     resumeProjection: (name: string, tenantId: string) => on(changed(name, tenantId, resumeProjection(name))),
     cap: (rebuildId: string, eventsPerSecondMax: number | null, actor: string) => on(cap(rebuildId, eventsPerSecondMax, actor)),

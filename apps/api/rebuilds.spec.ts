@@ -157,6 +157,18 @@ describe("rebuilds over GraphQL", () => {
       if (!page.pageInfo.hasNextPage) break
     }
     expect(seen).toEqual(all.edges)
+    // One of them from its events: what each side counts, for the tenant's own key and the operator's.
+    const [listed] = all.edges as unknown as readonly { readonly node: { readonly key: readonly { readonly value: string }[]; readonly start: string; readonly resolution: string; readonly firstDivergingEvent: object } }[]
+    const at = `key: ${JSON.stringify(listed?.node.key.map(({ value }) => value))}, start: "${listed?.node.start}", resolution: ${listed?.node.resolution}`
+    const lookedAt = async (key: string, more = "") => post(key, `{ rebuild(id: "${id}") { differingWindow(${at}${more}) { figures { name old new } both onlyOld onlyNew events { countedBy event { id data } } firstDivergingEvent { id type partition offset old new } fault } } }`)
+    const window = (await lookedAt("reader")).data?.["rebuild"]?.["differingWindow"] as { readonly figures: readonly { readonly name: string; readonly old: string; readonly new: string }[]; readonly both: string; readonly onlyOld: string; readonly events: readonly { readonly countedBy: string; readonly event: { readonly data: { readonly test: boolean } } }[] }
+    expect(window).toMatchObject({ onlyNew: "0", fault: null, firstDivergingEvent: listed?.node.firstDivergingEvent })
+    expect(window.events.map(({ countedBy, event }) => `${countedBy} ${event.data.test}`).sort()).toEqual([...Array<string>(Number(window.both)).fill("BOTH false"), ...Array<string>(Number(window.onlyOld)).fill("OLD true")])
+    expect(Number(window.onlyOld)).toBeGreaterThan(0)
+    expect(window.figures.find(({ name }) => name === "events")).toMatchObject({ old: String(window.events.length), new: window.both })
+    expect((await lookedAt("reader", ", first: 1")).data?.["rebuild"]?.["differingWindow"]).toMatchObject({ onlyOld: window.onlyOld, events: [{ countedBy: "OLD" }] })
+    expect(codeOf(await lookedAt("reader", ', tenant: "other"'))).toBe("FORBIDDEN")
+    expect(codeOf(await lookedAt("admin", ', tenant: "other"'))).toBeUndefined()
     // A cursor gives nothing but what its bearer's tenant may see, and is one of such a list.
     expect((await differences("other", `first: 500, after: "${first.pageInfo.endCursor}"`)).edges).toEqual(others.edges.slice(3))
     expect(codeOf(await post("reader", `{ rebuild(id: "${id}") { differences(after: "3") { edges { cursor } } } }`))).toBe("BAD_CURSOR")
@@ -169,13 +181,14 @@ describe("rebuilds over GraphQL", () => {
     const before = ((await post("reader", "{ projections { position { partition offset } handOver { offset } } }")).data as { readonly projections?: readonly { readonly position: object; readonly handOver: null }[] } | undefined)?.projections?.map(({ position, handOver }) => handOver ?? position)[0]
     expect(await post("admin", `mutation { cutOver(id: "${id}", acceptDifferences: "tests") { status parity { accepted } } }`)).toMatchObject({ data: { cutOver: { status: "ACTIVE", parity: { accepted: "tests" } } } })
     const served = async () => ((await post("reader", "{ projections { generation rebuildOffered position { partition offset } handOver { partition offset } } }")).data as { readonly projections?: readonly { readonly position: object }[] } | undefined)?.projections?.[0]
-    const told = (await post("reader", `{ rebuild(id: "${id}") { startedAt finishedAt standbyUntil history { status at detail } } }`)).data?.["rebuild"] as { readonly startedAt: string; readonly finishedAt: string; readonly standbyUntil: string; readonly history: readonly { readonly status: string; readonly at: string; readonly detail: string | null }[] }
-    expect(Date.parse(told.standbyUntil) - Date.parse(told.finishedAt)).toBe(3_600_000)
+    const told = (await post("reader", `{ rebuild(id: "${id}") { startedAt finishedAt standbySeconds standbyUntil history { status at detail } } }`)).data?.["rebuild"] as { readonly startedAt: string; readonly finishedAt: string; readonly standbySeconds: number; readonly standbyUntil: string; readonly history: readonly { readonly status: string; readonly at: string; readonly detail: string | null }[] }
+    expect(Date.parse(told.standbyUntil) - Date.parse(told.finishedAt)).toBe(told.standbySeconds * 1_000)
+    expect(told.standbySeconds).toBe(3_600)
     expect(told.history.map(({ status }) => status)).toEqual(["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING", "READY", "READY", "READY", "VERIFYING", "READY", "READY", "ACTIVE"])
     expect([told.history[0], told.history.at(-2), told.history.at(-1)]).toMatchObject([{ at: told.startedAt, detail: "tests were counted" }, { status: "READY", detail: "accepted: tests" }, { status: "ACTIVE", at: told.finishedAt, detail: null }])
     // No event comes meanwhile, so what took over stands where it took over.
     expect(await served()).toEqual({ generation: 2, rebuildOffered: false, position: before, handOver: before })
-    expect(await post("admin", 'mutation { rollBack(projection: "orders") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })
+    expect(await post("admin", 'mutation { rollBack(projection: "orders", reason: "the boards were wrong") { id status } }')).toEqual({ data: { rollBack: { id, status: "STANDBY" } } })
     expect(await served()).toMatchObject({ generation: 1, handOver: before })
   }))
 

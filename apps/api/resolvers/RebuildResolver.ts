@@ -5,6 +5,7 @@ import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve
 import { PAGE_DEFAULT, pageSize } from "@tidemark/queries/limits"
 import { listen } from "@tidemark/queries/news"
 import type { BuildProgress } from "@tidemark/replay/buildGeneration"
+import type { DifferingWindow as Differing } from "@tidemark/replay/differingWindow"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { GraphQLError } from "graphql"
@@ -13,10 +14,10 @@ import type { ApiContext } from "../context.ts"
 import { ask, follow } from "../context.ts"
 import type { RateFigures, RebuildDesk, Step } from "../rebuildDesk.ts"
 import type { PartitionOffset } from "../schema/common.ts"
-import { DifferenceCause, DifferenceConnection, NoEventCode, RateSource, Rebuild, RebuildPlan, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
+import { CountedBy, DifferenceCause, DifferenceConnection, DifferingWindow, NoEventCode, RateSource, Rebuild, RebuildPlan, RebuildProgress, RebuildStatus } from "../schema/rebuilds.ts"
 import type { Difference, DifferenceCount, MeasureDifference } from "../schema/rebuilds.ts"
-import { Resolution } from "../schema/scalars.ts"
-import { offsetsOf } from "./shapes.ts"
+import { DateTime, Resolution } from "../schema/scalars.ts"
+import { eventShape, offsetsOf } from "./shapes.ts"
 
 /** Least time between two messages of one subscription. */
 const MESSAGE_EVERY_MS = 250
@@ -63,6 +64,7 @@ const shapeOf = (context: ApiContext, stored: Stored): Rebuild => {
     eventsPerSecondMax: stored.eventsPerSecondMax,
     startedAt: stored.startedAtMs,
     finishedAt: stored.finishedAtMs,
+    standbySeconds: (context.rebuilds?.standbyMs ?? 0) / 1_000,
     standbyUntil: context.rebuilds?.standbyUntilMs(stored) ?? null,
     history: stored.history.map(({ status, atMs, detail }) => ({ status: statusOf(status), at: atMs, detail }))
   }
@@ -102,6 +104,13 @@ export const deskOf = ({ rebuilds }: ApiContext): RebuildDesk => {
 
 const forOperator = () => new GraphQLError("This concerns all tenants and needs the operator's key.", { extensions: { code: "FORBIDDEN" } })
 
+/** The tenant that is asked about: the key's own, or another one for the operator. */
+const ownOr = (context: ApiContext, tenant: string | null | undefined): string => {
+  const tenantId = tenant ?? context.tenantId
+  if (tenantId !== context.tenantId && !context.operates) throw forOperator()
+  return tenantId
+}
+
 /** The desk for a change, and whose it is: projections are of all tenants, so only the operator changes them. */
 export const changing = (context: ApiContext): { readonly desk: RebuildDesk; readonly actor: string } => {
   if (!context.operates) throw forOperator()
@@ -130,6 +139,16 @@ const followRebuild = (context: ApiContext, id: string): AsyncIterable<Rebuild> 
   })
   return follow(context, "rebuildProgress", Stream.unwrap(changes), (stored) => shapeOf(context, stored))
 }
+
+const COUNTED_BY = { both: CountedBy.BOTH, old: CountedBy.OLD, new: CountedBy.NEW } as const
+const RESOLUTION_CODES = { [Resolution.MINUTE]: 0, [Resolution.HOUR]: 1, [Resolution.DAY]: 2 } as const
+
+const differingShape = ({ old, new: now, counts, events, firstDivergingEvent: first, fault }: Differing): DifferingWindow => ({
+  figures: [...new Set([...Object.keys(old ?? {}), ...Object.keys(now ?? {})])].map((name) => ({ name, old: old?.[name] ?? null, new: now?.[name] ?? null })),
+  both: String(counts.both), onlyOld: String(counts.old), onlyNew: String(counts.new),
+  events: events.map(({ event, countedBy }) => ({ event: eventShape(event), countedBy: COUNTED_BY[countedBy] })),
+  firstDivergingEvent: first === null ? null : { ...first, old: listed(first.old), new: listed(first.new) }, fault
+})
 
 const countsShape = ({ compared, equal, differ, onlyOld, onlyNew, listed, measures }: DifferenceCounts): DifferenceCount => ({
   compared: String(compared), equal: String(equal), differ: String(differ), onlyOld: String(onlyOld), onlyNew: String(onlyNew), listed: String(listed), measures: measuresShape(measures)
@@ -180,13 +199,28 @@ export class RebuildResolver {
     @Arg("after", () => String, { nullable: true }) after?: string | null,
     @Arg("tenant", () => String, { nullable: true, description: "Another tenant's; for the operator's key." }) tenant?: string | null
   ): Promise<DifferenceConnection> {
-    const tenantId = tenant ?? context.tenantId
-    if (tenantId !== context.tenantId && !context.operates) throw forOperator()
+    const tenantId = ownOr(context, tenant)
     const limit = await ask(context, "differences", pageSize(first ?? undefined, PAGE_DEFAULT))
     const page = await ask(context, "differences", deskOf(context).differences(stored, tenantId, limit, after ?? undefined))
     if (page === undefined) return { edges: [], pageInfo: { hasNextPage: false, endCursor: null }, counts: null }
     const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: differenceShape(page.counts, node) }))
     return { edges, pageInfo: { hasNextPage: page.hasNextPage, endCursor: edges.at(-1)?.cursor ?? null }, counts: countsShape(page.counts) }
+  }
+
+  @FieldResolver(() => DifferingWindow, { description: "One window of the key's tenant in both generations, from its events: which of them each side counts and what it makes of them. Nothing stored is asked but the two generations, so both have to be there." })
+  async differingWindow(
+    @Root() { stored: { projection, fromGeneration, generation } }: Rebuild,
+    @Ctx() context: ApiContext,
+    @Arg("key", () => [String], { description: "Dimension texts as `differences` gives them." }) key: string[],
+    @Arg("start", () => DateTime) startMs: number,
+    @Arg("resolution", () => Resolution) resolution: Resolution,
+    @Arg("first", () => Int, { nullable: true, description: "Events told, 50 when absent." }) first?: number | null,
+    @Arg("tenant", () => String, { nullable: true, description: "Another tenant's; for the operator's key." }) tenant?: string | null
+  ): Promise<DifferingWindow> {
+    const tenantId = ownOr(context, tenant)
+    const eventsMax = await ask(context, "differingWindow", pageSize(first ?? undefined, PAGE_DEFAULT))
+    const window = { tenantId, resolution: RESOLUTION_CODES[resolution], startMs, key }
+    return differingShape(await ask(context, "differingWindow", deskOf(context).differingWindow({ projection, oldGeneration: fromGeneration, newGeneration: generation, window, eventsMax })))
   }
 
   @Mutation(() => Rebuild, { description: "Builds the shipped definition beside the served generation. With dryRun nothing is written: the answer is the plan." })
@@ -235,9 +269,9 @@ export class RebuildResolver {
   }
 
   @Mutation(() => Rebuild, { description: "Serves again what the last cut-over replaced." })
-  async rollBack(@Ctx() context: ApiContext, @Arg("projection", () => String) projection: string): Promise<Rebuild> {
+  async rollBack(@Ctx() context: ApiContext, @Arg("projection", () => String) projection: string, @Arg("reason", () => String, { nullable: true, description: "Why, for the audit trail." }) reason?: string | null): Promise<Rebuild> {
     const { desk, actor } = changing(context)
-    return shapeOf(context, await ask(context, "rollBack", desk.rollBack(projection, actor)))
+    return shapeOf(context, await ask(context, "rollBack", desk.rollBack(projection, actor, reason ?? undefined)))
   }
 
   @Subscription(() => Rebuild, {

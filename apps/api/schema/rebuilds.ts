@@ -2,6 +2,7 @@
 import type { Rebuild as Stored } from "@tidemark/domain/settings/rebuild/evolve"
 import { Field, Float, ID, Int, ObjectType, registerEnumType } from "type-graphql"
 import { Dimension, PageInfo, PartitionOffset } from "./common.ts"
+import { LoggedEvent } from "./log.ts"
 import { DateTime, Resolution } from "./scalars.ts"
 
 export enum RebuildStatus {
@@ -231,6 +232,50 @@ export class DifferenceCount {
   listed!: string
 }
 
+export enum CountedBy {
+  BOTH = "both",
+  OLD = "old",
+  NEW = "new"
+}
+
+registerEnumType(CountedBy, { name: "CountedBy", description: "Which of the two generations counts an event in the window." })
+
+@ObjectType({ description: "A figure of a window in both generations." })
+export class FigurePair {
+  @Field(() => String)
+  name!: string
+  @Field(() => String, { nullable: true, description: "Null: not there." })
+  old!: string | null
+  @Field(() => String, { nullable: true })
+  new!: string | null
+}
+
+@ObjectType()
+export class CountedEvent {
+  @Field(() => LoggedEvent)
+  event!: LoggedEvent
+  @Field(() => CountedBy)
+  countedBy!: CountedBy
+}
+
+@ObjectType({ description: "A window in both generations, folded again from the log." })
+export class DifferingWindow {
+  @Field(() => [FigurePair], { description: "Every figure, the equal ones too; what the events give." })
+  figures!: FigurePair[]
+  @Field(() => String, { description: "Events that both count." })
+  both!: string
+  @Field(() => String)
+  onlyOld!: string
+  @Field(() => String)
+  onlyNew!: string
+  @Field(() => [CountedEvent], { description: "In the order of the log; of more than were asked for, those first that only one side counts." })
+  events!: CountedEvent[]
+  @Field(() => DivergingEvent, { nullable: true })
+  firstDivergingEvent!: DivergingEvent | null
+  @Field(() => String, { nullable: true, description: "What is stored is not what its events give; nothing else is told then." })
+  fault!: string | null
+}
+
 @ObjectType()
 export class DifferenceEdge {
   @Field(() => String)
@@ -325,6 +370,8 @@ export class Rebuild {
   finishedAt!: number | null
   @Field(() => DateTime, { nullable: true, description: "Until when what stands by of it is kept: the way back, or forth again, ends then. Null where nothing stands by." })
   standbyUntil!: number | null
+  @Field(() => Float, { description: "How long a generation that was replaced stands by, seconds." })
+  standbySeconds!: number
   @Field(() => [RebuildStep], { description: "What happened to it, oldest first: the last 200 steps." })
   history!: RebuildStep[]
 }
