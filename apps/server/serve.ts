@@ -1,4 +1,5 @@
 /** The roles of one process, by default the whole platform: ingest, projector threads, query API, dashboard, on one port. */
+import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -35,9 +36,10 @@ const startDemo = Effect.fn(function* ({ settings, announcer }: ServeOptions, { 
 export const serve = (given: ServeOptions) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const vitals = watchVitals(given.telemetry)
+      const vitals = watchVitals(given.telemetry, randomUUID())
       const options: ServeOptions = { ...given, telemetry: vitals.telemetry }
       const { settings, announcer } = options
+      if (settings.shared) yield* Effect.forkScoped(vitals.share)
       const log = yield* EventLog
       const model = yield* makeSettingsModel()
       const keys = yield* ensureFirstKeys(model, settings.dataDir, wantedTenants(settings))

@@ -4,10 +4,18 @@
  * all but stands still are slow for another reason: they are what is usual from then on. Pure.
  */
 
-/** What suffers: the served projections' lag, and p95 of answers beside what it was without a rebuild; undefined: not known here. */
+/** p95 of answers beside what it was without a rebuild; undefined: not known. `process`: the other one that gives them. */
+export interface Latency {
+  readonly name: string
+  readonly process?: string
+  readonly recentMs: number | undefined
+  readonly usualMs: number | undefined
+}
+
+/** What suffers: the served projections' lag, and answers. */
 export interface Vitals {
   readonly liveLagMs: number
-  readonly latencies: readonly { readonly name: string; readonly recentMs: number | undefined; readonly usualMs: number | undefined }[]
+  readonly latencies: readonly Latency[]
 }
 
 export interface ThrottleInput {
@@ -49,13 +57,16 @@ const millis = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : Math.round(m
 /** What suffers, in words; undefined: nothing. */
 export const sufferingOf = ({ liveLagMs, latencies }: Vitals): string | undefined => {
   if (liveLagMs > LAG_MS_MAX) return `live lag ${seconds(liveLagMs)}`
-  for (const { name, recentMs, usualMs } of latencies) {
+  for (const { name, process, recentMs, usualMs } of latencies) {
     if (recentMs === undefined) continue
-    if (usualMs === undefined && recentMs > LATENCY_MS_MAX) return `${name} p95 ${millis(recentMs)}`
-    if (usualMs !== undefined && recentMs > Math.max(usualMs * LATENCY_TIMES_MAX, usualMs + SLACK_MS)) return `${name} p95 ${millis(recentMs)}, ${millis(usualMs)} without a rebuild`
+    const where = process === undefined ? "" : " in another process"
+    if (usualMs === undefined && recentMs > LATENCY_MS_MAX) return `${name} p95 ${millis(recentMs)}${where}`
+    if (usualMs !== undefined && recentMs > Math.max(usualMs * LATENCY_TIMES_MAX, usualMs + SLACK_MS)) return `${name} p95 ${millis(recentMs)}${where}, ${millis(usualMs)} without a rebuild`
   }
   return undefined
 }
+
+const placeOf = ({ name, process = "" }: Latency): string => `${process} ${name}`
 
 /** Asked again every while; remembers what it gave way to. */
 export const makeThrottle = (): ((input: ThrottleInput) => Throttle) => {
@@ -63,17 +74,20 @@ export const makeThrottle = (): ((input: ThrottleInput) => Throttle) => {
   let [cause, downMs] = ["", -Infinity]
   /** Since when it goes at the least rate. */
   let leastMs: number | undefined
-  /** What was found to be usual meanwhile, by name. */
+  /** What was found to be usual meanwhile, by process and name. */
   const usual = new Map<string, number>()
   /** What is usual now: the longer one of before the rebuild and of its stand. */
   const known = ({ liveLagMs, latencies }: Vitals): Vitals => ({
     liveLagMs,
-    latencies: latencies.map(({ name, recentMs, usualMs }) => ({ name, recentMs, usualMs: usual.has(name) ? Math.max(usualMs ?? 0, usual.get(name) ?? 0) : usualMs }))
+    latencies: latencies.map((latency) => {
+      const found = usual.get(placeOf(latency))
+      return found === undefined ? latency : { ...latency, usualMs: Math.max(latency.usualMs ?? 0, found) }
+    })
   })
   const learn = ({ vitals, nowMs }: ThrottleInput): void => {
     leastMs = allowed === PER_SECOND_MIN ? (leastMs ?? nowMs) : undefined
     if (leastMs === undefined || nowMs < leastMs + LEAST_MS) return
-    for (const { name, recentMs } of vitals.latencies) if (recentMs !== undefined) usual.set(name, recentMs)
+    for (const latency of vitals.latencies) if (latency.recentMs !== undefined) usual.set(placeOf(latency), latency.recentMs)
     leastMs = nowMs
   }
   const giveWay = (suffering: string, { ratePerSecond, nowMs }: ThrottleInput): void => {

@@ -1,8 +1,10 @@
-/** Result cache and rate limits on a real Redis, which is killed, frozen and emptied under them. */
+/** Result cache, rate limits and vitals on a real Redis, which is killed, frozen and emptied under them. */
 import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import { rateLimiterContract } from "@tidemark/domain/ports/RateLimiter.contract"
 import { ResultCache } from "@tidemark/domain/ports/ResultCache"
 import { resultCacheContract } from "@tidemark/domain/ports/ResultCache.contract"
+import { VitalsBoard } from "@tidemark/domain/ports/VitalsBoard"
+import { vitalsBoardContract } from "@tidemark/domain/ports/VitalsBoard.contract"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
 import type { AddressInfo } from "node:net"
@@ -13,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { rateLimiterRedis } from "./RateLimiterRedis.ts"
 import { RedisProcess } from "./redisProcess.ts"
 import { resultCacheRedis } from "./ResultCacheRedis.ts"
+import { vitalsBoardRedis } from "./VitalsBoardRedis.ts"
 
 let server: RedisProcess
 let namespaces = 0
@@ -25,6 +28,10 @@ const settings = () => ({ url: server.url, namespace: `spec${++namespaces}` })
 
 resultCacheContract("Redis", () => ({ open: () => resultCacheRedis(settings()), dispose: async () => {} }))
 rateLimiterContract("Redis", () => ({ open: () => rateLimiterRedis(settings()), dispose: async () => {} }))
+vitalsBoardContract("Redis", () => {
+  const shared = settings()
+  return { open: (keptMs) => vitalsBoardRedis(shared, keptMs), dispose: async () => {} }
+})
 
 const key = { tenantId: "t", projection: "p", pointerVersion: 1, generation: 1, position: [], question: "{}" }
 const limit = { name: "l", capacity: 2, perSecond: 0.001 }
@@ -90,6 +97,26 @@ describe("a Redis that fails", () => {
       return answers.filter(({ retryAfterSeconds }) => retryAfterSeconds === undefined).length
     }).pipe(Effect.provide(rateLimiterRedis(shared))))
     expect(taken).toBe(2)
+  }, 30_000)
+
+  it("tells of nobody while it is away, nor what it does not understand, and of everybody once it is back", async () => {
+    const shared = settings()
+    const vitals = (process: string) => ({ process, isRebuilding: false, latencies: [] })
+    await Effect.runPromise(Effect.gen(function* () {
+      const board = yield* VitalsBoard
+      yield* board.exchange(vitals("a"))
+      yield* Effect.promise(() => server.kill())
+      const beganMs = performance.now()
+      expect(yield* board.exchange(vitals("b"))).toEqual([])
+      expect(performance.now() - beganMs).toBeLessThan(1_000)
+      yield* Effect.promise(() => server.up())
+      const admin = new Redis(server.url)
+      yield* Effect.promise(() => admin.hset(`${shared.namespace}:vitals`, "c", `${Date.now()} {"process":1}`))
+      admin.disconnect()
+      yield* board.exchange(vitals("a"))
+      while ((yield* board.exchange(vitals("b"))).length === 0) yield* Effect.andThen(board.exchange(vitals("a")), Effect.sleep(20))
+      expect(yield* board.exchange(vitals("b"))).toEqual([vitals("a")])
+    }).pipe(Effect.provide(vitalsBoardRedis(shared))))
   }, 30_000)
 
   it("that is emptied is a miss and a full bucket", async () => {

@@ -20,6 +20,7 @@ import { sharedClocksPostgres } from "@tidemark/infra-postgres/SharedClocksPostg
 import { pubSubRedis } from "@tidemark/infra-redis/PubSubRedis"
 import { rateLimiterRedis } from "@tidemark/infra-redis/RateLimiterRedis"
 import { resultCacheRedis } from "@tidemark/infra-redis/ResultCacheRedis"
+import { vitalsBoardRedis } from "@tidemark/infra-redis/VitalsBoardRedis"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ConfigurationError, EngineUnreachableError } from "./configuration.ts"
@@ -108,7 +109,8 @@ export const distributedEngines = (configuration: Configuration) => {
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
     named(configuration, "redisUrl", pubSubRedis(redis)),
     named(configuration, "redisUrl", rateLimiterRedis(redis)),
-    named(configuration, "redisUrl", resultCacheRedis(redis))
+    named(configuration, "redisUrl", resultCacheRedis(redis)),
+    named(configuration, "redisUrl", vitalsBoardRedis(redis))
   ).pipe(Layer.provideMerge(kafkaLog(configuration, "writer")))
 }
 

@@ -3,12 +3,15 @@ import { eventStoreContract } from "@tidemark/domain/ports/EventStore.contract"
 import { partitionIndexContract } from "@tidemark/domain/ports/PartitionIndex.contract"
 import { pubSubContract } from "@tidemark/domain/ports/PubSub.contract"
 import { readModelStoreContract } from "@tidemark/domain/ports/ReadModelStore.contract"
+import { vitalsBoardContract } from "@tidemark/domain/ports/VitalsBoard.contract"
 import { windowIndexContract } from "@tidemark/domain/ports/WindowIndex.contract"
 import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
 import { createMemorySettingsDisk, memoryEventStore } from "./memoryEventStore.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "./memoryPartitionIndex.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk, memoryReadModelStore } from "./memoryReadModelStore.ts"
+import { memoryVitalsBoard } from "./memoryVitalsBoard.ts"
+import type { MemoryVitals } from "./memoryVitalsBoard.ts"
 import { createMemoryWindowDisk, memoryWindowIndex } from "./memoryWindowIndex.ts"
 
 const dispose = async () => {}
@@ -31,6 +34,11 @@ partitionIndexContract("memory", () => {
 })
 
 pubSubContract("memory", () => ({ open: () => memoryPubSub(), dispose }))
+
+vitalsBoardContract("memory", () => {
+  const told: MemoryVitals = new Map()
+  return { open: (keptMs) => memoryVitalsBoard(told, keptMs), dispose }
+})
 
 windowIndexContract("memory", () => {
   const disk = createMemoryWindowDisk()
