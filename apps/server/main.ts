@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { readConfiguration } from "@tidemark/infra-wiring/configuration"
+import { engineAddresses } from "@tidemark/infra-wiring/engineAddresses"
 import { engines, writeThreads } from "@tidemark/infra-wiring/engines"
 import { makeTelemetry } from "@tidemark/infra-wiring/telemetry"
 import { endProcess } from "@tidemark/infra-wiring/unsynced"
@@ -17,6 +18,7 @@ await runServer(() => {
     terminal,
     settings: settingsOf(configuration),
     engines: engines(configuration, writeThreads()),
+    engineAddresses: engineAddresses(configuration),
     telemetry: makeTelemetry(terminal ? "warn" : "info"),
     startThread: threadsOf(new URL(import.meta.resolve("@tidemark/projector/workerMain")), configuration),
     startCheck: checksOf(new URL("./workerMain.js", import.meta.url), configuration),

@@ -12,6 +12,7 @@ import type { StartCheck } from "./checkThread.ts"
 import type { ServerSettings, Telemetry } from "./context.ts"
 import { serve } from "./serve.ts"
 import { StartError, startSentence } from "./startError.ts"
+import type { EngineAddresses, StartPlace } from "./startError.ts"
 
 /** Everything acknowledged is durable, so a process that cannot end in time may be ended. */
 const END_MS_MAX = 9_000
@@ -23,6 +24,8 @@ export interface ServerProcess<E> {
   readonly terminal: boolean
   readonly settings: ServerSettings
   readonly engines: Layer.Layer<ServedPorts, E>
+  /** Where they are; undefined in embedded mode. */
+  readonly engineAddresses: EngineAddresses | undefined
   readonly telemetry: Telemetry
   readonly startThread: StartThread
   readonly startCheck: StartCheck
@@ -69,10 +72,10 @@ const fail = (sentence: string): void => {
 
 /** Runs `start` and turns whatever it throws into one sentence and exit code 1. */
 export const runServer = async <E>(start: () => ServerProcess<E>): Promise<void> => {
-  let place = { dataDir: "", host: "", port: 0 }
+  let place: StartPlace = { dataDir: "", host: "", port: 0 }
   try {
-    const { settings, terminal, engines, endProcess, ...rest } = start()
-    place = settings
+    const { settings, terminal, engines, engineAddresses, endProcess, ...rest } = start()
+    place = { ...settings, engines: engineAddresses }
     checkDataDir(settings.dataDir)
     const end = Deferred.makeUnsafe<void, StartError>()
     endOnSignal(end, endProcess)

@@ -25,17 +25,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ConfigurationError, EngineUnreachableError } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
-
-type EngineSetting = "kafkaBrokers" | "postgresUrl" | "elasticsearchUrl" | "redisUrl" | "eventstoreUrl"
-
-const VARIABLES: Readonly<Record<EngineSetting, string>> = {
-  kafkaBrokers: "TIDEMARK_KAFKA_BROKERS", postgresUrl: "TIDEMARK_POSTGRES_URL", elasticsearchUrl: "TIDEMARK_ELASTICSEARCH_URL",
-  redisUrl: "TIDEMARK_REDIS_URL", eventstoreUrl: "TIDEMARK_EVENTSTORE_URL"
-}
+import { ENGINE_VARIABLES, withoutPassword } from "./engineAddresses.ts"
+import type { EngineSetting } from "./engineAddresses.ts"
 
 const addressOf = (configuration: Configuration, setting: EngineSetting): string => configuration[setting].value ?? ""
-
-const withoutPassword = (address: string): string => address.replace(/\/\/[^@/]*@/, "//")
 
 /** The deepest message of an engine's error. */
 const reasonOf = (error: unknown): string => {
@@ -54,7 +47,7 @@ const failureOf = (error: unknown, variable: string, address: string): Configura
 
 /** A failed opening as one sentence that names variable and address. */
 const named = <A, E, R>(configuration: Configuration, setting: EngineSetting, layer: Layer.Layer<A, E, R>): Layer.Layer<A, ConfigurationError | EngineUnreachableError, R> =>
-  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(failureOf(error, VARIABLES[setting], withoutPassword(addressOf(configuration, setting))))))
+  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(failureOf(error, ENGINE_VARIABLES[setting], withoutPassword(addressOf(configuration, setting))))))
 
 /** `raw-events`; of another namespace than the default one, `<namespace>.raw-events`. */
 const topicOf = (configuration: Configuration): string => {
@@ -84,7 +77,7 @@ const partitionIndex = (configuration: Configuration) => {
     Effect.map(theLog, ({ identity: { logId } }) =>
       sharedClocksPostgres({ ...postgres(configuration), logId }, partitionIndexLmdb({ directory: join(configuration.dataDir.value, "index"), logId })))
   )
-  return Layer.catch(index, (error) => Layer.effectContext(Effect.fail(error._tag === "StoreOpenError" ? failureOf(error, VARIABLES.postgresUrl, address) : error)))
+  return Layer.catch(index, (error) => Layer.effectContext(Effect.fail(error._tag === "StoreOpenError" ? failureOf(error, ENGINE_VARIABLES.postgresUrl, address) : error)))
 }
 
 /** Projectors of one namespace share the lanes of its log. */
