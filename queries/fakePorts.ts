@@ -166,7 +166,8 @@ const rejectedOf = (world: World): RejectedLogShape => ({
     Effect.sync(() => world.rejected
       .filter((entry) => entry.tenantId === tenantId && (after === undefined || entry.entryId < after))
       .sort((a, b) => (a.entryId < b.entryId ? 1 : -1))
-      .slice(0, limit))
+      .slice(0, limit)),
+  find: (tenantId, entryId) => Effect.sync(() => world.rejected.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId))
 })
 
 const busOf = (world: World): PubSubShape => ({

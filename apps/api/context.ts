@@ -11,6 +11,7 @@ import type * as Context from "effect/Context"
 import { toGraphQLError } from "./errors.ts"
 import type { LateDesk } from "./lateDesk.ts"
 import type { RebuildDesk } from "./rebuildDesk.ts"
+import type { RedriveDesk } from "./redriveDesk.ts"
 
 /** Everything a question may need. */
 export type ApiPorts = ReadModelStore | EventLog | PartitionIndex | SearchIndex | RejectedLog | PubSub
@@ -40,6 +41,8 @@ export interface ApiBase {
   readonly services: Context.Context<ApiPorts>
   readonly metrics: ApiMetrics
   readonly late: LateDesk
+  /** Absent: this process takes no events, and what became of refused ones is not shown here. */
+  readonly redrives?: RedriveDesk
   /** Absent: rebuilds are neither shown nor changed here. */
   readonly rebuilds?: RebuildDesk
   /** Notes a wrong key from this address; answers the seconds to wait when there were too many, in all processes that share their limits. */

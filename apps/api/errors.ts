@@ -66,6 +66,7 @@ const TOLD: Readonly<Record<string, (error: Fields) => Told>> = {
   LateOriginalError: ({ partition, offset }) => ({ code: "LOG_CHANGED", message: `The log holds another record at ${String(partition)}/${String(offset)} than the late ledger names. Nothing was appended. Run tidemark verify.`, status: 500 }),
   AppendRejectedError: () => ({ code: "LOG_NOT_WRITABLE", message: "The log does not take records at the moment. Nothing was appended. Try again.", status: 503 }),
   AppendUnknownError: () => ({ code: "APPEND_UNKNOWN", message: "The log did not say whether it has stored the records. Do it again: an event counts once however often it is released.", status: 503 }),
+  DedupeFullError: () => ({ code: "DEDUPE_FULL", message: "More events came within 24 hours than duplicates can be told from. Nothing was appended. Try again in a minute.", status: 503 }),
   ProjectionMissingError: ({ projection }) => ({ code: "UNKNOWN_PROJECTION", message: `There is no projection ${String(projection)}.`, status: 400 }),
   RebuildRunningError: ({ projection, rebuildId }) => ({ code: "REBUILD_RUNNING", message: `A rebuild of ${String(projection)} runs already. Wait for it, or abort it.`, status: 200, extra: { rebuildId } }),
   RebuildMissingError: () => ({ code: "REBUILD_MISSING", message: "There is no such rebuild.", status: 200 }),

@@ -21,6 +21,7 @@ import { answerHttp } from "./http.ts"
 import type { ResolveKey } from "./keys.ts"
 import { makeLateDesk } from "./lateDesk.ts"
 import type { RebuildDesk } from "./rebuildDesk.ts"
+import type { RedriveDesk } from "./redriveDesk.ts"
 import { serveSockets } from "./webSocket.ts"
 
 const WRONG_KEYS_PER_MINUTE = 10
@@ -40,6 +41,8 @@ export interface ApiDependencies {
   readonly metrics?: ApiMetrics
   /** Of `makeRebuildDesk`; absent: rebuilds are answered with UNAVAILABLE. */
   readonly rebuilds?: RebuildDesk
+  /** Of `makeRedriveDesk`; absent: sending refused events again is answered with UNAVAILABLE. */
+  readonly redrives?: RedriveDesk
   /** Answers that took less than this to make, ms, are not kept in the result cache; 5 when absent. */
   readonly keepAnswersFromMs?: number
   /** Wrong keys taken from one address within a minute before it is answered 429; 10 when absent. */
@@ -70,10 +73,10 @@ const wrongKeysOf = (services: Context.Context<ApiPorts>, perMinute: number): ((
   return async (address) => takeHere(limit, address, 1, performance.now()).retryAfterSeconds
 }
 
-export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE, keepAnswersFromMs = KEEP_ANSWERS_FROM_MS }: ApiDependencies): ApiHandlers => {
+export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, redrives, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE, keepAnswersFromMs = KEEP_ANSWERS_FROM_MS }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
   const wrongKey = wrongKeysOf(services, wrongKeysPerMinute)
-  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), wrongKey, keepAnswersFromMs }
+  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), ...(redrives === undefined ? {} : { redrives }), wrongKey, keepAnswersFromMs }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

@@ -11,7 +11,7 @@ import { importVerb } from "./verbs/imports.ts"
 import type { Output } from "./output.ts"
 import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
-import { find, rejectedLs, send } from "./verbs/events.ts"
+import { find, send } from "./verbs/events.ts"
 import { showEvent } from "./verbs/journey.ts"
 import { deadLettersLs } from "./verbs/deadLetters.ts"
 import type { ApplyFlags, LateFlags } from "./verbs/late.ts"
@@ -26,6 +26,8 @@ import { doctor } from "./verbs/doctor.ts"
 import { configExplain, health, logInfo, verify } from "./verbs/operations.ts"
 import type { ProjectionFlags } from "./verbs/projections.ts"
 import { projectionPause, projectionResume, projectionsLs, projectionsShow } from "./verbs/projections.ts"
+import type { RedriveFlags, RejectedFlags } from "./verbs/rejected.ts"
+import { redrive, rejectedLs } from "./verbs/rejected.ts"
 import { tail } from "./verbs/tail.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
 import { rebuildAbort, rebuildCap, rebuildCompare, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
@@ -69,8 +71,6 @@ const addEvents = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
   program.command("event").description("one event").command("show <id>").description("received, validated, appended, and what every projection made of it")
     .option("--at <place>", "PARTITION/OFFSET, when it is known: nothing is searched then")
     .action((id: string, { at }: { at?: string }) => run((client, json) => showEvent(client, id, at, json, output)))
-  program.command("rejected").description("events that ingest refused").command("ls").description("with their reasons, newest first").option("--first <n>", "at most this many", count, 50)
-    .action((flags: { first: number }) => run((client, json) => rejectedLs(client, flags, json, output)))
 }
 
 const addImport = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
@@ -129,6 +129,16 @@ const addDeadLetters = (program: Command, run: (verb: Verb) => Promise<void>, { 
   program.command("dead-letters").description("accepted events that a projection could not fold").command("ls <projection>").description("why, and which version of its definition would count them")
     .option("--first <n>", "at most this many", count, 50).option("--after <cursor>", "go on after an earlier answer")
     .action((projection: string, flags: { first: number; after?: string }) => run((client, json) => deadLettersLs(client, projection, flags, json, output)))
+}
+
+const addRejected = (program: Command, run: (verb: Verb) => Promise<void>, { output, readStdin }: ProgramInput): void => {
+  const rejected = program.command("rejected").description("events that ingest refused")
+  rejected.command("ls").description("with their reasons, newest first, and what became of those that were sent again").option("--first <n>", "at most this many", count, 50).option("--after <cursor>", "go on after an earlier answer")
+    .action((flags: RejectedFlags) => run((client, json) => rejectedLs(client, flags, json, output)))
+  rejected.command("redrive [ids...]").description("send refused events again, by the ids of their entries as `rejected ls` shows them; each is appended under the id it was sent with, once")
+    .option("--all", "every entry that was not sent again yet").option("--code <code>", "with --all: only those refused with this code").option("--data <json>", "the event as it should have been, - for standard input; for one entry")
+    .option("--reason <text>", "why; needed, and stored with each").option("--yes", "do it; without it, it says what would become of them")
+    .action((ids: readonly string[], flags: RedriveFlags) => run(async (client, json) => redrive(client, ids, flags.data === "-" ? { ...flags, data: await readStdin() } : flags, json, output)))
 }
 
 const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
@@ -219,7 +229,7 @@ export const runProgram = async (argv: readonly string[], input: ProgramInput): 
     const options = program.opts<GlobalOptions>()
     await verb(makeClient(options, input.environment), options.json === true)
   }
-  for (const add of [addEvents, addImport, addModels, addLate, addDeadLetters, addRebuilds, addOperations]) add(program, run, input)
+  for (const add of [addEvents, addImport, addModels, addLate, addDeadLetters, addRejected, addRebuilds, addOperations]) add(program, run, input)
   inheritExitOverride(program)
   try {
     await program.parseAsync([...argv], { from: "user" })

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import { makeAcceptEvents } from "@tidemark/commands/accept-events/acceptEvents"
+import type { AcceptAnswer, AcceptError, AcceptRequest } from "@tidemark/commands/accept-events/acceptEvents"
 import { makeSchemaRegistry } from "@tidemark/commands/accept-events/schemas"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
@@ -16,6 +17,8 @@ export interface IngestHandlers {
   readonly handleEvents: (req: IncomingMessage, res: ServerResponse) => Promise<void>
   /** Answers the request if its path is one of `/v1/events`, `/openapi.json`, `/docs`; false = not ours, untouched. */
   readonly handle: (req: IncomingMessage, res: ServerResponse) => Promise<boolean>
+  /** The command behind it, for whoever else takes events into the log in this process. */
+  readonly accept: (request: AcceptRequest) => Effect.Effect<AcceptAnswer, AcceptError>
   /** The OpenAPI 3.1 document of the whole HTTP surface. */
   readonly openApi: object
 }
@@ -46,5 +49,5 @@ export const makeIngestHandlers = Effect.fn(function* (options: IngestOptions) {
     else await sendAnswer(req, res, problemAnswer({ status: 405, code: "method", detail: `${req.method} is not taken here`, headers: { allow: "GET, HEAD" } }), true)
     return true
   }
-  return { handleEvents, handle, openApi } satisfies IngestHandlers as IngestHandlers
+  return { handleEvents, handle, accept, openApi } satisfies IngestHandlers as IngestHandlers
 })

@@ -49,6 +49,25 @@ describe.skipIf(!hasBrowser)("the page of what is kept aside", () => {
     expect(faults).toEqual([])
   })
 
+  it("sends a refused event again once it is corrected, checked first", async () => {
+    const { dashboard, ingest } = await startWithLedgers()
+    const { page, faults } = await open(`${dashboard}?page=late&list=rejected`)
+    await page.getByRole("button", { name: "wrong" }).press("Enter")
+    await page.getByLabel("Reason").fill("the page was a number")
+    await page.getByLabel("Reason").press("Enter")
+    await page.getByText("It is refused again: /data/page: expected string, got number.").waitFor()
+    const body = page.getByLabel("The event, as it should be")
+    await body.fill((await body.inputValue()).replace(/"page": 7/, '"page": "/mended"'))
+    await page.getByRole("button", { name: "Check it" }).press("Enter")
+    await page.getByText("It would be taken, as event wrong.").waitFor()
+    await page.getByRole("button", { name: "Send it again" }).press("Enter")
+    await expect.poll(() => page.locator(".ledger tbody tr").filter({ hasText: "page was a number" }).first().textContent(), POLL).toMatch(/sent again, at \d\/\d+: the page was a number/)
+    await page.getByRole("button", { name: "sent again" }).press("Enter")
+    await expect.poll(() => page.getByRole("dialog").locator("li").filter({ hasText: "page-views" }).textContent(), POLL).toMatch(/counted.*\/mended/)
+    expect(await send(ingest, KEYS.write, [viewed("wrong", Date.now())])).toMatchObject({ body: { duplicate: 1 } })
+    expect(faults).toEqual([])
+  })
+
   it("keeps the list in its address and tells dead letters and refused events, both themes, narrow and wide", async () => {
     const { dashboard } = await startWithLedgers()
     const { page, faults } = await open(`${dashboard}?page=late`)

@@ -4,9 +4,13 @@ import { statfsSync } from "node:fs"
 import { isApiPath, makeApiHandlers } from "@tidemark/api/makeApiHandlers"
 import type { ApiPorts } from "@tidemark/api/context"
 import { makeRebuildDesk } from "@tidemark/api/rebuildDesk"
+import { makeRedriveDesk } from "@tidemark/api/redriveDesk"
+import { makeAcceptEvents } from "@tidemark/commands/accept-events/acceptEvents"
+import { makeSchemaRegistry } from "@tidemark/commands/accept-events/schemas"
 import type { SettingsModel } from "@tidemark/commands/settingsModel"
+import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { eventTypes } from "@tidemark/domain/events/types/catalogue"
-import type { EventLog } from "@tidemark/domain/ports/EventLog"
+import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventStore } from "@tidemark/domain/ports/EventStore"
 import type { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import { makeIngestHandlers } from "@tidemark/ingest/makeIngestHandlers"
@@ -54,11 +58,13 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole", limits: { dedupeBytesMax: settings.dedupeBytesMax },
     metrics: { eventsAnswered: telemetry.ingested, requestAnswered: telemetry.ingestAnswered, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
   }) : undefined
+  const accept = ingest?.accept ?? (settings.shared ? yield* makeAcceptEvents({ schemas: makeSchemaRegistry(eventTypes), hashSeed: hashSeedOf((yield* EventLog).identity.logId), duplicates: "own" }) : undefined)
   const api = yield* Effect.acquireRelease(
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
       rebuilds: makeRebuildDesk({ services, definitions: projections, tenants: () => model.tenants().map(({ tenantId }) => tenantId), diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), standbyMs: settings.standbyMs, rate, throttle }),
+      ...(accept === undefined ? {} : { redrives: makeRedriveDesk({ services, accept, isStrict: (tenantId) => model.tenant(tenantId)?.strict ?? false }) }),
       metrics: { queryAnswered: telemetry.queried, cacheAsked: telemetry.cacheAsked, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)

@@ -87,7 +87,8 @@ export const makeFakeRejectedLog = () => {
   const isKnown = ({ tenantId, entryId }: RejectedEvent) => entries.some((entry) => entry.tenantId === tenantId && entry.entryId === entryId)
   const shape: RejectedLogShape = {
     put: (more) => Effect.sync(() => void entries.push(...more.filter((entry) => !isKnown(entry)))),
-    page: (tenantId, limit) => Effect.sync(() => entries.filter((entry) => entry.tenantId === tenantId).slice(0, limit))
+    page: (tenantId, limit) => Effect.sync(() => entries.filter((entry) => entry.tenantId === tenantId).slice(0, limit)),
+    find: (tenantId, entryId) => Effect.sync(() => entries.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId))
   }
   return { shape, entries }
 }

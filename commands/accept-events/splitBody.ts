@@ -185,6 +185,9 @@ const itemOf = (text: string, cloudEvents: boolean): Item => {
   return { kind: "event", fields: cloudEvents ? fromCloudEvent(fields) : fromNative(fields), dataText: memberText(text, members, "data"), text, ...ignoredOf(Object.keys(fields), cloudEvents) }
 }
 
+/** One event kept as it was received: a CloudEvent where it says so. */
+export const keptItem = (text: string): Item => itemOf(text, membersOf(text)?.some(({ key }) => key === "specversion") === true)
+
 const tooManyEvents = bad(413, "too-many-events", `more than ${EVENTS_MAX} events`)
 
 const itemsOf = (texts: readonly string[], cloudEvents: boolean, sentAtMs?: number): SplitItems | BadBody =>

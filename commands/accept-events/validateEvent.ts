@@ -61,6 +61,9 @@ const textFault = (fields: ParsedItem["fields"]): Rejection | undefined => {
   return undefined
 }
 
+/** Can an event have this id? */
+export const isEventId = (id: string): boolean => id !== "" && !isDirty(id) && !exceedsBytes(id, ID_BYTES_MAX)
+
 const optional = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
 const isVersion = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0

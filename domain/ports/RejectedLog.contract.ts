@@ -78,6 +78,15 @@ export const rejectedLogContract = (name: string, makeHarness: () => RejectedLog
       expect(await run((log) => log.page("nobody", 10))).toEqual([])
     }))
 
+    it("finds an entry by its id, of its tenant only", session(async (run) => {
+      const own = entry("a", 5, { detail: "own" })
+      await run((log) => log.put([entry("a", 4, { tenantId: "acme2" }), entry("b", 6, { tenantId: "acme2" }), own, entry("a", 9, { detail: "again" })]))
+      expect(await run((log) => log.find("acme", "a"))).toEqual(own)
+      expect(await run((log) => log.find("acme", "b"))).toBeUndefined()
+      expect(await run((log) => log.find("acme", ""))).toBeUndefined()
+      expect(await run((log) => log.find("nobody", "a"))).toBeUndefined()
+    }))
+
     it("keeps a body of 32 KiB and answers an empty page for a limit of none", session(async (run) => {
       const large = entry("a", 1, { body: "x".repeat(32 * 1024) })
       await run((log) => log.put([large]))

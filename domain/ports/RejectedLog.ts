@@ -26,6 +26,8 @@ export interface RejectedLogShape {
   readonly put: (entries: readonly RejectedEvent[]) => Effect.Effect<void, RejectedLogError>
   /** Newest first; `after` is the entry id of the last one seen. */
   readonly page: (tenantId: string, limit: number, after?: string) => Effect.Effect<readonly RejectedEvent[], RejectedLogError>
+  /** The tenant's entry of this id; undefined when there is none. */
+  readonly find: (tenantId: string, entryId: string) => Effect.Effect<RejectedEvent | undefined, RejectedLogError>
 }
 
 export class RejectedLog extends Context.Service<RejectedLog, RejectedLogShape>()("tidemark/RejectedLog") {}

@@ -21,6 +21,9 @@ export const rebuildStream = (projection: string): string => `rebuild~${projecti
 /** What a comparison of a rebuild found of one tenant's windows; `comparisonId` is a UUID. */
 export const differenceStream = (comparisonId: string, tenantId: string): string => `differences~${comparisonId}~${tenantId}`
 
+/** What became of one entry of the rejected log that was sent again; `entryId` is a UUID. */
+export const redriveStream = (tenantId: string, entryId: string): string => `redrive~${tenantId}~${entryId}`
+
 /** A field of a command is not as it must be. Send it again only when corrected. */
 export class InvalidSettingError extends Schema.TaggedError<InvalidSettingError>()("InvalidSettingError", {
   /** JSON pointer into the command. */

@@ -33,6 +33,23 @@ const page = ({ entries, times }: RejectedStores, tenantId: string, limit: numbe
   return found
 }
 
+const find = ({ entries, times }: RejectedStores, tenantId: string, entryId: string): RejectedEvent | undefined => {
+  const seen = times.get([tenantId, entryId])
+  const entry = seen === undefined ? undefined : entries.get([tenantId, fromText<number>(seen), entryId])
+  return entry === undefined ? undefined : fromText<RejectedEvent>(entry)
+}
+
+/** Reads what is stored by now: the writer may be another thread. */
+const reading = <A>({ entries, times }: RejectedStores, read: () => A): Effect.Effect<A, RejectedLogError> =>
+  Effect.try({
+    try: () => {
+      entries.resetReadTxn()
+      times.resetReadTxn()
+      return read()
+    },
+    catch: (cause) => new RejectedLogError({ cause })
+  })
+
 /** Who commits: a thread of its own, or this one. */
 const makeWriter = (stores: RejectedStores, { writeThread, directory, onUnsynced }: RejectedLogOptions): RejectedWriter =>
   writeThread === undefined
@@ -43,15 +60,8 @@ const makeRejectedLog = (stores: RejectedStores, writer: RejectedWriter): Reject
   put: (entries) =>
     Effect.flatMap(Effect.promise(() => writer.put(entries)), (outcome) =>
       outcome.kind === "stored" ? Effect.void : Effect.fail(new RejectedLogError({ cause: new Error(outcome.reason) }))),
-  page: (tenantId, limit, after) =>
-    Effect.try({
-      try: () => {
-        // The writer may be another thread.
-        stores.entries.resetReadTxn()
-        return page(stores, tenantId, limit, after)
-      },
-      catch: (cause) => new RejectedLogError({ cause })
-    })
+  page: (tenantId, limit, after) => reading(stores, () => page(stores, tenantId, limit, after)),
+  find: (tenantId, entryId) => reading(stores, () => find(stores, tenantId, entryId))
 })
 
 /** The rejected log in `options.directory`, closed with the scope. Nothing comes after an unknown `after`. */

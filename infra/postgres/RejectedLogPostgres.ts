@@ -23,23 +23,30 @@ const put = async ({ schema, writers }: Store, entries: readonly RejectedEvent[]
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) ON CONFLICT DO NOTHING`, values)
 }
 
-/** Walks down from the last one seen. Nothing comes after an unknown one. */
-const page = (store: Store, tenantId: string, limit: number, after: string | undefined): Promise<readonly RejectedEvent[]> =>
+/** Entries of the tenant, which is $1, by the rest of a query. */
+const select = (store: Store, tenantId: string, rest: (table: string) => string, values: readonly unknown[]): Promise<readonly RejectedEvent[]> =>
   transact(store.writers, async (client) => {
     if (!store.seesAllTenants) await client.query("SELECT set_config($1, $2, true)", [TENANT_SETTING, storedText(tenantId)])
     const table = `${store.schema}.rejected_events`
-    const behind = after === undefined ? "" : ` AND (received_at, entry_id) < (SELECT received_at, entry_id FROM ${table} WHERE tenant_id = $1 AND entry_id = $3)`
-    const { rows } = await client.query<{ entry: string }>(
-      `SELECT entry FROM ${table} WHERE tenant_id = $1${behind} ORDER BY received_at DESC, entry_id DESC LIMIT $2`,
-      [storedText(tenantId), Math.max(0, limit), ...(after === undefined ? [] : [storedText(after)])])
+    const { rows } = await client.query<{ entry: string }>(`SELECT entry FROM ${table} WHERE tenant_id = $1 ${rest(table)}`, [storedText(tenantId), ...values])
     return rows.map(({ entry }) => JSON.parse(originalText(entry)) as RejectedEvent)
   })
+
+/** Walks down from the last one seen. Nothing comes after an unknown one. */
+const page = (store: Store, tenantId: string, limit: number, after: string | undefined): Promise<readonly RejectedEvent[]> => {
+  const behind = (table: string): string => (after === undefined ? "" : `AND (received_at, entry_id) < (SELECT received_at, entry_id FROM ${table} WHERE tenant_id = $1 AND entry_id = $3) `)
+  return select(store, tenantId, (table) => `${behind(table)}ORDER BY received_at DESC, entry_id DESC LIMIT $2`, [Math.max(0, limit), ...(after === undefined ? [] : [storedText(after)])])
+}
+
+const find = async (store: Store, tenantId: string, entryId: string): Promise<RejectedEvent | undefined> =>
+  (await select(store, tenantId, () => "AND entry_id = $2", [storedText(entryId)]))[0]
 
 const attempt = <A>(action: () => Promise<A>): Effect.Effect<A, RejectedLogError> => Effect.tryPromise({ try: action, catch: (cause) => new RejectedLogError({ cause }) })
 
 const makeRejectedLog = (store: Store): RejectedLogShape => ({
   put: (entries) => attempt(() => put(store, entries)),
-  page: (tenantId, limit, after) => attempt(() => page(store, tenantId, limit, after))
+  page: (tenantId, limit, after) => attempt(() => page(store, tenantId, limit, after)),
+  find: (tenantId, entryId) => attempt(() => find(store, tenantId, entryId))
 })
 
 /** The rejected log in a namespace of a Postgres database, closed with the scope. */

@@ -2,13 +2,12 @@
 import { event } from "@tidemark/queries/event"
 import { events } from "@tidemark/queries/events"
 import { lateEvents } from "@tidemark/queries/lateEvents"
-import { rejectedEvents } from "@tidemark/queries/rejectedEvents"
 import * as Effect from "effect/Effect"
 import { Arg, Ctx, ID, Int, Query, Resolver } from "type-graphql"
 import type { ApiContext } from "../context.ts"
 import { ask } from "../context.ts"
 import { EventFilter, PartitionOffsetInput } from "../schema/common.ts"
-import { EventConnection, EventJourney, LateEventConnection, RejectedEventConnection } from "../schema/log.ts"
+import { EventConnection, EventJourney, LateEventConnection } from "../schema/log.ts"
 import { LateOutcome, LateReason } from "../schema/scalars.ts"
 import { journeyShape } from "./journeyShape.ts"
 import { hashSeed } from "./hashSeed.ts"
@@ -69,20 +68,6 @@ export class LogResolver {
       generation,
       partition: entry.partition,
       offset: entry.offset.toString()
-    }))
-  }
-
-  @Query(() => RejectedEventConnection, { description: "Events that ingest refused, newest first." })
-  async rejectedEvents(
-    @Ctx() context: ApiContext,
-    @Arg("first", () => Int, { nullable: true }) first?: number | null,
-    @Arg("after", () => String, { nullable: true }) after?: string | null,
-    @Arg("eventId", () => ID, { nullable: true, description: "Only those that were sent with this id; a page may then be short of first and still have a next one." }) eventId?: string | null
-  ): Promise<RejectedEventConnection> {
-    const input = { ...paging(first, after), ...(typeof eventId === "string" ? { eventId } : {}) }
-    const page = await ask(context, "rejectedEvents", rejectedEvents(input, context.tenantId))
-    return connection(page, ({ entryId, receivedAtMs, eventId, eventType, code, pointer, detail, origin, body }) => ({
-      id: entryId, receivedAt: receivedAtMs, eventId, type: eventType, code, pointer, detail, origin, body
     }))
   }
 }

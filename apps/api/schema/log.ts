@@ -1,8 +1,8 @@
 /** Answers from the log and its ledgers. */
 import type { FoldTest } from "@tidemark/queries/deadLetters"
 import { Field, Float, ID, Int, ObjectType } from "type-graphql"
-import { Dimension, PageInfo } from "./common.ts"
-import { DateTime, EventOutcome, Json, LateOutcome, LateReason, Resolution, TimeFlag, WindowState } from "./scalars.ts"
+import { Dimension, PageInfo, PartitionOffset } from "./common.ts"
+import { DateTime, EventOutcome, Json, LateOutcome, LateReason, RedriveVerdict, Resolution, TimeFlag, WindowState } from "./scalars.ts"
 
 @ObjectType()
 export class LoggedEvent {
@@ -288,6 +288,56 @@ export class RejectedEvent {
   origin!: string | null
   @Field(() => String, { description: "As received." })
   body!: string
+}
+
+@ObjectType({ description: "A refused event that was sent again." })
+export class RedriveRecord {
+  @Field(() => DateTime)
+  at!: number
+  @Field(() => ID, { description: "Under which it is in the log." })
+  eventId!: string
+  @Field(() => Boolean, { description: "The log had an event of this id already." })
+  wasThere!: boolean
+  @Field(() => PartitionOffset, { nullable: true, description: "Where it stands; null when it was there already." })
+  place!: PartitionOffset | null
+  @Field(() => String, { description: "Prefix of the key that sent it." })
+  actor!: string
+  @Field(() => String)
+  reason!: string
+}
+
+@ObjectType({ description: "Why an event is refused again." })
+export class RedriveRefusal {
+  @Field(() => String)
+  code!: string
+  @Field(() => String)
+  pointer!: string
+  @Field(() => String)
+  detail!: string
+  @Field(() => String, { nullable: true })
+  hint!: string | null
+}
+
+@ObjectType({ description: "One entry of the rejected log that was to be sent again." })
+export class Redrive {
+  @Field(() => ID)
+  id!: string
+  @Field(() => RedriveVerdict)
+  verdict!: RedriveVerdict
+  @Field(() => ID, { nullable: true, description: "Under which it stands in the log, or would: the one it was sent with, else that of its entry." })
+  eventId!: string | null
+  @Field(() => PartitionOffset, { nullable: true, description: "Where it stands; null when nothing was appended." })
+  place!: PartitionOffset | null
+  @Field(() => RedriveRefusal, { nullable: true })
+  refusal!: RedriveRefusal | null
+}
+
+@ObjectType()
+export class Redrives {
+  @Field(() => Int, { description: "Events appended by this; 0 in a dry run." })
+  appended!: number
+  @Field(() => [Redrive])
+  entries!: Redrive[]
 }
 
 @ObjectType()

@@ -120,4 +120,27 @@ registerEnumType(LateVerdict, {
     UNKNOWN: { description: "The late ledger has no such event; nothing is appended." }
   }
 })
+export enum RedriveVerdict {
+  APPEND = "append",
+  DUPLICATE = "duplicate",
+  DONE = "done",
+  REJECTED = "rejected",
+  FAILED = "failed",
+  UNSETTLED = "unsettled",
+  UNKNOWN = "unknown"
+}
+
+registerEnumType(RedriveVerdict, {
+  name: "RedriveVerdict",
+  description: "What becomes of a refused event that is sent again.",
+  valuesConfig: {
+    APPEND: { description: "It is taken." },
+    DUPLICATE: { description: "The log has an event of its id already; nothing is counted twice." },
+    DONE: { description: "It was sent again before; nothing is appended." },
+    REJECTED: { description: "It is refused again; nothing is appended." },
+    FAILED: { description: "The log did not take it, or did not say. Do it again: it counts once." },
+    UNSETTLED: { description: "An earlier try broke off longer ago than repetitions are told apart. Look whether the log has the event; if not, send it as a new one." },
+    UNKNOWN: { description: "The rejected log has no such entry." }
+  }
+})
 registerEnumType(LateOutcome, { name: "LateOutcome", description: "Counted as a correction, or kept aside." })

@@ -1,4 +1,4 @@
-/** send, events find, rejected ls. */
+/** send, events find. */
 import type { Client, Problem } from "../client.ts"
 import { CliError, jsonOf, refusalOf } from "../client.ts"
 import type { Output } from "../output.ts"
@@ -88,27 +88,4 @@ export const find = async (client: Client, options: FindOptions, json: boolean, 
   }
   if (found === 0) output.note("No event matches. `tidemark tail` shows what arrives.")
   else if (more) output.note(`More match: narrow the search or raise --first (now ${options.first}).`)
-}
-
-interface RejectedPage {
-  readonly edges: readonly { readonly node: { readonly receivedAt: string; readonly type: string | null; readonly code: string; readonly pointer: string; readonly detail: string; readonly origin: string | null; readonly body: string } }[]
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
-}
-
-const REJECTED = "query ($first: Int, $after: String) { rejectedEvents(first: $first, after: $after) { edges { node { id receivedAt eventId type code pointer detail origin body } } pageInfo { hasNextPage endCursor } } }"
-
-/** What ingest refused, newest first, with the reason. */
-export const rejectedLs = async (client: Client, options: { readonly first: number }, json: boolean, output: Output): Promise<void> => {
-  let [found, after, more]: [number, string | null, boolean] = [0, null, true]
-  while (more && found < options.first) {
-    const { rejectedEvents }: { rejectedEvents: RejectedPage } = await client.graphql(REJECTED, { first: options.first - found, after })
-    for (const { node } of rejectedEvents.edges) {
-      output.data(json ? JSON.stringify(node) : plain(`${node.receivedAt}  ${node.origin ?? node.type ?? "–"}  ${node.code}${node.pointer === "" ? "" : ` ${node.pointer}`}: ${node.detail}  ${node.body}`))
-    }
-    found += rejectedEvents.edges.length
-    after = rejectedEvents.pageInfo.endCursor
-    more = rejectedEvents.pageInfo.hasNextPage
-  }
-  if (found === 0) output.note("No event was ever refused.")
-  else if (more) output.note(`There are more: raise --first (now ${options.first}).`)
 }

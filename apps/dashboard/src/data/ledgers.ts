@@ -2,7 +2,7 @@
 import { infiniteQueryOptions } from "@tanstack/react-query"
 import { inGroups } from "../model/ledgers.ts"
 import { ask } from "./graphql.ts"
-import type { DeadLetter, LateEvent, Rejected, Release } from "../model/ledgers.ts"
+import type { DeadLetter, LateEvent, Redrive, Rejected, Release } from "../model/ledgers.ts"
 import type { Api } from "./graphql.ts"
 
 /** One page of a list. */
@@ -23,10 +23,13 @@ const DEAD = `query Dead($projection: String!, $first: Int, $after: String) { de
   edges { node { partition offset code pointer foldedByVersion event { id type } } } pageInfo { hasNextPage endCursor } } }`
 
 const REJECTED = `query Rejected($first: Int, $after: String) { rejectedEvents(first: $first, after: $after) {
-  edges { node { id receivedAt eventId type code pointer detail origin body } } pageInfo { hasNextPage endCursor } } }`
+  edges { node { id receivedAt eventId type code pointer detail origin body redrive { eventId wasThere place { partition offset } reason } } } pageInfo { hasNextPage endCursor } } }`
 
 const APPLY = `mutation ($projection: String!, $events: [PartitionOffsetInput!]!, $reason: String!, $dryRun: Boolean) { applyLateEvents(projection: $projection, events: $events, reason: $reason, dryRun: $dryRun) {
   events { partition offset eventId verdict releasedAt changes { projection windowStart key { name value } contribution { name text } } } } }`
+
+const REDRIVE = `mutation ($ids: [ID!]!, $reason: String!, $body: String, $dryRun: Boolean) { redriveRejected(ids: $ids, reason: $reason, body: $body, dryRun: $dryRun) {
+  entries { verdict eventId place { partition offset } refusal { code pointer detail hint } } } }`
 
 /** A list that grows by a page when it is asked to; what is listed is asked for again while it is shown. */
 const listOptions = <Node>(api: Api, key: readonly string[], query: string, variables: object, field: string) =>
@@ -61,4 +64,12 @@ export const applyLate = async (writer: Api, projection: string, places: readonl
     releases.push(...answer.applyLateEvents.events)
   }
   return releases
+}
+
+/** Sends a refused event again, as `body` has it; with `dryRun` nothing is appended and the answer says what would become of it. */
+export const redriveRejected = async (writer: Api, id: string, body: string, reason: string, dryRun: boolean): Promise<Redrive> => {
+  const { redriveRejected: answer } = await ask<{ readonly redriveRejected: { readonly entries: readonly Redrive[] } }>(writer, REDRIVE, { ids: [id], body, reason, dryRun })
+  const [entry] = answer.entries
+  if (entry === undefined) throw new Error("The server answered without an entry.")
+  return entry
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { countText, deadReason, inGroups, lateReason, nextStep, partsText, releaseSummary } from "./ledgers.ts"
+import { countText, deadReason, editable, inGroups, lateReason, nextStep, partsText, redriveText, releaseSummary } from "./ledgers.ts"
 import type { LateEvent, Release } from "./ledgers.ts"
 
 const START = "2026-03-01T00:00:00.000Z"
@@ -36,6 +36,18 @@ describe("the ledgers", () => {
     expect(releaseSummary(both)).toBe("2 events would be counted: 3 minutes of 2 projections, with their hours and days. 1 other cannot be counted.")
     expect(releaseSummary([release({ releasedAt: "9" })])).toMatch(/^1 event was counted/)
     expect(releaseSummary([release({ verdict: "APPLIED", changes: [] })])).toMatch(/^None of them can be counted/)
+  })
+
+  it("tell what becomes of a refused event that is sent again", () => {
+    const one = { eventId: "e-1", place: null, refusal: null }
+    expect(redriveText({ ...one, verdict: "APPEND" })).toBe("It would be taken, as event e-1.")
+    expect(redriveText({ ...one, verdict: "APPEND", place: { partition: 1, offset: "7" } })).toBe("It was taken, as event e-1 at 1/7.")
+    expect(redriveText({ ...one, verdict: "REJECTED", refusal: { code: "schema", pointer: "/data", detail: "is required", hint: "send it" } })).toBe("It is refused again: /data: is required (send it).")
+    expect([redriveText({ ...one, verdict: "DUPLICATE" }), redriveText({ ...one, verdict: "UNKNOWN" })]).toEqual(["The log has an event of this id already: it is counted once.", "The rejected log no longer has it."])
+  })
+
+  it("show a body to correct line by line, and one that is no JSON as it came", () => {
+    expect([editable('{"a":1}'), editable('{"cut off')]).toEqual(['{\n  "a": 1\n}', '{"cut off'])
   })
 
   it("ask for a selection in groups that one request takes", () => {

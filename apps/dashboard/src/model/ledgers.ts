@@ -57,6 +57,17 @@ export interface Rejected {
   readonly detail: string
   readonly origin: string | null
   readonly body: string
+  /** What became of it when it was sent again; null when it never was. */
+  readonly redrive: { readonly eventId: string; readonly wasThere: boolean; readonly place: { readonly partition: number; readonly offset: string } | null; readonly reason: string } | null
+}
+
+/** What is told of one entry that was to be sent again. */
+export interface Redrive {
+  readonly verdict: "APPEND" | "DUPLICATE" | "DONE" | "REJECTED" | "FAILED" | "UNSETTLED" | "UNKNOWN"
+  readonly eventId: string | null
+  /** Null when nothing was appended. */
+  readonly place: { readonly partition: number; readonly offset: string } | null
+  readonly refusal: { readonly code: string; readonly pointer: string; readonly detail: string; readonly hint: string | null } | null
 }
 
 /** What is told of one event that was to be counted by hand. */
@@ -112,6 +123,25 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
 
 /** What the sender can do about it. */
 export const nextStep = ({ code }: Pick<Rejected, "code">): string => NEXT_STEPS[code] ?? "Correct the event and send it again with the same id."
+
+/** What becomes, or became, of an event that is sent again. */
+export const redriveText = ({ verdict, eventId, place, refusal }: Redrive): string => {
+  if (verdict === "APPEND") return place === null ? `It would be taken, as event ${eventId ?? ""}.` : `It was taken, as event ${eventId ?? ""} at ${place.partition}/${place.offset}.`
+  if (verdict === "REJECTED" && refusal !== null) return `It is refused again: ${refusal.pointer === "" ? "" : `${refusal.pointer}: `}${refusal.detail}${refusal.hint === null ? "" : ` (${refusal.hint})`}.`
+  if (verdict === "DUPLICATE") return "The log has an event of this id already: it is counted once."
+  if (verdict === "DONE") return "It was sent again before: it is counted once."
+  if (verdict === "FAILED") return "It is not known to be stored. Send it again: it is counted once."
+  return verdict === "UNSETTLED" ? "An earlier try broke off too long ago to be repeated. Look for the event by its id; if it is not there, send it as a new one." : "The rejected log no longer has it."
+}
+
+/** JSON with a line for each member, easier to correct; what is no JSON stays as it is. */
+export const editable = (body: string): string => {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2)
+  } catch {
+    return body
+  }
+}
 
 /** Every place of a selection, in groups that one request takes. */
 export const inGroups = <A>(items: readonly A[], most: number): readonly (readonly A[])[] =>
