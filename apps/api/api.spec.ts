@@ -53,6 +53,24 @@ const codeOf = ({ status, answer }: Awaited<ReturnType<typeof post>>) => [status
 
 const RANGE = 'from: "2026-03-01T00:00:00Z", to: "2026-03-01T01:00:00.000Z"'
 
+describe("the audit", () => {
+  it("tells what it found, the difference itself to the operator only, and nothing where none runs", async () => {
+    const state = { startedAtMs: START, windows: 7, differing: 1, skipped: { records: 2, time: 0 }, lastAtMs: START + 5, difference: { atMs: START + 4, text: "page-views of acme …" } }
+    const own = makeApiHandlers({ services: portsOf(world), resolveKey: (text) => (text === "operator" ? { tenantId: "acme", kind: "admin", operator: true } : KEYS[text]), audit: () => state })
+    const audited = createServer((req, res) => void own.handleGraphql(req, res))
+    await new Promise<void>((resolve) => audited.listen(0, "127.0.0.1", resolve))
+    const ask = async (key: string, address: string) =>
+      (await (await fetch(address, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify({ query: "{ audit { startedAt windows differing skipped { reason windows } lastAt lastDifferenceAt lastDifference } }" }) })).json()) as Answer
+    const told = { startedAt: "2026-03-01T00:00:00.000Z", windows: 7, differing: 1, skipped: [{ reason: "records", windows: 2 }], lastAt: "2026-03-01T00:00:00.005Z", lastDifferenceAt: "2026-03-01T00:00:00.004Z" }
+    const at = `http://127.0.0.1:${(audited.address() as AddressInfo).port}/graphql`
+    expect((await ask("operator", at)).data).toEqual({ audit: { ...told, lastDifference: "page-views of acme …" } })
+    expect((await ask("admin", at)).data).toEqual({ audit: { ...told, lastDifference: null } })
+    expect((await ask("reader", url)).data).toEqual({ audit: null })
+    await own.close()
+    await new Promise((resolve) => audited.close(resolve))
+  })
+})
+
 describe("the key", () => {
   it("decides who asks: none or a wrong one 401, a write key 403, read and admin keys an answer", async () => {
     const query = "{ projections { name } }"

@@ -3,6 +3,7 @@ import { lexicographicSortSchema, printSchema } from "graphql"
 import type { GraphQLSchema } from "graphql"
 import { createPubSub } from "graphql-yoga"
 import { buildSchemaSync } from "type-graphql"
+import { AuditResolver } from "./resolvers/AuditResolver.ts"
 import { ChangesResolver } from "./resolvers/ChangesResolver.ts"
 import { DeadLetterResolver } from "./resolvers/DeadLetterResolver.ts"
 import { GenerationResolver } from "./resolvers/GenerationResolver.ts"
@@ -19,7 +20,7 @@ import { RejectedResolver } from "./resolvers/RejectedResolver.ts"
  * pub/sub although every subscription brings its own source; nothing is ever published on this one.
  */
 export const buildApiSchema = (): GraphQLSchema =>
-  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, DeadLetterResolver, RejectedResolver, LiveResolver, ProjectionResolver, RebuildResolver, GenerationResolver, LateResolver, ChangesResolver], validate: false, pubSub: createPubSub() })
+  buildSchemaSync({ resolvers: [ModelResolver, LogResolver, DeadLetterResolver, RejectedResolver, LiveResolver, ProjectionResolver, RebuildResolver, GenerationResolver, LateResolver, ChangesResolver, AuditResolver], validate: false, pubSub: createPubSub() })
 
 /** The schema as committed in `schema.graphql`. */
 export const schemaText = (): string => `${printSchema(lexicographicSortSchema(buildApiSchema()))}\n`

@@ -36,6 +36,18 @@ export interface ApiMetrics {
   readonly failed?: (operation: string, error: unknown) => void
 }
 
+/** What the background audit of this process has found since its start. */
+export interface AuditState {
+  readonly startedAtMs: number
+  readonly windows: number
+  readonly differing: number
+  readonly skipped: Readonly<Record<string, number>>
+  /** When the last window was looked at; null before the first. */
+  readonly lastAtMs: number | null
+  /** The last one that was found; null while there is none. */
+  readonly difference: { readonly atMs: number; readonly text: string } | null
+}
+
 /** What all requests share. */
 export interface ApiBase {
   readonly services: Context.Context<ApiPorts>
@@ -45,6 +57,8 @@ export interface ApiBase {
   readonly redrives?: RedriveDesk
   /** Absent: rebuilds are neither shown nor changed here. */
   readonly rebuilds?: RebuildDesk
+  /** Absent: this process runs no audit. */
+  readonly audit?: () => AuditState
   /** Notes a wrong key from this address; answers the seconds to wait when there were too many, in all processes that share their limits. */
   readonly wrongKey: (address: string) => Promise<number | undefined>
   /** Answers that took less than this to make, ms, are not kept in the result cache. */

@@ -15,7 +15,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { buildApiSchema } from "./buildApiSchema.ts"
-import type { ApiMetrics, ApiPorts } from "./context.ts"
+import type { ApiMetrics, ApiPorts, AuditState } from "./context.ts"
 import { makeYoga } from "./guard.ts"
 import { answerHttp } from "./http.ts"
 import type { ResolveKey } from "./keys.ts"
@@ -41,6 +41,8 @@ export interface ApiDependencies {
   readonly metrics?: ApiMetrics
   /** Of `makeRebuildDesk`; absent: rebuilds are answered with UNAVAILABLE. */
   readonly rebuilds?: RebuildDesk
+  /** What the background audit has found; absent where this process runs none. */
+  readonly audit?: () => AuditState
   /** Of `makeRedriveDesk`; absent: sending refused events again is answered with UNAVAILABLE. */
   readonly redrives?: RedriveDesk
   /** Answers that took less than this to make, ms, are not kept in the result cache; 5 when absent. */
@@ -73,10 +75,10 @@ const wrongKeysOf = (services: Context.Context<ApiPorts>, perMinute: number): ((
   return async (address) => takeHere(limit, address, 1, performance.now()).retryAfterSeconds
 }
 
-export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, redrives, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE, keepAnswersFromMs = KEEP_ANSWERS_FROM_MS }: ApiDependencies): ApiHandlers => {
+export const makeApiHandlers = ({ services, resolveKey, metrics = {}, rebuilds, redrives, audit, wrongKeysPerMinute = WRONG_KEYS_PER_MINUTE, keepAnswersFromMs = KEEP_ANSWERS_FROM_MS }: ApiDependencies): ApiHandlers => {
   const yoga = makeYoga(buildApiSchema())
   const wrongKey = wrongKeysOf(services, wrongKeysPerMinute)
-  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), ...(redrives === undefined ? {} : { redrives }), wrongKey, keepAnswersFromMs }
+  const api = { services, metrics, late: makeLateDesk(services), ...(rebuilds === undefined ? {} : { rebuilds }), ...(redrives === undefined ? {} : { redrives }), ...(audit === undefined ? {} : { audit }), wrongKey, keepAnswersFromMs }
   const sockets = serveSockets(yoga, resolveKey, api)
   return {
     handleGraphql: (req, res) => answerHttp(req, res, yoga, resolveKey, api),

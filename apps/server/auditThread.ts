@@ -1,4 +1,5 @@
 /** The background audit of this server: runs in a thread of its own, is started again when it dies, tells its figures. */
+import type { AuditState } from "@tidemark/api/context"
 import { SKIP_REASONS } from "@tidemark/replay/auditWindow"
 import { NO_FIGURES, addFigures } from "@tidemark/replay/verifyAudit"
 import type { AuditFigures } from "@tidemark/replay/verifyAudit"
@@ -14,6 +15,8 @@ export interface Audit {
   readonly run: Effect.Effect<never>
   /** What was found since the start. A difference is shown and logged; it does not turn traffic away. */
   readonly part: () => ReadyPart
+  /** The same in figures, and when. */
+  readonly state: () => AuditState
 }
 
 /** In words, by reason. */
@@ -29,10 +32,16 @@ export const makeAudit = (startCheck: StartCheck, seed: number, tenants: () => r
   /** Found by threads that have ended, and in all. */
   let ended = NO_FIGURES
   let total = ended
+  const startedAtMs = Date.now()
+  let lastAtMs: number | null = null
+  let found: AuditState["difference"] = null
   const take = (figures: AuditFigures, difference: string | undefined): void => {
     total = addFigures(ended, figures)
     audited(total)
-    if (difference !== undefined) log.error({ difference, differing: total.differing }, "the audit found a window that is not what the log says")
+    lastAtMs = Date.now()
+    if (difference === undefined) return
+    found = { atMs: lastAtMs, text: difference }
+    log.error({ difference, differing: total.differing }, "the audit found a window that is not what the log says")
   }
   const once = Effect.callback<void>((resume) => {
     let stopping = false
@@ -55,6 +64,7 @@ export const makeAudit = (startCheck: StartCheck, seed: number, tenants: () => r
   })
   return {
     run: Effect.forever(Effect.andThen(once, Effect.sleep(START_AGAIN_MS))),
-    part: () => ({ name: "audit", ready: true, detail: detailOf(total) })
+    part: () => ({ name: "audit", ready: true, detail: detailOf(total) }),
+    state: () => ({ startedAtMs, windows: total.windows, differing: total.differing, skipped: total.skipped, lastAtMs, difference: found })
   }
 }

@@ -58,13 +58,16 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
     resolveKey, schemas: eventTypes, duplicates: settings.shared ? "own" : "whole", limits: { dedupeBytesMax: settings.dedupeBytesMax },
     metrics: { eventsAnswered: telemetry.ingested, requestAnswered: telemetry.ingestAnswered, failed: (error) => log.error({ error: String(error) }, "ingest failed") }
   }) : undefined
+  const tenants = () => model.tenants().map(({ tenantId }) => tenantId)
+  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), tenants, telemetry)
   const accept = ingest?.accept ?? (settings.shared ? yield* makeAcceptEvents({ schemas: makeSchemaRegistry(eventTypes), hashSeed: hashSeedOf((yield* EventLog).identity.logId), duplicates: "own" }) : undefined)
   const api = yield* Effect.acquireRelease(
     Effect.sync(() => makeApiHandlers({
       services,
       resolveKey,
-      rebuilds: makeRebuildDesk({ services, definitions: projections, tenants: () => model.tenants().map(({ tenantId }) => tenantId), diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), standbyMs: settings.standbyMs, rate, throttle }),
+      rebuilds: makeRebuildDesk({ services, definitions: projections, tenants, diskFreeBytes: () => (settings.shared ? undefined : freeBytesIn(settings.dataDir)), standbyMs: settings.standbyMs, rate, throttle }),
       ...(accept === undefined ? {} : { redrives: makeRedriveDesk({ services, accept, isStrict: (tenantId) => model.tenant(tenantId)?.strict ?? false }) }),
+      ...(settings.roles.has("projector") ? { audit: audit.state } : {}),
       metrics: { queryAnswered: telemetry.queried, cacheAsked: telemetry.cacheAsked, subscriptionClients: telemetry.sockets, failed: (operation, error) => log.warn({ operation, error: String(error) }, "a question failed") }
     })),
     ({ close }) => Effect.promise(close)
@@ -73,8 +76,6 @@ export const listen = Effect.fn(function* (options: ServeOptions, model: Setting
   const hostAllowed = makeHostGuard(settings.host)
   const run = Effect.runPromiseWith(services) as <A, E>(effect: Effect.Effect<A, E, EventLog | ReadModelStore>) => Promise<A>
   const token = isLoopback(settings.host) ? randomBytes(32).toString("base64url") : undefined
-  const tenants = () => model.tenants().map(({ tenantId }) => tenantId)
-  const audit = makeAudit(options.startCheck, randomBytes(4).readInt32LE(), tenants, telemetry)
   if (settings.roles.has("projector")) yield* Effect.forkScoped(audit.run)
   const logCheck = makeLogCheck(telemetry)
   // Of a log that others write too, the broker checks what it serves.

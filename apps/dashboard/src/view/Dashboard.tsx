@@ -6,6 +6,7 @@ import { positionTotal } from "../model/order.ts"
 import { RANGES, spanAt, wideSpanAt } from "../model/range.ts"
 import { waitingCount } from "../model/tail.ts"
 import { AsOf } from "./AsOf.tsx"
+import { AuditResult } from "./AuditResult.tsx"
 import { useNow } from "./clock.ts"
 import { EventTail } from "./EventTail.tsx"
 import { EventTypes } from "./EventTypes.tsx"
@@ -167,7 +168,7 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
         {page.page === "home" && (isAsOfOpen || asOfMs !== undefined) ? <AsOf asOfMs={asOfMs} position={position} go={goTo} close={() => setIsAsOfOpen(false)} /> : null}
         {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={asOfMs ?? viewMs} asOfMs={asOfMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
           : page.page === "late" ? <Ledgers api={api} writer={writer} projection={page.projection} list={page.list} choose={(projection, list) => go({ ...page, projection, list })} nowMs={wallMs} />
-          : <Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} />}
+          : <><Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} /><AuditResult api={admin ?? api} nowMs={wallMs} /></>}
       </main>
       <footer className="foot">
         <span>Tidemark {session.version ?? ""}</span>
