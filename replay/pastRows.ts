@@ -11,8 +11,9 @@ import type { OffsetRange, ResolutionCode, RowScan, StoredRow } from "@tidemark/
 import { StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import { RESOLUTIONS, windowStart } from "@tidemark/domain/time/window"
 import { RowDigest } from "@tidemark/projections/runtime/rowDigest"
-import { RowStates, mergeIntoRow } from "@tidemark/projections/runtime/rowStates"
+import { RowStates } from "@tidemark/projections/runtime/rowStates"
 import type { RowState } from "@tidemark/projections/runtime/rowStates"
+import { addDelta, sumsOf } from "@tidemark/projections/runtime/rowSums"
 import * as Effect from "effect/Effect"
 import { PartitionReading, foldPartition, windowKey } from "./pastFold.ts"
 import type { PartitionWork, PastFoldInput } from "./pastFold.ts"
@@ -110,8 +111,8 @@ const stateOf = (states: RowStates, row: StoredRow, readings: readonly (readonly
     const delta = reading?.deltaOf(row)
     if (delta === undefined) continue
     const state = window.get(row.keyId)
-    if (state === undefined) states.adopt(window, row, delta, delta.accumulators, partition)
-    else mergeIntoRow(state, delta, partition)
+    if (state === undefined) states.adopt(window, row, sumsOf(delta, partition))
+    else addDelta(state, delta, partition)
   }
   return window.get(row.keyId)
 }

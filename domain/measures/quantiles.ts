@@ -155,24 +155,52 @@ export class Quantiles {
     this.mergeBuckets(other)
   }
 
-  /** Few into many one by one, else both lists in order into new ones. */
+  /** Few into many one by one, else both lists in order; in place, since most keys are there already. */
   private mergeBuckets(other: Quantiles): void {
     if (other.keys.length * 8 < this.keys.length) {
       for (const [at, key] of other.keys.entries()) this.addToBucket(key, other.values[at]!)
       return
     }
-    const keys: number[] = []
-    const values: number[] = []
+    const fresh = this.addToKnown(other)
+    if (fresh > 0) this.insertFresh(other, fresh)
+  }
+
+  /** Adds the buckets whose keys are there; answers how many are not. */
+  private addToKnown(other: Quantiles): number {
+    const { keys, values } = this
     let ours = 0
-    let theirs = 0
-    while (ours < this.keys.length || theirs < other.keys.length) {
-      const our = this.keys[ours] ?? Infinity
-      const their = other.keys[theirs] ?? Infinity
-      keys.push(Math.min(our, their))
-      values.push((our <= their ? this.values[ours++]! : 0) + (their <= our ? other.values[theirs++]! : 0))
+    let fresh = 0
+    for (let theirs = 0; theirs < other.keys.length; theirs++) {
+      const key = other.keys[theirs]!
+      while (ours < keys.length && keys[ours]! < key) ours++
+      if (keys[ours] === key) values[ours]! += other.values[theirs]!
+      else fresh++
     }
-    this.keys = keys
-    this.values = values
+    return fresh
+  }
+
+  /** Inserts the buckets whose keys are not there, `fresh` of them, from the last on. */
+  private insertFresh(other: Quantiles, fresh: number): void {
+    const { keys, values } = this
+    let ours = keys.length - 1
+    let theirs = other.keys.length - 1
+    for (let i = 0; i < fresh; i++) {
+      keys.push(0)
+      values.push(0)
+    }
+    for (let [at, left] = [keys.length - 1, fresh]; left > 0; at--) {
+      const our = ours < 0 ? -Infinity : keys[ours]!
+      const their = other.keys[theirs]!
+      if (our < their) {
+        keys[at] = their
+        values[at] = other.values[theirs--]!
+        left--
+        continue
+      }
+      keys[at] = our
+      values[at] = values[ours--]!
+      if (our === their) theirs--
+    }
   }
 
   clone(): Quantiles {

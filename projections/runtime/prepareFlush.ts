@@ -8,12 +8,14 @@ import { OTHER } from "@tidemark/domain/definitions/dimensionText"
 import * as Effect from "effect/Effect"
 import { admitKeys } from "./admitKeys.ts"
 import { addTally, conservationFault } from "./conservation.ts"
-import type { Delta, WindowDeltas } from "./deltas.ts"
+import type { WindowDeltas } from "./deltas.ts"
 import type { GenerationLane } from "./generationLane.ts"
 import { HaltError } from "./halt.ts"
+import { BaseSums, longerSums } from "./laneSums.ts"
+import type { LevelSums } from "./laneSums.ts"
 import type { PartitionFold } from "./partitionFold.ts"
 import { dropExpired } from "./retention.ts"
-import { mergeIntoRow } from "./rowStates.ts"
+import { addSums, cloneSums } from "./rowSums.ts"
 import type { RowState, WindowStates } from "./rowStates.ts"
 
 /** A partition as its reader stands at the flush. */
@@ -32,13 +34,6 @@ const baseCode: ResolutionCode = RESOLUTIONS[0].code
 
 /** Start of the window of `sizeMs` that holds a base window, which may be shorter than a minute. */
 const startOf = ({ windowStartMs }: WindowDeltas, code: ResolutionCode, sizeMs: number): number => (code === baseCode ? windowStartMs : windowStart(windowStartMs, sizeMs))
-
-/** A row's window and the states cached of it. */
-interface Place {
-  readonly resolution: ResolutionCode
-  readonly windowStartMs: number
-  readonly states: WindowStates
-}
 
 /**
  * Loads the committed rows and key counts this flush builds on, as far as they are not cached; the overflow row only
@@ -74,44 +69,39 @@ const loadCommitted = Effect.fn("loadCommitted")(function* (store: ReadModelStor
 /** Rows changed by this flush. */
 type Changed = Set<RowState>
 
-/** The three rows of the delta's key. A new minute row takes the delta's accumulators; the longer windows, merged first, get copies. */
-const mergeDelta = (lane: GenerationLane, changed: Changed, { partition, window }: WindowOf, places: readonly Place[], delta: Delta): void => {
-  for (const { resolution, windowStartMs, states } of places) {
-    let state = states.get(delta.keyId)
-    if (state !== undefined) mergeIntoRow(state, delta, partition)
-    else {
-      const accumulators = resolution === baseCode ? delta.accumulators : delta.accumulators.map((accumulator) => accumulator.clone())
-      state = lane.rows.adopt(states, { tenantId: window.tenantId, resolution, windowStartMs, keyId: delta.keyId }, delta, accumulators, partition)
+/** Merges the sums of one level into its rows. */
+const mergeLevel = (lane: GenerationLane, changed: Changed, resolution: ResolutionCode, level: LevelSums): void => {
+  for (const [windowStartMs, window] of level) {
+    const states = lane.rows.window(resolution, windowStartMs)
+    for (const [keyId, { tenantId, sums, isShared }] of window) {
+      let state = states.get(keyId)
+      if (state !== undefined) addSums(state, sums)
+      else state = lane.rows.adopt(states, { tenantId, resolution, windowStartMs, keyId }, isShared ? cloneSums(sums) : sums)
+      changed.add(state)
     }
-    changed.add(state)
   }
 }
-
-/** Day, hour and minute of a window. */
-const placesOf = (lane: GenerationLane, window: WindowDeltas): readonly Place[] =>
-  RESOLUTIONS.map(({ code, sizeMs }) => {
-    const windowStartMs = startOf(window, code, sizeMs)
-    return { resolution: code, windowStartMs, states: lane.rows.window(code, windowStartMs) }
-  }).reverse()
 
 /** Merges all deltas; answers the key counts that rose. Events merged must be the events folded. */
 const mergeDeltas = (lane: GenerationLane, windows: readonly WindowOf[], changed: Changed): readonly KeyCount[] => {
   const keyCounts: KeyCount[] = []
+  const base = new BaseSums()
   let merged = 0
-  for (const from of windows) {
-    const { partition, window } = from
+  for (const { partition, window } of windows) {
     const admitted = lane.keyCounts.get(window, partition)
-    const places = placesOf(lane, window)
     const minute = lane.rows.window(baseCode, window.windowStartMs)
     const { deltas, newKeys } = admitKeys(window, lane.compiled, admitted, (keyId) => minute.get(keyId)?.offsets.some((range) => range.partition === partition) === true)
-    for (const delta of deltas) {
-      mergeDelta(lane, changed, from, places, delta)
-      merged += delta.events
-    }
+    for (const delta of deltas) merged += delta.events
+    base.add(window.tenantId, window.windowStartMs, partition, deltas)
     if (newKeys === 0) continue
     const keys = admitted + newKeys
     lane.keyCounts.set(window, partition, keys)
     keyCounts.push({ tenantId: window.tenantId, windowStartMs: window.windowStartMs, partition, keys })
+  }
+  let level = base.windows
+  for (const { code, sizeMs } of RESOLUTIONS) {
+    if (code !== baseCode) level = longerSums(level, sizeMs)
+    mergeLevel(lane, changed, code, level)
   }
   let folded = 0
   for (const { tally } of lane.folds.values()) folded += tally.folded

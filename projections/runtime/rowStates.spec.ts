@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest"
 import { createDelta } from "./deltas.ts"
 import { RowDigest } from "./rowDigest.ts"
 import { RowStates } from "./rowStates.ts"
+import { sumsOf } from "./rowSums.ts"
 
 const MINUTE_MS = 60_000
 const compiled = compileDefinition(defineProjection({ name: "n", version: 1, handles: [{ type: "a" }], key: {}, measures: { n: { kind: "count" } } }), 1)
@@ -15,7 +16,7 @@ const flush = (rows: RowStates, digest: RowDigest, minute: number, keys: number)
   for (let at = 0; at < keys; at++) {
     const keyId = keyIdOf("t", [String(at)])
     const delta = { ...createDelta({ keyId, key: [String(at)] }, compiled.createAccumulators()), events: 1, minOffset: 0, maxOffset: 0 }
-    rows.encode(rows.adopt(rows.window(0, windowStartMs), { tenantId: "t", resolution: 0, windowStartMs, keyId }, delta, delta.accumulators, 0), digest)
+    rows.encode(rows.adopt(rows.window(0, windowStartMs), { tenantId: "t", resolution: 0, windowStartMs, keyId }, sumsOf(delta, 0)), digest)
   }
   rows.trim()
 }

@@ -4,12 +4,11 @@
  * Whoever merges into a state changes what is cached here, so the whole cache goes with a failed or unknown commit.
  */
 import type { CompiledProjection } from "@tidemark/domain/definitions/compile"
-import { decodeAccumulator, mergeAccumulators } from "@tidemark/domain/measures/measure"
-import type { Accumulator } from "@tidemark/domain/measures/measure"
+import { decodeAccumulator } from "@tidemark/domain/measures/measure"
 import type { OffsetRange, ResolutionCode, Row, RowKey } from "@tidemark/domain/ports/ReadModelStore"
-import type { Delta } from "./deltas.ts"
 import { NO_ROW, rowHash } from "./rowDigest.ts"
 import type { RowDigest, RowHash } from "./rowDigest.ts"
+import type { RowSums } from "./rowSums.ts"
 
 /** Memory of the decoded rows of a generation in one lane, bytes. */
 const CACHE_BYTES_MAX = 24 << 20
@@ -21,26 +20,8 @@ const ROW_BYTES = 1_500
 const DECODED_PER_ENCODED = 3
 /** Windows that no flush of the last so many has touched are forgotten: what is kept follows the traffic, not the time a lane has run. */
 const KEPT_FLUSHES = 32
-const TWO_32 = 2 ** 32
 
-/** Offset range of one partition. */
-export interface StateRange {
-  readonly partition: number
-  min: number
-  max: number
-}
-
-/** Counts and offsets are safe integers; `hi` and `lo` are the words of the fingerprint. */
-export interface RowState extends RowKey {
-  readonly key: readonly string[]
-  readonly accumulators: readonly Accumulator[]
-  events: number
-  lateEvents: number
-  backfillEvents: number
-  hi: number
-  lo: number
-  /** In order of partition. */
-  readonly offsets: StateRange[]
+export interface RowState extends RowKey, RowSums {
   revision: number
   /** As committed; `NO_ROW` when the row is new. */
   hash: RowHash
@@ -57,34 +38,6 @@ interface CachedWindow {
 }
 
 const memoryOf = (measures: readonly Uint8Array[]): number => measures.reduce((sum, { length }) => sum + length * DECODED_PER_ENCODED, ROW_BYTES)
-
-const mergeCounts = (state: RowState, delta: Delta, partition: number): void => {
-  state.events += delta.events
-  state.lateEvents += delta.lateEvents
-  state.backfillEvents += delta.backfillEvents
-  const low = state.lo + (delta.hashLoSum % TWO_32)
-  const carry = Math.floor(delta.hashLoSum / TWO_32) + (low >= TWO_32 ? 1 : 0)
-  state.lo = low % TWO_32
-  state.hi = (state.hi + (delta.hashHiSum % TWO_32) + carry) % TWO_32
-  const range = state.offsets.find((known) => known.partition === partition)
-  if (range === undefined) {
-    state.offsets.push({ partition, min: delta.minOffset, max: delta.maxOffset })
-    if (state.offsets.length > 1) state.offsets.sort((a, b) => a.partition - b.partition)
-    return
-  }
-  if (delta.minOffset < range.min) range.min = delta.minOffset
-  if (delta.maxOffset > range.max) range.max = delta.maxOffset
-}
-
-/** Extends a row by the events of one partition's delta. */
-export const mergeIntoRow = (state: RowState, delta: Delta, partition: number): void => {
-  mergeCounts(state, delta, partition)
-  const { accumulators } = state
-  for (let at = 0; at < accumulators.length; at++) {
-    const [into, from] = [accumulators[at], delta.accumulators[at]]
-    if (into !== undefined && from !== undefined) mergeAccumulators(into, from)
-  }
-}
 
 const offsetsOf = ({ offsets }: RowState): readonly OffsetRange[] => offsets.map(({ partition, min, max }) => ({ partition, min: BigInt(min), max: BigInt(max) }))
 
@@ -125,14 +78,10 @@ export class RowStates {
     })
   }
 
-  /** A new row of the delta's key with the delta's events. It takes the accumulators over: nobody else may use them any more. */
-  adopt(window: WindowStates, key: RowKey, delta: Delta, accumulators: readonly Accumulator[], partition: number): RowState {
-    const { tenantId, resolution, windowStartMs, keyId } = key
-    const state: RowState = {
-      tenantId, resolution, windowStartMs, keyId, key: delta.key, accumulators, events: 0, lateEvents: 0, backfillEvents: 0, hi: 0, lo: 0, offsets: [],
-      revision: 0, hash: NO_ROW, bytes: 0
-    }
-    mergeCounts(state, delta, partition)
+  /** A new row of these sums, which it takes over: they may be read but not changed any more. */
+  adopt(window: WindowStates, { tenantId, resolution, windowStartMs, keyId }: RowKey, sums: RowSums): RowState {
+    const { key, accumulators, events, lateEvents, backfillEvents, hi, lo, offsets } = sums
+    const state: RowState = { tenantId, resolution, windowStartMs, keyId, key, accumulators, events, lateEvents, backfillEvents, hi, lo, offsets, revision: 0, hash: NO_ROW, bytes: 0 }
     window.set(keyId, state)
     return state
   }
