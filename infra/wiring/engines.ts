@@ -61,9 +61,8 @@ const partitionIndex = (configuration: Configuration) =>
       partitionIndexLmdb({ directory: below(configuration)("index"), logId: identity.logId }))
   )
 
-/** Loaded when it is needed: the clients of five engines would slow the start of a mode that uses none of them. */
-const distributed = <A, E>(pick: (module: typeof import("./distributedEngines.ts")) => Layer.Layer<A, E>): Layer.Layer<A, E> =>
-  Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), pick))
+/** Loaded when it is needed: the clients of five engines would slow the start of a mode that uses none of them, or of a thread that uses two. */
+const loaded = <M, A, E>(module: () => Promise<M>, pick: (module: M) => Layer.Layer<A, E>): Layer.Layer<A, E> => Layer.unwrap(Effect.map(Effect.promise(module), pick))
 
 /** Built entries of the threads that write the embedded log and the rejected events. */
 export interface WriteThreads {
@@ -96,7 +95,7 @@ export const writeThreads = (): WriteThreads => ({
  * ingest waits for is written in threads of their own, else in the calling one.
  */
 export const engines = (configuration: Configuration, threads?: WriteThreads): Layer.Layer<Engines, unknown> =>
-  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, threads))
+  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? loaded(() => import("./distributedEngines.ts"), (module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, threads))
 
 /**
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,
@@ -106,5 +105,5 @@ export const readerEngines = (configuration: Configuration, onWake: (listener: (
   const embedded = Layer.mergeAll(partitionIndex(configuration), readModelStoreLmdb({ directory: below(configuration)("models") })).pipe(
     Layer.provideMerge(eventLogLmdb({ ...logOptions(configuration), role: "reader", onWake }))
   )
-  return withFailpoints<ReaderEngines, unknown>(configuration.mode.value === "distributed" ? distributed((module) => module.distributedReaderEngines(configuration)) : embedded, part)
+  return withFailpoints<ReaderEngines, unknown>(configuration.mode.value === "distributed" ? loaded(() => import("./distributedReaders.ts"), (module) => module.distributedReaderEngines(configuration)) : embedded, part)
 }

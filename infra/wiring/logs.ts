@@ -8,8 +8,8 @@ import * as Layer from "effect/Layer"
 import { ConfigurationError } from "./configuration.ts"
 import type { Configuration, Mode } from "./configuration.ts"
 
-const kafkaLog = (...args: Parameters<typeof import("./distributedEngines.ts").kafkaLog>) =>
-  Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedEngines.ts")), (module) => module.kafkaLog(...args)))
+const kafkaLog = (...args: Parameters<typeof import("./distributedReaders.ts").kafkaLog>) =>
+  Layer.unwrap(Effect.map(Effect.promise(() => import("./distributedReaders.ts")), (module) => module.kafkaLog(...args)))
 
 const unused = (): never => {
   throw new ConfigurationError("There is no log in this data directory yet: start Tidemark once, or set TIDEMARK_DATA_DIR.")
