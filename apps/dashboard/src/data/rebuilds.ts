@@ -2,7 +2,7 @@
 import { queryOptions } from "@tanstack/react-query"
 import { ask } from "./graphql.ts"
 import type { PartitionOffset } from "../model/answer.ts"
-import type { Difference, Rebuild } from "../model/rebuild.ts"
+import type { Difference, DifferingWindow, Generation, Rebuild } from "../model/rebuild.ts"
 import type { Api } from "./graphql.ts"
 
 export interface Projection {
@@ -24,8 +24,8 @@ export interface Projection {
   readonly staleView: { readonly view: string; readonly generation: number; readonly reason: string } | null
 }
 
-const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults sameDefinition sample { windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } accepted position { partition offset } }`
+const REBUILD = `id projection status generation fromGeneration reason error startedAt finishedAt standbyUntil standbySeconds history { status at detail } eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
+  progress { processed total eventsPerSecond etaSeconds etaSecondsMin etaSecondsMax eventsPerSecondUnslowed time { read fold write throttle } } parity { compared equal differ onlyOld onlyNew faults sameDefinition sample { windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } accepted position { partition offset } }`
 
 export const REBUILD_PROGRESS = `subscription Progress($id: ID!) { rebuildProgress(id: $id) { ${REBUILD} } }`
 
@@ -52,6 +52,18 @@ export const rebuildsOptions = (api: Api, projection: string) =>
     }
   })
 
+/** Sizes are measured every ten seconds at most. */
+const GENERATIONS_MS = 5_000
+
+/** The generations of one projection that are stored, asked again every five seconds while they are shown. */
+export const generationsOptions = (api: Api, projection: string) =>
+  queryOptions({
+    queryKey: ["generations", projection, api.tenant] as const,
+    queryFn: async ({ signal }): Promise<readonly Generation[]> =>
+      (await ask<{ generations: readonly Generation[] }>(api, "query Generations($projection: String!) { generations(projection: $projection) { generation served version definitionHash changedMeasures missingMeasures createdAt position { partition offset } lagEvents deadLetters halt size { rows bytes } } }", { projection }, signal)).generations,
+    refetchInterval: GENERATIONS_MS
+  })
+
 export interface DifferencePage {
   readonly edges: readonly { readonly node: Difference }[]
   /** Of the tenant's windows, listed or not; null where none differs. */
@@ -62,14 +74,36 @@ export interface DifferencePage {
 const DIFFERENCES = `query Differences($id: ID!, $first: Int, $after: String) { rebuild(id: $id) { differences(first: $first, after: $after) {
   edges { node { key { name value } start resolution old new cause firstDivergingEvent { id partition offset type old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor } counts { differ onlyOld onlyNew listed measures { measure windows } } } } }`
 
-/** The windows of the key's tenant that differ, the first 200. */
+const PAGE = 500
+/** More than a person looks at; the command line lists all. */
+const DIFFERENCES_MAX = 2_000
+
+/** The windows of the key's tenant that differ, page by page, the first 2,000. */
 export const differencesOptions = (api: Api, id: string) =>
   queryOptions({
     queryKey: ["differences", id, api.tenant] as const,
     queryFn: async ({ signal }): Promise<DifferencePage> => {
-      const { rebuild } = await ask<{ rebuild: { differences: DifferencePage } | null }>(api, DIFFERENCES, { id, first: 200 }, signal)
-      return rebuild?.differences ?? { edges: [], counts: null, pageInfo: { hasNextPage: false, endCursor: null } }
+      const edges: { readonly node: Difference }[] = []
+      let page: DifferencePage = { edges, counts: null, pageInfo: { hasNextPage: false, endCursor: null } }
+      do {
+        const { rebuild } = await ask<{ rebuild: { differences: DifferencePage } | null }>(api, DIFFERENCES, { id, first: PAGE, after: page.pageInfo.endCursor }, signal)
+        if (rebuild === null) break
+        edges.push(...rebuild.differences.edges)
+        page = { ...rebuild.differences, edges }
+      } while (page.pageInfo.hasNextPage && edges.length < DIFFERENCES_MAX)
+      return page
     }
+  })
+
+const DIFFERING_WINDOW = `query DifferingWindow($id: ID!, $key: [String!]!, $start: DateTime!, $resolution: Resolution!) { rebuild(id: $id) { differingWindow(key: $key, start: $start, resolution: $resolution, first: 200) {
+  figures { name old new } both onlyOld onlyNew events { countedBy event { id type time partition offset data } } firstDivergingEvent { id partition offset type old new } fault } } }`
+
+/** One window of both generations from its events, the first 200 of them. */
+export const differingWindowOptions = (api: Api, id: string, { key, start, resolution }: Difference) =>
+  queryOptions({
+    queryKey: ["differingWindow", id, api.tenant, start, resolution, ...key.map(({ value }) => value)] as const,
+    queryFn: async ({ signal }): Promise<DifferingWindow | null> =>
+      (await ask<{ rebuild: { differingWindow: DifferingWindow } | null }>(api, DIFFERING_WINDOW, { id, key: key.map(({ value }) => value), start, resolution }, signal)).rebuild?.differingWindow ?? null
   })
 
 const mutate = async (admin: Api, field: string, signature: string, args: string, variables: object): Promise<Rebuild> => {
@@ -95,5 +129,6 @@ export const capRebuild = (admin: Api, id: string, eventsPerSecondMax: number | 
 export const cutOver = (admin: Api, id: string, note: string | null): Promise<Rebuild> =>
   mutate(admin, "cutOver", "($id: ID!, $note: String)", "(id: $id, acceptDifferences: $note)", { id, note })
 
-export const rollBack = (admin: Api, projection: string): Promise<Rebuild> =>
-  mutate(admin, "rollBack", "($projection: String!)", "(projection: $projection)", { projection })
+/** `reason`: for the audit trail. */
+export const rollBack = (admin: Api, projection: string, reason: string): Promise<Rebuild> =>
+  mutate(admin, "rollBack", "($projection: String!, $reason: String)", "(projection: $projection, reason: $reason)", { projection, reason })

@@ -1,11 +1,12 @@
 /** Generations of one projection: what serves, what is being built beside it, whether they agree, and the switch. */
 import { useQuery, useQueryClient } from "@tanstack/react-query"
 import { useCallback, useEffect } from "react"
-import { REBUILD_PROGRESS, rebuildsKey, rebuildsOptions } from "../data/rebuilds.ts"
+import { REBUILD_PROGRESS, generationsOptions, rebuildsKey, rebuildsOptions } from "../data/rebuilds.ts"
 import { openSocket, persist } from "../data/socket.ts"
 import { formatDecimal, formatDuration, formatMoment } from "../model/format.ts"
 import { isOver, isRunning, labelOf, placesOf } from "../model/rebuild.ts"
 import { CurrentRebuild } from "./CurrentRebuild.tsx"
+import { Fact, GenerationFacts, placeText } from "./GenerationFacts.tsx"
 import { Panel, PanelBody } from "./Panel.tsx"
 import { RebuildActions } from "./RebuildActions.tsx"
 import { StartRebuild } from "./StartRebuild.tsx"
@@ -13,7 +14,7 @@ import type { QueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { Api } from "../data/graphql.ts"
 import type { Projection } from "../data/rebuilds.ts"
-import type { Rebuild } from "../model/rebuild.ts"
+import type { Generation, Rebuild } from "../model/rebuild.ts"
 import type { ActionsProps } from "./RebuildActions.tsx"
 
 export interface ConsoleProps {
@@ -48,24 +49,32 @@ const useProgress = (api: Api, rebuild: Rebuild | undefined): void => {
   }, [api, id, projection, queryClient])
 }
 
-const Blue = ({ projection, nowMs, children }: Pick<ConsoleProps, "projection" | "nowMs"> & { readonly children: ReactNode }) => (
-  <div className="generation blue">
+/** What is known of the served generation before its size is measured, and where no generations are told. */
+const ServedFacts = ({ projection }: Pick<ConsoleProps, "projection">) => (
+  <>
+    <Fact name="Definition" figure={<code>{projection.definitionHash.slice(0, 12)}</code>} note={`version ${projection.version}`} />
+    <Fact name="Position" figure={placeText(projection.position)} note={`${formatDecimal(projection.lagEvents)} records behind the log`} />
+  </>
+)
+
+const Blue = ({ projection, generation, nowMs, children }: Pick<ConsoleProps, "projection" | "nowMs"> & { readonly generation: Generation | undefined; readonly children: ReactNode }) => (
+  <section className="generation blue" aria-label={`Generation ${projection.generation}, serving`}>
     <h3>Generation {projection.generation} · serving</h3>
-    <dl className="facts">
-      <dt>Definition</dt><dd><code>{projection.definitionHash.slice(0, 12)}</code><small>version {projection.version}</small></dd>
-      <dt>Position</dt><dd>#{formatDecimal(String(projection.position.reduce((sum, { offset }) => sum + BigInt(offset), 0n)))}<small>{formatDecimal(projection.lagEvents)} events behind</small></dd>
-      <dt>Watermark</dt><dd>{projection.watermark === null ? "none yet" : `${formatMoment(Date.parse(projection.watermark), nowMs)} UTC`}<small>{projection.watermark === null ? "a partition has seen no event" : `gap ${formatDuration(nowMs - Date.parse(projection.watermark))}`}</small></dd>
-    </dl>
+    {projection.halts.map((halt) => <p key={halt.code} className="failure" role="alert">{projection.status === "PAUSED" ? "Paused" : "Halted"}, {halt.code}: {halt.detail}</p>)}
     {projection.rebuildOffered ? <p className="note">The shipped definition is another one: a rebuild builds it beside this generation and shows what changes.</p> : null}
-    {projection.halts.map((halt) => <p key={halt.code} className="failure" role="alert">Halted, {halt.code}: {halt.detail}</p>)}
+    <dl className="facts">
+      {generation === undefined ? <ServedFacts projection={projection} /> : <GenerationFacts generation={generation} nowMs={nowMs} />}
+      <Fact name="Watermark" figure={projection.watermark === null ? "none yet" : `${formatMoment(Date.parse(projection.watermark), nowMs)} UTC`} note={projection.watermark === null ? "a partition has seen no event" : `gap ${formatDuration(nowMs - Date.parse(projection.watermark))}`} />
+    </dl>
     {children}
-  </div>
+  </section>
 )
 
 /** The way back, or forth again, that stays open while another generation is built. */
 const Other = (props: ActionsProps) => (
   <>
     <p className="note">The rebuild of generation {props.rebuild.generation ?? "–"} · {labelOf(props.rebuild.status).toLowerCase()}: {props.rebuild.reason}</p>
+    {props.rebuild.standbyHalt === null ? null : <p className="failure" role="alert">The generation on standby has halted ({props.rebuild.standbyHalt}): it is no way back.</p>}
     <RebuildActions {...props} />
   </>
 )
@@ -92,11 +101,14 @@ export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) 
   const reader = admin ?? api
   const query = useQuery(rebuildsOptions(reader, projection.name))
   const { current, other, past } = placesOf(query.data ?? [])
+  // A process that serves no rebuilds tells of no generations either: the console does without.
+  const generations = useQuery(generationsOptions(reader, projection.name)).data ?? []
   useProgress(reader, current)
   useProgress(reader, other)
   const changed = useCallback((rebuild: Rebuild) => {
     put(queryClient, rebuild)
     void queryClient.invalidateQueries({ queryKey: ["projections"] })
+    void queryClient.invalidateQueries({ queryKey: ["generations", rebuild.projection] })
     // A cut-over ends the way back of the one before.
     void queryClient.invalidateQueries({ queryKey: rebuildsKey(rebuild.projection) })
   }, [queryClient])
@@ -104,8 +116,8 @@ export const RebuildConsole = ({ api, admin, projection, nowMs }: ConsoleProps) 
     <Panel title={projection.name} note="Rebuild, prove, switch, and roll back within a second.">
       <PanelBody query={query} hasData={query.data !== undefined} className="rebuild" empty={null}>
         <div className="generations">
-          <Blue projection={projection} nowMs={nowMs}>{other === undefined ? null : <Other admin={admin} rebuild={other} changed={changed} />}</Blue>
-          {current === undefined ? null : <CurrentRebuild api={api} admin={admin} rebuild={current} changed={changed} />}
+          <Blue projection={projection} generation={generations.find(({ generation }) => generation === projection.generation)} nowMs={nowMs}>{other === undefined ? null : <Other admin={admin} rebuild={other} nowMs={nowMs} changed={changed} />}</Blue>
+          {current === undefined ? null : <CurrentRebuild api={api} admin={admin} rebuild={current} generation={generations.find(({ generation }) => generation === current.generation)} nowMs={nowMs} changed={changed} />}
           {current !== undefined && isRunning(current) ? null : <StartRebuild admin={admin} projection={projection.name} started={changed} />}
         </div>
         {past.length === 0 ? null : <Past rebuilds={past} nowMs={nowMs} />}

@@ -1,7 +1,8 @@
 /** Plan first, then start: what a rebuild would read and how long it would take, before anything is written. */
 import { useId, useState } from "react"
 import { startRebuild } from "../data/rebuilds.ts"
-import { formatBytes, formatDecimal, formatDuration } from "../model/format.ts"
+import { planFacts } from "../model/rebuild.ts"
+import { Fact } from "./GenerationFacts.tsx"
 import type { FormEvent } from "react"
 import type { Api } from "../data/graphql.ts"
 import type { Rebuild } from "../model/rebuild.ts"
@@ -12,11 +13,10 @@ export interface StartProps {
   readonly started: (rebuild: Rebuild) => void
 }
 
-const Plan = ({ plan }: { readonly plan: NonNullable<Rebuild["plan"]> }) => (
-  <p className="verdict" role="status">
-    <span aria-hidden="true">→</span>
-    Reads {formatDecimal(plan.events)} events · {formatBytes(Number(plan.bytes))}{plan.seconds === null ? "" : ` · about ${formatDuration(plan.seconds * 1_000)}${plan.rateFrom === "SAMPLE" ? " by a sample, storing not counted" : ""}`}.{plan.rows === null ? "" : ` Writes about ${formatDecimal(plan.rows)} rows${plan.rowBytes === null ? "" : `, ${formatBytes(Number(plan.rowBytes))}${plan.diskFreeBytes === null ? "" : ` of ${formatBytes(Number(plan.diskFreeBytes))} free`}`}.`} The live generation serves meanwhile; nothing is sent to anybody.
-  </p>
+const Plan = ({ rebuild }: { readonly rebuild: Rebuild }) => (
+  <dl className="facts plan fact-tiles" role="status" aria-label="Plan; nothing is written yet">
+    {planFacts(rebuild).map(({ name, figure, note }) => <Fact key={name} name={name} figure={figure} note={note} />)}
+  </dl>
 )
 
 export const StartRebuild = ({ admin, projection, started }: StartProps) => {
@@ -44,7 +44,7 @@ export const StartRebuild = ({ admin, projection, started }: StartProps) => {
       <label htmlFor={id}>Reason</label>
       <input id={id} name="reason" autoComplete="off" placeholder="count refunds" maxLength={500} aria-describedby={`${id}-error`} onChange={() => setPlan(undefined)} />
       <p id={`${id}-error`} className="form-error" role="alert">{error}</p>
-      {plan?.rebuild.plan == null ? null : <Plan plan={plan.rebuild.plan} />}
+      {plan === undefined ? null : <Plan rebuild={plan.rebuild} />}
       <button type="submit" className="primary" disabled={busy}>{busy ? "Asking …" : plan === undefined ? "Plan the rebuild" : "Start the rebuild"}</button>
     </form>
   )
