@@ -9,7 +9,7 @@ const flushTimes = (schedule: FlushSchedule, count: number, bytes: number): numb
   for (let nowMs = 10; times.length < count; nowMs += 10) {
     schedule.folded(bytes)
     if (!schedule.isDue(nowMs, false, 1)) continue
-    schedule.flushed(nowMs, false)
+    schedule.flushed(nowMs, false, 0)
     times.push(nowMs)
   }
   return times
@@ -20,8 +20,19 @@ describe("the flush schedule", () => {
     const schedule = new FlushSchedule(1_000, 0)
     schedule.folded(1)
     expect([schedule.isDue(1_049, true, 1), schedule.isDue(1_050, true, 1)]).toEqual([false, true])
-    schedule.flushed(1_060, true)
+    schedule.flushed(1_060, true, 10)
     expect([schedule.isDue(1_109, true, 1), schedule.isDue(1_110, true, 1)]).toEqual([false, true])
+  })
+
+  it("lets a lane that keeps up rest three times as long as its flush took, up to 250 ms", () => {
+    const schedule = new FlushSchedule(1_000, 0)
+    schedule.flushed(2_000, true, 40)
+    expect([schedule.restMs(2_000), schedule.restMs(2_119), schedule.restMs(2_500)]).toEqual([120, 1, 0])
+    expect([schedule.isDue(2_119, true, 1), schedule.isDue(2_120, true, 1)]).toEqual([false, true])
+    schedule.flushed(3_000, true, 1_000)
+    expect(schedule.restMs(3_000)).toBe(250)
+    schedule.flushed(4_000, true, 2)
+    expect(schedule.restMs(4_000)).toBe(50)
   })
 
   it("waits twice as long with each flush of a lane that falls behind, up to 4 s, until it has drained", () => {
@@ -41,7 +52,7 @@ describe("the flush schedule", () => {
     const schedule = new FlushSchedule(0, 1_000_000)
     expect(schedule.isDue(600, false, 1)).toBe(false)
     expect(schedule.isDue(600, true, 1)).toBe(true)
-    schedule.flushed(600, true)
+    schedule.flushed(600, true, 0)
     expect([schedule.isDue(1_099, false, 1), schedule.isDue(1_100, false, 1)]).toEqual([false, true])
   })
 
@@ -52,7 +63,7 @@ describe("the flush schedule", () => {
     expect(schedule.isDue(1, false, 1)).toBe(false)
     schedule.folded(1)
     expect(schedule.isDue(1, false, 1)).toBe(true)
-    schedule.flushed(2, false)
+    schedule.flushed(2, false, 1)
     expect(schedule.isDue(3, false, 1)).toBe(false)
   })
 })

@@ -1,13 +1,17 @@
 /**
  * When a lane flushes. A flush writes hour and day of every key once, however much it covers.
  *
- * A lane that keeps up flushes by the clock. One that falls behind waits longer with each flush in a row. One that begins
+ * A lane that keeps up flushes by the clock, and less often where a flush takes long. One that falls behind waits longer with each flush in a row. One that begins
  * far behind replays, and flushes by work done, so that a slow machine writes no more rows for the same log than a fast
  * one. Always bounded in bytes, rows and time: a crash costs that much replay and no more.
  */
 
 /** Least time between two flushes of a lane that keeps up, ms. */
-export const FLUSH_EVERY_MS = 50
+const FLUSH_EVERY_MS = 50
+/** Such a lane rests this many times as long as its last flush took: what all lanes write is what the store can take. */
+const REST_FACTOR = 3
+/** But no longer, ms: a subscriber waits for it. */
+const FLUSH_EVERY_MS_MAX = 250
 /** A lane that falls behind flushes at least this often, ms: each flush in a row doubles the time to the next. */
 const FLUSH_BACKLOG_MS = 500
 const FLUSH_BACKLOG_MS_MAX = 4_000
@@ -25,6 +29,8 @@ export class FlushSchedule {
   lastMs: number
   /** Of the log, since then. */
   private bytes = 0
+  /** Time to the next flush while the lane keeps up, ms. */
+  private everyMs = FLUSH_EVERY_MS
   /** Longest time to the next flush while the lane is behind, ms. */
   private behindMs: number
 
@@ -39,14 +45,20 @@ export class FlushSchedule {
     this.bytes += bytes
   }
 
+  /** How long a lane that has drained may wait for more before it flushes what it holds, ms. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.lastMs + this.everyMs - nowMs)
+  }
+
   /** Whether what is folded, `rows` base rows, is to be flushed now. `drained`: nothing more was in the log. */
   isDue(nowMs: number, drained: boolean, rows: number): boolean {
     if (drained) this.behindMs = FLUSH_BACKLOG_MS
-    return this.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX || nowMs - this.lastMs >= (drained ? FLUSH_EVERY_MS : this.behindMs)
+    return this.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX || nowMs - this.lastMs >= (drained ? this.everyMs : this.behindMs)
   }
 
-  /** Everything folded is committed. `drained`: as of the last read. */
-  flushed(nowMs: number, drained: boolean): void {
+  /** Everything folded is committed, which took `tookMs`. `drained`: as of the last read. */
+  flushed(nowMs: number, drained: boolean, tookMs: number): void {
+    this.everyMs = Math.min(Math.max(FLUSH_EVERY_MS, REST_FACTOR * tookMs), FLUSH_EVERY_MS_MAX)
     if (!drained && this.behindMs < FLUSH_BACKLOG_MS_MAX) this.behindMs *= 2
     this.bytes = 0
     this.lastMs = nowMs

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import { choiceText, chosenGenerations, currentChoice } from "./chosenGenerations.ts"
 import type { Choice } from "./chosenGenerations.ts"
 import { flushLane } from "./flushLane.ts"
-import { FLUSH_EVERY_MS, FlushSchedule } from "./flushSchedule.ts"
+import { FlushSchedule } from "./flushSchedule.ts"
 import { foldBatch } from "./foldBatch.ts"
 import type { FoldFailure } from "./foldBatch.ts"
 import { pendingRecords, pendingRows } from "./generationLane.ts"
@@ -92,10 +92,11 @@ const timed = <A, E, R>({ pace }: RunLaneOptions, activity: Activity, work: Effe
 
 const flush = Effect.fn("flush")(function* (options: RunLaneOptions, session: Session) {
   const store = yield* ReadModelStore
+  const beganMs = yield* Clock.currentTimeMillis
   const { reports, failures } = yield* timed(options, "write", flushLane(store, session.generations, session.open.readers))
   yield* drop(options, session, failures)
   const nowMs = yield* Clock.currentTimeMillis
-  session.schedule.flushed(nowMs, session.drained)
+  session.schedule.flushed(nowMs, session.drained, nowMs - beganMs)
   if (reports.length > 0) yield* Effect.sync(() => options.observer.committed(reports))
   const readers = [...session.open.readers.values()]
   if (nowMs - session.lastIndexMs >= INDEX_EVERY_MS || readers.some(({ isIndexed, state }) => isIndexed && state.unsegmented >= INDEX_EVERY_RECORDS)) {
@@ -135,8 +136,11 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const bytesMax = options.pace?.isSlowed() === true ? PACED_READ_BYTES_MAX : READ_BYTES_MAX
   const from = [...readers.values()].map(({ partition, state }) => ({ partition, nextOffset: state.nextOffset }))
   const pending = totals(session).records > 0
-  const waitMaxMs = pending ? Math.max(0, session.schedule.lastMs + FLUSH_EVERY_MS - (yield* Clock.currentTimeMillis)) : IDLE_WAIT_MS
-  const read = Effect.map(readLog(log, from, { bytesMax, waitMaxMs }), (batches) => ({ batches, stopped: false }))
+  const restMs = pending ? session.schedule.restMs(yield* Clock.currentTimeMillis) : IDLE_WAIT_MS
+  // What comes until the flush is read with one read right before it: one for each append would cost more than the fold.
+  const gathers = pending && session.drained && restMs > 0
+  const reading = readLog(log, from, { bytesMax, waitMaxMs: gathers ? 0 : restMs })
+  const read = Effect.map(gathers ? Effect.andThen(Effect.sleep(restMs), reading) : reading, (batches) => ({ batches, stopped: false }))
   // The stop comes first: under backlog every read is ready at once.
   const { batches, stopped } = yield* timed(options, "read", Effect.raceFirst(Effect.as(options.stop, { batches: [], stopped: true }), read))
   session.stopped = stopped
