@@ -1,12 +1,14 @@
 /**
  * One transaction per flush: compare-and-set of every checkpoint, then rows, ledgers and outbox.
  *
- * Lanes are locked in one order, the outbox sequence last, so flushes of several processes never wait in a circle.
+ * Lanes are locked in one order, the outbox sequence last, so flushes of several processes never wait in a circle. The
+ * statements are sent without waiting for each other, and committed once all of them are answered and every checkpoint moved.
  */
 import { FencedError } from "@tidemark/domain/ports/ReadModelStore"
 import type { LaneCheckpoint, LaneCommit, LaneId } from "@tidemark/domain/ports/ReadModelStore"
 import type { PoolClient } from "pg"
-import { transact } from "./connection.ts"
+import { int4Array, textArray } from "./arrayParameters.ts"
+import { together, transact } from "./connection.ts"
 import { findGeneration } from "./generations.ts"
 import type { Store, StoredGeneration } from "./generations.ts"
 import { writeLedgers } from "./ledgers.ts"
@@ -25,8 +27,11 @@ export interface PackedCommit {
 const byLane = (a: LaneId, b: LaneId): number =>
   a.projection < b.projection ? -1 : a.projection > b.projection ? 1 : a.generation - b.generation || a.lane - b.lane
 
-/** Moves the checkpoint if it stands where the commit starts. A lock held by a new owner makes this wait, and then find another epoch. */
-const moveCheckpoint = async ({ schema }: Store, client: PoolClient, { lane, epoch, expected, next, digest }: LaneCommit): Promise<boolean> => {
+/**
+ * Moves the checkpoint if it stands where the commit starts, else throws `FencedError`. A lock held by a new owner makes
+ * this wait, and then find another epoch.
+ */
+const moveCheckpoint = async ({ schema }: Store, client: PoolClient, { lane, epoch, expected, next, digest }: LaneCommit): Promise<void> => {
   const from = [...expected].sort((a, b) => a.partition - b.partition)
   const to = [...next].sort((a, b) => a.partition - b.partition)
   const { rowCount } = await client.query({
@@ -38,7 +43,7 @@ WHERE projection = $1 AND generation = $2 AND lane = $3 AND epoch = $4 AND parti
       to.map(({ nextOffset }) => nextOffset.toString()), checkpointText(next), Buffer.from(digest.buffer, digest.byteOffset, digest.length), to.map(({ partition }) => partition)
     ]
   })
-  return rowCount === 1
+  if (rowCount !== 1) throw new FencedError({ ...lane, epoch })
 }
 
 /**
@@ -48,28 +53,36 @@ WHERE projection = $1 AND generation = $2 AND lane = $3 AND epoch = $4 AND parti
 const writeOutbox = async ({ schema }: Store, client: PoolClient, commits: readonly LaneCommit[]): Promise<void> => {
   const entries = commits.filter(({ hints }) => hints.length > 0)
   if (entries.length === 0) return
-  const { rows } = await client.query<{ last: string }>(`UPDATE ${schema}.outbox_sequence SET last = last + $1 RETURNING last`, [entries.length])
-  const first = BigInt(rows[0]?.last ?? "0") - BigInt(entries.length) + 1n
-  for (const [index, { lane, hints }] of entries.entries()) {
-    await client.query({
-      name: "add to outbox",
-      text: `INSERT INTO ${schema}.outbox (sequence, projection, generation, lane, hints) VALUES ($1, $2, $3, $4, $5)`,
-      values: [(first + BigInt(index)).toString(), lane.projection, lane.generation, lane.lane, packHints(hints)]
-    })
+  const packed = entries.map(({ hints }) => packHints(hints))
+  const places: number[] = []
+  let at = 1
+  for (const { length } of packed) {
+    places.push(at)
+    at += length
   }
+  await client.query({
+    name: "add to outbox",
+    text: `WITH numbered AS (UPDATE ${schema}.outbox_sequence SET last = last + $1::int8 RETURNING last)
+INSERT INTO ${schema}.outbox (sequence, projection, generation, lane, hints)
+SELECT n.last - $1::int8 + u.place, u.projection, u.generation, u.lane, substring(b.blob FROM u.at FOR u.length)
+FROM numbered n, (SELECT $2::bytea AS blob) b,
+unnest($3::text[], $4::int4[], $5::int4[], $6::int4[], $7::int4[]) WITH ORDINALITY AS u(projection, generation, lane, at, length, place)`,
+    values: [
+      entries.length, Buffer.concat(packed), textArray(entries.map(({ lane }) => lane.projection)), int4Array(entries.map(({ lane }) => lane.generation)),
+      int4Array(entries.map(({ lane }) => lane.lane)), int4Array(places), int4Array(packed.map(({ length }) => length))
+    ]
+  })
 }
 
 const writeAll = async (store: Store, client: PoolClient, packed: readonly PackedCommit[]): Promise<void> => {
-  for (const { commit } of packed) {
-    if (!(await moveCheckpoint(store, client, commit))) throw new FencedError({ ...commit.lane, epoch: commit.epoch })
+  const moves = packed.map(({ commit }) => moveCheckpoint(store, client, commit))
+  if (packed.some(({ commit }) => commit.dropBelowMs !== null)) await together(moves)
+  for (const { commit, generation } of packed) {
+    if (generation !== undefined && commit.dropBelowMs !== null) await dropRowsBelow(client, generation, commit.lane, commit.dropBelowMs)
   }
-  for (const { commit, generation, batches } of packed) {
-    if (generation === undefined) continue
-    if (commit.dropBelowMs !== null) await dropRowsBelow(client, generation, commit.lane, commit.dropBelowMs)
-    await writeRows(client, generation.tables.rows, generation.layout, batches)
-    await writeLedgers(client, generation.tables, commit)
-  }
-  await writeOutbox(store, client, packed.map(({ commit }) => commit))
+  const writes = packed.flatMap(({ commit, generation, batches }) =>
+    generation === undefined ? [] : [...writeRows(client, generation.tables.rows, generation.layout, batches), ...writeLedgers(client, generation.tables, commit)])
+  await together([...moves, ...writes, writeOutbox(store, client, packed.map(({ commit }) => commit))])
 }
 
 /** The generations of the commits, in the same order; undefined for one that does not exist. */

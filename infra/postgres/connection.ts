@@ -48,10 +48,12 @@ const WRITER_IDLE_MS = 10_000
 const SNAPSHOT_IDLE_MS = 600_000
 const UNUSED_CONNECTION_MS = 60_000
 
-const makePool = (options: PostgresOptions, max: number, idleMs: number): Pool => {
+/** `pipeline`: statements go out at once and are answered in their order (`together`). */
+const makePool = (options: PostgresOptions, max: number, idleMs: number, pipeline: boolean): Pool => {
   const pool = new Pool({
     connectionString: options.url,
     max,
+    pipeline,
     connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: UNUSED_CONNECTION_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -76,8 +78,8 @@ export interface Pools {
 export const openPools = (options: PostgresOptions): Effect.Effect<Pools, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => ({
-      writers: makePool(options, options.writersMax ?? WRITERS_MAX, options.writerIdleMs ?? WRITER_IDLE_MS),
-      snapshots: makePool(options, options.snapshotsMax ?? SNAPSHOTS_MAX, SNAPSHOT_IDLE_MS)
+      writers: makePool(options, options.writersMax ?? WRITERS_MAX, options.writerIdleMs ?? WRITER_IDLE_MS, true),
+      snapshots: makePool(options, options.snapshotsMax ?? SNAPSHOTS_MAX, SNAPSHOT_IDLE_MS, false)
     })),
     ({ writers, snapshots }) => Effect.promise(() => Promise.all([writers.end(), snapshots.end()]))
   )
@@ -135,6 +137,18 @@ export const transact = async <A>(pool: Pool, body: (client: PoolClient) => Prom
   }
   await commit(client)
   return result
+}
+
+/**
+ * Waits for statements of one transaction that were sent without waiting for each other; throws what the first of them
+ * that failed threw. The server runs them in order, and after one that failed none within the transaction.
+ */
+export const together = async <A>(sent: readonly Promise<A>[]): Promise<A[]> => {
+  const settled = await Promise.allSettled(sent)
+  return settled.map((one) => {
+    if (one.status === "rejected") throw one.reason
+    return one.value
+  })
 }
 
 const unavailable = (cause: unknown): StoreUnavailableError =>

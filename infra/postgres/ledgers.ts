@@ -63,13 +63,13 @@ ON CONFLICT (tenant_id, window_start, lane, partition) DO UPDATE SET keys = EXCL
   ] })
 }
 
-/** Writes what a flush adds beside the rows. Within its transaction. */
-export const writeLedgers = async (client: PoolClient, tables: GenerationTables, { lane, late, duplicates, deadLetters, keyCounts }: LaneCommit): Promise<void> => {
-  if (late.length > 0) await writeLate(client, tables.late, late)
-  if (duplicates.length > 0) await writeDuplicates(client, tables.duplicates, duplicates)
-  if (deadLetters.length > 0) await writeDeadLetters(client, tables.deadLetters, deadLetters)
-  if (keyCounts.length > 0) await writeKeyCounts(client, tables.keyCounts, lane.lane, keyCounts)
-}
+/** Sends what a flush adds beside the rows: wait for all of it. Within its transaction. */
+export const writeLedgers = (client: PoolClient, tables: GenerationTables, { lane, late, duplicates, deadLetters, keyCounts }: LaneCommit): readonly Promise<unknown>[] => [
+  ...(late.length > 0 ? [writeLate(client, tables.late, late)] : []),
+  ...(duplicates.length > 0 ? [writeDuplicates(client, tables.duplicates, duplicates)] : []),
+  ...(deadLetters.length > 0 ? [writeDeadLetters(client, tables.deadLetters, deadLetters)] : []),
+  ...(keyCounts.length > 0 ? [writeKeyCounts(client, tables.keyCounts, lane.lane, keyCounts)] : [])
+]
 
 /** Key counts of a lane's windows, in the order asked for. */
 export const readKeyCounts = async (

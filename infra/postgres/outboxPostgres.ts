@@ -5,20 +5,19 @@
  * trim that began before. Readers and flushes do not wait for it.
  */
 import type { OutboxEntry } from "@tidemark/domain/ports/ReadModelStore"
-import type { PoolClient } from "pg"
+import type { Pool, PoolClient } from "pg"
 import { transact } from "./connection.ts"
 import type { Store } from "./generations.ts"
 import { unpackHints } from "./stateText.ts"
 
 const lockCursors = ({ schema }: Store, client: PoolClient): Promise<unknown> => client.query(`LOCK TABLE ${schema}.outbox_consumers IN SHARE ROW EXCLUSIVE MODE`)
 
-const cursorOf = async ({ schema }: Store, client: PoolClient, consumer: string): Promise<bigint | undefined> => {
+const cursorOf = async ({ schema }: Store, client: Pool | PoolClient, consumer: string): Promise<bigint | undefined> => {
   const { rows } = await client.query<{ cursor: string }>(`SELECT cursor FROM ${schema}.outbox_consumers WHERE consumer = $1`, [consumer])
   return rows[0] === undefined ? undefined : BigInt(rows[0].cursor)
 }
 
-/** The cursor of a consumer, made before the oldest entry when it is new. */
-export const registerOutbox = (store: Store, consumer: string): Promise<{ readonly cursor: bigint; readonly created: boolean }> =>
+const register = (store: Store, consumer: string): Promise<{ readonly cursor: bigint; readonly created: boolean }> =>
   transact(store.writers, async (client) => {
     await lockCursors(store, client)
     const known = await cursorOf(store, client, consumer)
@@ -30,6 +29,13 @@ export const registerOutbox = (store: Store, consumer: string): Promise<{ readon
     await client.query(`INSERT INTO ${store.schema}.outbox_consumers (consumer, cursor) VALUES ($1, $2)`, [consumer, cursor.toString()])
     return { cursor, created: true }
   })
+
+/** The cursor of a consumer, made before the oldest entry when it is new. */
+export const registerOutbox = async (store: Store, consumer: string): Promise<{ readonly cursor: bigint; readonly created: boolean }> => {
+  // Consumers ask before each look; only one that is new has to keep out those who forget entries.
+  const known = await cursorOf(store, store.writers, consumer)
+  return known === undefined ? register(store, consumer) : { cursor: known, created: false }
+}
 
 interface OutboxRow {
   readonly sequence: string

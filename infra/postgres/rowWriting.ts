@@ -142,9 +142,9 @@ export const packRows = (lane: number, rows: readonly Row[], layout: TableLayout
   return batches
 }
 
-/** Writes packed batches. */
-export const writeRows = async (client: PoolClient, table: string, layout: TableLayout, batches: readonly RowBatch[]): Promise<void> => {
-  if (batches.length === 0) return
+/** Sends packed batches, in their order: wait for all of them. */
+export const writeRows = (client: PoolClient, table: string, layout: TableLayout, batches: readonly RowBatch[]): readonly Promise<unknown>[] => {
+  if (batches.length === 0) return []
   const text = upsertSql(table, layout)
-  for (const { values } of batches) await client.query({ name: `upsert ${layout.table}`, text, values })
+  return batches.map(({ values }) => client.query({ name: `upsert ${layout.table}`, text, values }))
 }
