@@ -4,14 +4,12 @@ import { encodeEvent } from "@tidemark/domain/events/envelope"
 import type { EventAttributes } from "@tidemark/domain/events/event"
 import { encodeHeartbeat, encodeLateApplied } from "@tidemark/domain/events/systemRecords"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
-import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { Halt, ReadSnapshot, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { createMemoryLogDisk, memoryEventLog } from "../simulation/memoryEventLog.ts"
 import { createMemoryIndexDisk, memoryPartitionIndex } from "../simulation/memoryPartitionIndex.ts"
@@ -343,35 +341,6 @@ describe("a commit that fails", () => {
     const engines = makeEngines()
     engines.modelDisk.commitFault = () => "fenced"
     await expect(run(engines, clicks(), [click(T0)], everything)).rejects.toMatchObject({ _tag: "FencedError", projection: "clicks" })
-  })
-})
-
-describe("a lane that keeps up", () => {
-  it("reads what trickles in twice a flush and not once an append", async () => {
-    const engines = makeEngines()
-    let [reads, commits] = [0, 0]
-    const counting = Layer.effect(EventLog, Effect.map(EventLog, (log): EventLogShape => ({ ...log, read: (from, wanted) => Effect.suspend(() => {
-      reads += 1
-      return log.read(from, wanted)
-    }) })))
-    const program = Effect.gen(function* () {
-      const log = yield* EventLog
-      yield* ensureGenerations([clicks()])
-      const stop = yield* Deferred.make<void>()
-      const fiber = yield* Effect.forkChild(runLanes({ lanes: [0], stop: Deferred.await(stop), observer: { committed: () => void (commits += 1), halted: () => {}, retrying: () => {} } }), { startImmediately: true })
-      for (let at = 0; at < 500; at++) {
-        yield* log.append([{ partition: 0, key: "k", value: click(T0 + at) }])
-        yield* TestClock.adjust(2)
-      }
-      yield* TestClock.adjust(1_000)
-      yield* Deferred.succeed(stop, undefined)
-      yield* Fiber.join(fiber)
-      return yield* Effect.scoped(Effect.flatMap((yield* ReadModelStore).snapshot, everything))
-    })
-    const { counters } = await Effect.runPromise(program.pipe(Effect.provide(Layer.mergeAll(engines.layer, counting.pipe(Layer.provide(engines.layer)))), Effect.provide(TestClock.layer())))
-    expect(counters).toMatchObject({ folded: 500n })
-    expect(commits).toBeGreaterThan(15)
-    expect(reads).toBeLessThanOrEqual(2 * commits + 5)
   })
 })
 
