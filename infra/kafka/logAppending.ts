@@ -46,6 +46,10 @@ const LANES = 2
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
 /** One send of a producer over all of its partitions. */
 const SEND_BYTES_MAX = 4 * 1024 * 1024
+/** Sends of one producer begin at least this far apart, ms: a request costs client and broker as much as some dozens of records. */
+const SEND_EVERY_MS = 5
+/** But so many records do not wait for more. */
+const GATHERED_MAX = 200
 /** A record's frame in a batch: lengths, deltas, header. */
 const FRAME_BYTES = 96
 /** Share of the broker's limit that a batch may fill, counted before compression. */
@@ -93,6 +97,7 @@ class Sender {
   private readonly queue: Entry[] = []
   private producer: Producer | undefined
   private produced = 0
+  private sentAtMs = Number.NEGATIVE_INFINITY
   private running: Promise<void> | undefined
 
   constructor(private readonly options: AppenderOptions, private readonly onDone: (bytes: number) => void) {}
@@ -111,12 +116,20 @@ class Sender {
     // What arrives in the same turn of the event loop goes along.
     await new Promise(setImmediate)
     while (this.queue.length > 0) {
+      await this.gather()
       const producer = (await this.isLost()) ? undefined : await this.connected()
       if (producer === undefined) continue
       const group = this.takeGroup()
       if (group.length > 0) await this.send(producer, group)
     }
     this.running = undefined
+  }
+
+  /** What follows a send closely waits for more. */
+  private async gather(): Promise<void> {
+    const restMs = this.sentAtMs + SEND_EVERY_MS - performance.now()
+    if (restMs > 0 && this.queue.length < GATHERED_MAX) await new Promise((resolve) => setTimeout(resolve, restMs))
+    this.sentAtMs = performance.now()
   }
 
   /** The topic is another log by now: all that waits is refused. When no broker tells, the send shows what is. */
