@@ -93,7 +93,7 @@ const storeOf = (world: World): ReadModelStoreShape => ({
   generationSize: () => notRead,
   recordHalt: () => notRead,
   clearHalt: () => notRead,
-  incarnation: notRead,
+  incarnation: Effect.succeed("1234567812345678"),
   registerOutbox: () => notRead,
   readOutbox: () => notRead,
   ackOutbox: () => notRead,

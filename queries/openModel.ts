@@ -5,8 +5,12 @@ import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import type { PrefixClocks } from "@tidemark/domain/ports/PartitionIndex"
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { PartitionCheckpoint, Pointer, ReadSnapshot, RowScan, StoreUnavailableError, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { candidateIndex } from "./candidates.ts"
+import type { CandidateIndex } from "./candidates.ts"
 import { ModelUnreadableError, UnknownProjectionError } from "./errors.ts"
 import { partitionsOf, positionOf, retainedFromMs, watermarkOf } from "./windowState.ts"
 import type { PositionPart } from "./windowState.ts"
@@ -37,6 +41,8 @@ export interface ReadableModel<E = StoreUnavailableError> extends Provenance {
   readonly seed: number
   /** Windows that start before this are hidden, Unix ms. */
   readonly retainedFromMs: number
+  /** Where an index of windows is kept beside the store, and the model is read as it is. */
+  readonly candidates?: CandidateIndex<E>
 }
 
 /** The model as it is. */
@@ -98,7 +104,11 @@ export const openModel = (projection: string, tenantId: string): Effect.Effect<O
     const store = yield* ReadModelStore
     const snapshot = yield* store.snapshot
     const pointer = yield* snapshot.pointer(projection)
-    if (pointer !== undefined) return yield* openPointer(snapshot, pointer, tenantId)
+    if (pointer !== undefined) {
+      const model = yield* openPointer(snapshot, pointer, tenantId)
+      const index = yield* Effect.serviceOption(WindowIndex)
+      return Option.isNone(index) ? model : { ...model, candidates: candidateIndex(store, index.value, model) }
+    }
     const valid = (yield* snapshot.pointers).map((known) => known.projection).sort()
     return yield* Effect.fail(new UnknownProjectionError({ projection, valid }))
   })

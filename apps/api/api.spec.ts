@@ -116,6 +116,16 @@ describe("answers", () => {
     })
   })
 
+  it("list the values a filter can be set to, as they are and as they were", async () => {
+    const list = (more: string) => post(`{ facets(projection: "page-views", by: "page", ${RANGE}${more}) { generation position { partition offset } values { value events } truncated exact } }`)
+    const values = [{ value: "/", events: "2" }]
+    const position = [{ partition: 0, offset: "1" }, { partition: 1, offset: "1" }]
+    expect((await list(', where: [{ name: "page", in: ["/elsewhere"] }]')).answer.data).toEqual({ facets: { generation: 1, position, values, truncated: false, exact: true } })
+    expect((await list(', text: "x"')).answer.data).toMatchObject({ facets: { values: [] } })
+    expect((await list(', asOf: { position: [{ partition: 0, offset: "1" }, { partition: 1, offset: "0" }] }')).answer.data).toMatchObject({ facets: { values: [{ value: "/", events: "1" }] } })
+    expect(codeOf(await post(`{ facets(projection: "page-views", by: "colour", ${RANGE}) { exact } }`))).toEqual([400, "UNKNOWN_DIMENSION"])
+  })
+
   it("prove a window by its events, page by page", async () => {
     const query = `query ($after: String) { window(projection: "page-views", key: [{ name: "page", value: "/" }, { name: "country", value: "DE" }], start: "2026-03-01T00:00:00Z", resolution: MINUTE) { fingerprint why(first: 1, after: $after) { expectedEvents foundEvents fingerprintMatches events { edges { node { id data } } pageInfo { hasNextPage endCursor } } } } }`
     interface Proof { readonly window: { readonly fingerprint: string; readonly why: { readonly events: { readonly pageInfo: { readonly endCursor: string } } } } }

@@ -9,7 +9,7 @@ import { limitText } from "./errors.ts"
 
 /** Fields that read ranges of the log or of a read model; every other field costs 1. */
 const FIELD_COSTS: ReadonlyMap<string, number> = new Map([
-  ["why", 1_000], ["series", 500], ["seriesChanged", 500], ["top", 500], ["events", 500], ["event", 1_000], ["window", 100], ["windowChanges", 3_000], ["projections", 100], ["projection", 100],
+  ["why", 1_000], ["series", 500], ["seriesChanged", 500], ["top", 500], ["facets", 500], ["events", 500], ["event", 1_000], ["window", 100], ["windowChanges", 3_000], ["projections", 100], ["projection", 100],
   ["rebuilds", 100], ["rebuild", 50], ["differences", 1_000], ["differingWindow", 1_000], ["generations", 100], ["size", 50], ["lateEvents", 50], ["deadLetters", 50], ["foldedByVersion", 500], ["rejectedEvents", 50], ["redrive", 500], ["redriveRejected", 1_000],
   ["applyLateEvents", 1_000], ["freshness", 50]
 ])

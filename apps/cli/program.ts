@@ -9,6 +9,8 @@ import { CliError, makeClient } from "./client.ts"
 import type { ImportFlags } from "./verbs/imports.ts"
 import { importVerb } from "./verbs/imports.ts"
 import type { Output } from "./output.ts"
+import type { FacetsOptions } from "./verbs/facets.ts"
+import { facets } from "./verbs/facets.ts"
 import type { FindOptions } from "./verbs/events.ts"
 import { timeText } from "./timeText.ts"
 import { find, send } from "./verbs/events.ts"
@@ -94,6 +96,11 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
     .option("--where <name=value>", "only this value of a dimension; repeat for several", list).option("--by <dimension>", "a series for each of its values").option("--first <n>", "at most this many values of --by, those with the most events", count)
     .option(...AS_OF)
     .action((projection: string, flags: QueryOptions) => run((client, json) => query(client, projection, flags, json, output)))
+  program.command("facets <projection>").description("the values a dimension has, with the events behind each: what --where can be set to")
+    .requiredOption("--by <dimension>", "whose values").requiredOption("--from <time>", "RFC 3339, or a date (UTC)", timeText).requiredOption("--to <time>", "first instant after", timeText)
+    .option("--where <name=value>", "only with this value of another dimension; repeat for several", list).option("--text <text>", "only values that hold this, in capitals or not").option("--first <n>", "at most this many, those with the most events", count)
+    .option(...AS_OF)
+    .action((projection: string, flags: FacetsOptions) => run((client, json) => facets(client, projection, flags, json, output)))
   program.command("why <projection> <key> <start>").description("the events behind a window, proved; key values separated by commas, or as name=value,name=value")
     .addOption(new Option("--resolution <r>", "length of the windows").choices(["minute", "hour", "day"]).default("minute")).option("--first <n>", "events shown", count, 20)
     .option(...AS_OF)

@@ -64,8 +64,8 @@ const differences = async (world: World): Promise<readonly string[]> => {
   const stored = await Effect.runPromise(Effect.flatMap(WindowIndex, (index) => index.read(world.model, owed)).pipe(Effect.provide(windowIndexElasticsearch({ url: elasticsearchUrl(), namespace }))))
   const text = (document: WindowDocument | undefined) => JSON.stringify(document, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value))
   const found = owed.filter((document, at) => text(document) !== text(stored[at])).map((document, at) => `${text(document)} is ${text(stored[at])}`)
-  await fetch(`${elasticsearchUrl()}/${namespace}-windows-*/_refresh`, { method: "POST" })
-  const { count } = (await (await fetch(`${elasticsearchUrl()}/${namespace}-windows-*/_count`)).json()) as { readonly count: number }
+  await fetch(`${elasticsearchUrl()}/${namespace}-windowdocs-*/_refresh`, { method: "POST" })
+  const { count } = (await (await fetch(`${elasticsearchUrl()}/${namespace}-windowdocs-*/_count`)).json()) as { readonly count: number }
   return count === owed.length ? found : [...found, `${count} documents for ${owed.length} windows`]
 }
 
@@ -125,7 +125,7 @@ describe("the search publisher into Elasticsearch", () => {
       yield* world.growing.commit(store, 0, ["/a"])
       yield* resolved(world)
       // The bug: the window goes from the store, and somebody deletes its document under a version of its own.
-      const alias = `${namespace}-windows-clicks-g1-${world.models.incarnation}-1970`
+      const alias = `${namespace}-windowdocs-clicks-g1-${world.models.incarnation}-1970`
       yield* Effect.promise(() => fetch(`${elasticsearchUrl()}/${alias}/_settings`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ "index.gc_deletes": "0s" }) }))
       yield* Effect.promise(() => fetch(`${elasticsearchUrl()}/${alias}/_doc/${before.resolution}.${before.windowStartMs}.${before.keyId}?version=9&version_type=external`, { method: "DELETE" }))
       world.models.state.rows.clear()

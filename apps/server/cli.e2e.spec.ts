@@ -68,6 +68,15 @@ describe("a query", () => {
     expect(groups.flatMap(({ points }) => points).map(({ events, measures }) => [events, measures.map(({ name }) => name)])).toEqual([["3", ["views", "visitors"]]])
   })
 
+  it("can be narrowed by what facets lists: the values of a dimension with their events", async () => {
+    const found = await cli("facets", "page-views", "--by", "page", ...DAY, "--text", "/P5", "--first", "3")
+    expect(found).toMatchObject({ code: 0, out: expect.stringMatching(/^PAGE +EVENTS\n\/p5 +1\n\/p50 +1\n\/p51 +1$/) as string, notes: expect.stringContaining("Only the 3 values") as string })
+    const narrowed = await cli("facets", "requests", "--by", "status", ...DAY, "--where", "path=/x,y", "--json")
+    expect(JSON.parse(narrowed.out)).toMatchObject({ values: [{ value: "200", events: "1" }, { value: "404", events: "1" }], truncated: false, exact: true })
+    expect(await cli("facets", "page-views", "--by", "page", ...DAY, "--text", "nowhere")).toMatchObject({ code: 0, out: "", notes: expect.stringContaining('No value of page with "nowhere" in it') as string })
+    expect(await cli("facets", "page-views", "--by", "colour", ...DAY)).toMatchObject({ code: 2, out: "" })
+  })
+
   it("tells when there is nothing, and ends with 2 where the question is wrong", async () => {
     expect(await cli("query", "page-views", "--measure", "views", "--from", "2020-01-01", "--to", "2020-01-02")).toMatchObject({ code: 0, out: "", notes: expect.stringContaining("No window of page-views has data") as string })
     for (const [args, words] of [

@@ -15,18 +15,18 @@ export interface WindowIndexHarness {
 const MINUTE = 60_000
 const DAY = 86_400_000
 const T0 = Date.UTC(2024, 0, 31, 23, 58)
-const model: WindowModel = { projection: "page-views", generation: 1, incarnation: "abcdef0123456789", dimensions: ["page", "site"], figures: ["duration.p95", "views"] }
+const model: WindowModel = { projection: "page-views", generation: 1, incarnation: "abcdef0123456789", dimensions: ["page", "site"], figures: ["opened", "views"] }
 
 const document = (over: Partial<WindowDocument> = {}): WindowDocument => {
   const { tenantId = "t", key = ["/", "s"] } = over
   return {
-    tenantId, resolution: 0, windowStartMs: T0, keyId: keyIdOf(tenantId, key), key, figures: [null, 1], events: 1n, lateEvents: 0n, backfillEvents: 0n,
+    tenantId, resolution: 0, windowStartMs: T0, keyId: keyIdOf(tenantId, key), key, figures: [0, 1], events: 1n, lateEvents: 0n, backfillEvents: 0n,
     fingerprint: 2n ** 64n - 1n, revision: 1n, contentHash: "0".repeat(32), ...over
   }
 }
 
 const page = (name: string, minute: number, views: number, over: Partial<WindowDocument> = {}): WindowDocument =>
-  document({ key: [name, "s"], windowStartMs: T0 + minute * MINUTE, figures: [1.5, views], ...over })
+  document({ key: [name, "s"], windowStartMs: T0 + minute * MINUTE, figures: [1, views], ...over })
 
 const putDone = (index: WindowIndexShape, documents: readonly WindowDocument[]) =>
   Effect.map(index.put(model, documents), (outcomes) => expect(outcomes).toEqual(documents.map(() => ({ kind: "done" }))))
@@ -35,7 +35,7 @@ type Session = (use: (index: WindowIndexShape) => Effect.Effect<void, unknown>) 
 
 const declareVersions = (session: Session): void => {
   it("keeps a document exactly, also numbers beyond 2^53 and texts of any kind, and reads it before it is searchable", session((index) => Effect.gen(function* () {
-    const odd = document({ key: ["\"quoted\" é😀 \u2028", ""], figures: [0.1, 1e21], events: 2n ** 53n + 1n, revision: 2n ** 53n + 1n, windowStartMs: -MINUTE })
+    const odd = document({ key: ["\"quoted\" é😀 \u2028", ""], figures: [0, 1e21], events: 2n ** 53n + 1n, revision: 2n ** 53n + 1n, windowStartMs: -MINUTE })
     yield* putDone(index, [odd, document()])
     expect(yield* index.read(model, [document(), odd, document({ windowStartMs: 0 })])).toEqual([document(), odd, undefined])
   })))
@@ -119,16 +119,32 @@ const declareSearch = (session: Session): void => {
     expect(yield* pages([{ name: "page", in: [] }])).toEqual([])
   })))
 
-  it("names every value that may be among the first, ties included, over ranges of several resolutions", session((index) => Effect.gen(function* () {
+  it("ranks the values of a dimension by a figure or by events, over ranges of several resolutions, and says what comes behind", session((index) => Effect.gen(function* () {
     yield* filled(index)
     const rank = (limit: number) => index.candidates(model, [selection], { figure: "views", by: "page", limit })
-    expect(yield* rank(1)).toEqual({ values: ["/a"], complete: true })
-    expect(yield* rank(2)).toEqual({ values: ["/a", "/b", "/c"], complete: true })
-    expect(yield* rank(10)).toEqual({ values: ["/a", "/b", "/c"], complete: true })
+    expect(yield* rank(1)).toEqual({ values: ["/a"], last: { value: "/a", amount: 8 }, complete: true })
+    expect(yield* rank(2)).toEqual({ values: ["/a", "/b"], last: { value: "/b", amount: 7 }, complete: true })
+    expect(yield* rank(3)).toEqual({ values: ["/a", "/b", "/c"], last: undefined, complete: true })
     const hours = { tenantId: "t", resolution: 1 as const, fromMs: T0, toMs: T0 + MINUTE }
     const rest = { ...selection, fromMs: T0 + MINUTE, where: [{ name: "page", in: ["/a", "/c"] }] }
-    expect(yield* index.candidates(model, [hours, rest], { figure: "views", by: "page", limit: 1 })).toEqual({ values: ["/a"], complete: true })
-    expect(yield* index.candidates(model, [{ ...selection, tenantId: "nobody" }], { figure: "views", by: "page", limit: 1 })).toEqual({ values: [], complete: true })
+    expect(yield* index.candidates(model, [hours, rest], { figure: "views", by: "page", limit: 1 })).toEqual({ values: ["/a"], last: { value: "/a", amount: 63 }, complete: true })
+    expect(yield* index.candidates(model, [selection], { by: "page", limit: 1 })).toEqual({ values: ["/a"], last: { value: "/a", amount: 4 }, complete: true })
+    expect(yield* index.candidates(model, [selection], { by: "site", limit: 9 })).toEqual({ values: ["s", "z"], last: undefined, complete: true })
+    expect(yield* index.candidates(model, [{ ...selection, tenantId: "nobody" }], { figure: "views", by: "page", limit: 1 })).toEqual({ values: [], last: undefined, complete: true })
+  })))
+
+  it("ranks only values that hold a text, whatever its case and whatever signs are in it", session((index) => Effect.gen(function* () {
+    const names = ["/Pricing", "/pricing/*", "/pri?ing", "/p\\q", "/ÄRGER", "/\u{1F600}"]
+    yield* putDone(index, names.map((name, at) => page(name, 0, at, { keyId: keyIdOf("t", [name]) })))
+    yield* index.refresh(model)
+    const holding = (text: string) => Effect.map(index.candidates(model, [selection], { by: "page", limit: 9, text }), ({ values }) => values)
+    expect(yield* holding("PRICING")).toEqual(["/Pricing", "/pricing/*"])
+    expect(yield* holding("*")).toEqual(["/pricing/*"])
+    expect(yield* holding("?")).toEqual(["/pri?ing"])
+    expect(yield* holding("\\")).toEqual(["/p\\q"])
+    expect(yield* holding("RGER")).toEqual(["/ÄRGER"])
+    expect(yield* holding("\u{1F600}")).toEqual(["/\u{1F600}"])
+    expect(yield* holding("nowhere")).toEqual([])
   })))
 }
 

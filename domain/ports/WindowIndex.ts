@@ -11,6 +11,9 @@ import type * as Effect from "effect/Effect"
 import type { ResolutionCode, RowKey } from "./ReadModelStore.ts"
 import type { SearchUnavailableError } from "./SearchIndex.ts"
 
+/** Name of the outbox cursor of whoever feeds the index: what lies below it is in the index. */
+export const SEARCH_CONSUMER = "search"
+
 /** The image of one generation of one store's history. */
 export interface WindowImage {
   readonly projection: string
@@ -22,7 +25,7 @@ export interface WindowImage {
 /** An image and what its documents consist of, in the definition's order. */
 export interface WindowModel extends WindowImage {
   readonly dimensions: readonly string[]
-  /** Parts of measures: `views`, `duration.p95`. */
+  /** Measures that count: they add up over windows and keys, and never fall. */
   readonly figures: readonly string[]
 }
 
@@ -30,8 +33,8 @@ export interface WindowModel extends WindowImage {
 export interface WindowDocument extends RowKey {
   /** Dimension texts. */
   readonly key: readonly string[]
-  /** The nearest double of each figure, null without a value; for ranking and display, never for sums. */
-  readonly figures: readonly (number | null)[]
+  /** The nearest double of each figure; for ranking only. */
+  readonly figures: readonly number[]
   readonly events: bigint
   readonly lateEvents: bigint
   readonly backfillEvents: bigint
@@ -85,17 +88,26 @@ export interface WindowFound {
 }
 
 export interface Ranking {
-  /** A figure that adds up over windows: a count or a sum. */
-  readonly figure: string
+  /** The figure to rank by; the number of events when absent. */
+  readonly figure?: string
   /** The dimension whose values are ranked. */
   readonly by: string
   readonly limit: number
+  /** Only values that hold this text, whatever the case of the letters A to Z. More may be found, never fewer. */
+  readonly text?: string
 }
 
+const lowerCase = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
+/** Whether a value holds a text, whatever the case of the letters A to Z: the rule by which values are looked for. */
+export const holdsText = (value: string, text: string): boolean => text === "" || lowerCase(value).includes(lowerCase(text))
+
 export interface Candidates {
-  /** Every value that may be among the first `limit`, ties included, largest first. */
+  /** The first `limit` values: largest first, ties by code points. */
   readonly values: readonly string[]
-  /** False when the index could not look at every value: the list may lack one. */
+  /** Every value that is not listed comes after this one in the same order; undefined when all are listed. */
+  readonly last: { readonly value: string; readonly amount: number } | undefined
+  /** False when the index could not look at every value: the list may lack any. */
   readonly complete: boolean
 }
 
@@ -112,7 +124,10 @@ export interface WindowIndexShape {
   readonly refresh: (image: WindowImage) => Effect.Effect<void, SearchUnavailableError>
   /** Keeps a refused document aside, one per window and key; the image is degraded from then on. */
   readonly keepRefused: (model: WindowModel, refused: readonly { readonly document: WindowDocument; readonly reason: string }[]) => Effect.Effect<void, SearchUnavailableError>
-  /** `complete`: every window that was stored before is in the image. `refused`: documents kept aside. */
+  /**
+   * `complete`: every window that was stored before is in the image, and none of its indices was lost since. `refused`:
+   * documents kept aside.
+   */
   readonly state: (image: WindowImage) => Effect.Effect<{ readonly complete: boolean; readonly refused: number }, SearchUnavailableError>
   readonly setComplete: (image: WindowImage, complete: boolean) => Effect.Effect<void, SearchUnavailableError>
   /** All images there are. */

@@ -15,16 +15,15 @@ import { isAgain, sendBulk } from "./bulk.ts"
 import type { BulkItem } from "./bulk.ts"
 import type { Elasticsearch, ElasticsearchSettings, ElasticsearchUnreachableError } from "./elasticsearchClient.ts"
 import { ElasticsearchAnswerError, connectElasticsearch, orUnavailable } from "./elasticsearchClient.ts"
-import { Indices, writeAlias } from "./indices.ts"
+import { Indices, KEYWORD_CHARS_MAX, writeAlias } from "./indices.ts"
 import { STATE_SHAPE, WindowNames, documentId, fromSource, selectionFilter, sourceWriter, windowShape } from "./windowDocuments.ts"
 import type { WindowSource } from "./windowDocuments.ts"
 
-/** Another one than before windows of old years shared an index: such an image is published anew. */
-const COMPLETE_ID = "complete.2"
+const COMPLETE_ID = "complete"
 /** Values a ranking looks at; beyond it the list may lack one. */
 const RANKED_MAX = 10_000
-/** Sums of doubles may differ in their last digits by the order of addition. */
-const SUM_TOLERANCE = 1e-9
+/** Indices of one image, as many as a page holds: a month each. */
+const INDICES_MAX = 10_000
 const FACET_DEFAULT = 10
 /** So many values of each index are counted exactly. */
 const FACET_SHARD_SIZE = 1_000
@@ -38,15 +37,26 @@ interface Found {
 
 interface Searched {
   readonly hits: { readonly hits: readonly { readonly _source: WindowSource }[] }
-  readonly aggregations?: Readonly<Record<string, { readonly buckets: readonly { readonly key: string; readonly doc_count: number; readonly sum?: { readonly value: number } }[]; readonly sum_other_doc_count: number }>>
+  readonly aggregations?: Readonly<Record<string, Buckets>>
+}
+
+interface Buckets {
+  readonly buckets: readonly { readonly key: string; readonly doc_count: number; readonly sum?: { readonly value: number } }[]
+  readonly sum_other_doc_count: number
+}
+
+interface Ranked {
+  readonly unseen: { readonly doc_count: number }
+  readonly held: { readonly ranked: Buckets }
 }
 
 class Windows {
   private readonly engine: Elasticsearch
   private readonly indices: Indices
   private readonly names: WindowNames
-  /** Indices of a year whose months are dropped. */
-  private readonly left = new Set<string>()
+  /** Indices that are noted as parts of their image. */
+  private readonly noted = new Set<string>()
+  private isEarlierLeft = false
 
   constructor(engine: Elasticsearch, namespace: string) {
     this.engine = engine
@@ -65,8 +75,8 @@ class Windows {
     await this.indices.ensure(this.names.state(model), STATE_SHAPE)
     await Promise.all([...new Set(names)].map(async (name) => {
       try {
+        await this.note(model, name)
         await this.indices.ensure(name, windowShape(model))
-        await this.leaveMonths(name)
       } catch (cause) {
         if (!(cause instanceof ElasticsearchAnswerError) || cause.status !== 400) throw cause
         noIndex.set(name, `400 ${cause.message}`)
@@ -75,12 +85,11 @@ class Windows {
     return { names, noIndex }
   }
 
-  /** Drops what earlier versions kept of a year by months; the image is published anew, so nothing is lost. Once in a process. */
-  private async leaveMonths(name: string): Promise<void> {
-    if (!this.names.isYearly(name) || this.left.has(name)) return
-    // The alias it is written through begins like its months, too.
-    await this.indices.drop((await this.indices.list(`${name}.`)).filter((found) => found !== name))
-    this.left.add(name)
+  /** Notes, before it is made, that an index belongs to the image: one that is gone later was lost. */
+  private async note(image: WindowImage, name: string): Promise<void> {
+    if (this.noted.has(name)) return
+    await this.writeState(image, [this.stateAction(image, `index ${name}`), JSON.stringify({ kind: "index", name })])
+    this.noted.add(name)
   }
 
   async put(model: WindowModel, documents: readonly WindowDocument[]): Promise<readonly PutOutcome[]> {
@@ -105,14 +114,20 @@ class Windows {
       lines.push(write(document))
     }
     const items = await sendBulk(this.engine, lines)
+    await this.mindLost(model, new Set(names.filter((_, at) => items[at]?.status === 404)))
     const refusedByVersion = documents.filter((_, at) => items[at]?.status === 409)
     const stored = new Map<string, WindowSource>()
     if (refusedByVersion.length > 0) for (const { _id, _source } of await this.lookUp(model, refusedByVersion)) if (_source !== undefined) stored.set(_id, _source)
     return documents.map((document, at) => {
       const item = items[at] ?? { status: 0, error: undefined }
-      if (item.status === 404) this.indices.forget(names[at] ?? "")
       return outcomeOf(document, item, stored.get(documentId(document)))
     })
+  }
+
+  /** Indices that were there are gone, and with them what is not sent now: the image has to be published anew. */
+  private async mindLost(model: WindowModel, lost: ReadonlySet<string>): Promise<void> {
+    for (const name of lost) this.indices.forget(name)
+    if (lost.size > 0) await this.setComplete(model, false)
   }
 
   /** Reads by id, searchable or not. */
@@ -144,15 +159,24 @@ class Windows {
     }
   }
 
-  async candidates(model: WindowModel, selections: readonly WindowSelection[], { figure, by, limit }: Ranking): Promise<Candidates> {
-    const { aggregations } = await this.search(model, {
+  async candidates(model: WindowModel, selections: readonly WindowSelection[], { figure, by, limit, text = "" }: Ranking): Promise<Candidates> {
+    const field = `key.${by}`
+    const sum = { sum: { field: figure === undefined ? "events" : `figures.${figure}` } }
+    const terms = { field, size: RANKED_MAX, order: [{ sum: "desc" }, { _key: "asc" }] }
+    // All buckets come back: cutting the list after it is known to be whole takes a module that not every engine has.
+    const ranked = { terms, aggs: { sum } }
+    const filter = text === "" ? { match_all: {} } : { wildcard: { [field]: { value: `*${text.replace(/[\\*?]/g, "\\$&")}*`, case_insensitive: true } } }
+    const answer = await this.search(model, {
       size: 0, query: { bool: { should: selections.map(selectionFilter), minimum_should_match: 1 } },
-      aggs: { ranked: { terms: { field: `key.${by}`, size: RANKED_MAX, order: [{ sum: "desc" }, { _key: "asc" }] }, aggs: { sum: { sum: { field: `figures.${figure}` } } } } }
+      aggs: { unseen: { missing: { field } }, held: { filter, aggs: { ranked } } }
     })
-    const { buckets = [], sum_other_doc_count: others = 0 } = aggregations?.["ranked"] ?? {}
-    const least = buckets[limit - 1]?.sum?.value ?? -Infinity
-    const floor = least - Math.abs(least) * SUM_TOLERANCE
-    return { values: buckets.filter(({ sum }) => (sum?.value ?? 0) >= floor).map(({ key }) => key), complete: others === 0 }
+    const { unseen, held } = (answer.aggregations ?? {}) as Partial<Ranked>
+    const buckets = held?.ranked.buckets ?? []
+    const behind = buckets.length > limit ? buckets[limit - 1] : undefined
+    return {
+      values: buckets.slice(0, limit).map(({ key }) => key), last: behind === undefined ? undefined : { value: behind.key, amount: behind.sum?.value ?? 0 },
+      complete: (held?.ranked.sum_other_doc_count ?? 0) === 0 && (unseen?.doc_count ?? 0) === 0 && !selections.some(({ where = [] }) => where.some((one) => one.in.some(isUnindexed)))
+    }
   }
 
   async refresh(image: WindowImage): Promise<void> {
@@ -184,15 +208,26 @@ class Windows {
     const marker = (await this.engine.ask("GET", `/${name}/_doc/${COMPLETE_ID}`)).body as { readonly _source?: { readonly complete: boolean } }
     if (marker._source === undefined && (await this.indices.list(name)).length === 0) return { complete: false, refused: 0 }
     await this.engine.need("POST", `/${name}/_refresh`)
-    const { count } = (await this.engine.need("POST", `/${name}/_count`, { query: { term: { kind: "refused" } } })) as { readonly count: number }
-    return { complete: marker._source?.complete ?? false, refused: count }
+    const body = { size: INDICES_MAX, query: { term: { kind: "index" } }, _source: ["name"], track_total_hits: false }
+    const [there, noted, counted] = await Promise.all([
+      this.indices.list(this.names.windows(image)), this.engine.need("POST", `/${name}/_search`, body) as Promise<{ readonly hits: { readonly hits: readonly { readonly _source: { readonly name: string } }[] } }>,
+      this.engine.need("POST", `/${name}/_count`, { query: { term: { kind: "refused" } } }) as Promise<{ readonly count: number }>
+    ])
+    const isWhole = noted.hits.hits.every(({ _source }) => there.includes(_source.name))
+    return { complete: isWhole && (marker._source?.complete ?? false), refused: counted.count }
   }
 
   async setComplete(image: WindowImage, complete: boolean): Promise<void> {
-    await this.writeState(image, [this.stateAction(image, COMPLETE_ID), JSON.stringify({ kind: "complete", complete })])
+    // Whoever dropped the state took the notes of the indices with it.
+    const parts = complete ? await this.indices.list(this.names.windows(image)) : []
+    await this.writeState(image, [
+      ...parts.flatMap((name) => [this.stateAction(image, `index ${name}`), JSON.stringify({ kind: "index", name })]),
+      this.stateAction(image, COMPLETE_ID), JSON.stringify({ kind: "complete", complete })
+    ])
   }
 
   async images(): Promise<readonly WindowImage[]> {
+    await this.leaveEarlier()
     const found = new Map<string, WindowImage>()
     for (const prefix of this.names.prefixes) {
       for (const index of await this.indices.list(prefix)) {
@@ -203,13 +238,31 @@ class Windows {
     return [...found.values()]
   }
 
+  /** Drops what earlier versions kept, once in a process: nothing reads or writes it any more. */
+  private async leaveEarlier(): Promise<void> {
+    if (this.isEarlierLeft) return
+    for (const prefix of this.names.earlier) await this.indices.drop(await this.indices.list(prefix))
+    this.isEarlierLeft = true
+  }
+
   async drop(image: WindowImage, beforeMs?: number): Promise<void> {
     const found = await this.indices.list(this.names.windows(image))
-    if (beforeMs !== undefined) return this.indices.drop(found.filter((index) => this.names.endMs(index) <= beforeMs))
     // The state goes first: an image that is half dropped is not complete.
-    await this.indices.drop([this.names.state(image), ...found])
+    if (beforeMs === undefined) {
+      for (const name of found) this.noted.delete(name)
+      return this.indices.drop([this.names.state(image), ...found])
+    }
+    const old = found.filter((index) => this.names.endMs(index) <= beforeMs)
+    if (old.length === 0) return
+    // First no parts of the image any more: what is dropped on purpose is not lost.
+    await this.writeState(image, old.flatMap((name) => [this.stateAction(image, `index ${name}`), JSON.stringify({ kind: "dropped", name })]))
+    for (const name of old) this.noted.delete(name)
+    await this.indices.drop(old)
   }
 }
+
+/** Longer texts are in no column and found by no filter. */
+const isUnindexed = (text: string): boolean => text.length > KEYWORD_CHARS_MAX
 
 const outcomeOf = (document: WindowDocument, item: BulkItem, stored: WindowSource | undefined): PutOutcome => {
   const { status, error = "" } = item

@@ -11,7 +11,7 @@ export interface WindowSource {
   readonly windowStart: number
   readonly keyId: string
   readonly key: Readonly<Record<string, string>>
-  readonly figures: Readonly<Record<string, number | null>>
+  readonly figures: Readonly<Record<string, number>>
   readonly events: string
   readonly lateEvents: string
   readonly backfillEvents: string
@@ -24,7 +24,7 @@ const imageName = ({ projection, generation, incarnation }: WindowImage): string
 
 /**
  * Windows before it share an index a year: what is that old was imported, and a cluster has room for so many indices only.
- * Never to be changed without a new `COMPLETE_ID`: a document must not be in two indices.
+ * Never to be changed without new prefixes: a document must not be in two indices.
  */
 const MONTHLY_FROM_MS = Date.UTC(2024, 0)
 
@@ -32,21 +32,19 @@ const MONTHLY_FROM_MS = Date.UTC(2024, 0)
 export class WindowNames {
   private readonly prefix: string
   private readonly statePrefix: string
+  /** What earlier versions of this program kept, in documents of another form. */
+  readonly earlier: readonly string[]
 
   constructor(namespace: string) {
-    this.prefix = `${namespace}-windows-`
-    this.statePrefix = `${namespace}-windowstate-`
+    this.prefix = `${namespace}-windowdocs-`
+    this.statePrefix = `${namespace}-windowdocstate-`
+    this.earlier = [`${namespace}-windows-`, `${namespace}-windowstate-`]
   }
 
   /** One index a month of window starts, of older ones a year. */
   indexOf(image: WindowImage, windowStartMs: number): string {
     const month = monthOf(windowStartMs)
     return `${this.prefix}${imageName(image)}-${windowStartMs < MONTHLY_FROM_MS ? month.slice(0, -3) : month}`
-  }
-
-  /** Whether it is a year's. */
-  isYearly(index: string): boolean {
-    return /-\d{4,6}$/.test(index)
   }
 
   /** Begins the names of all its indices of windows. */
@@ -85,13 +83,13 @@ export const windowShape = ({ dimensions, figures }: WindowModel): IndexShape =>
     // What is only sorted or summed is kept in columns and not searched.
     tenantId: KEYWORD, resolution: { type: "byte" }, windowStart: { type: "long" }, keyId: { ...KEYWORD, index: false },
     key: { properties: Object.fromEntries(dimensions.map((name) => [name, KEYWORD])) },
-    figures: { properties: Object.fromEntries(figures.map((name) => [name, { type: "double", index: false }])) },
+    figures: { properties: Object.fromEntries(figures.map((name) => [name, { type: "double", index: false }])) }, events: { type: "long", index: false },
     contentHash: STORED, revision: STORED
   }
 })
 
 /** Mappings of an image's state index. */
-export const STATE_SHAPE: IndexShape = { properties: { kind: KEYWORD, document: STORED, reason: STORED } }
+export const STATE_SHAPE: IndexShape = { properties: { kind: KEYWORD, name: KEYWORD, document: STORED, reason: STORED } }
 
 /** Writes the sources of a model's documents as JSON: names are quoted once. */
 export const sourceWriter = ({ dimensions, figures }: WindowModel): ((document: WindowDocument) => string) => {
@@ -101,7 +99,7 @@ export const sourceWriter = ({ dimensions, figures }: WindowModel): ((document: 
     let key = ""
     for (let at = 0; at < keys.length; at++) key += keys[at] + JSON.stringify(document.key[at] ?? "")
     let values = ""
-    for (let at = 0; at < numbers.length; at++) values += numbers[at] + String(document.figures[at] ?? null)
+    for (let at = 0; at < numbers.length; at++) values += numbers[at] + String(document.figures[at] ?? 0)
     const { tenantId, resolution, windowStartMs, keyId, events, lateEvents, backfillEvents, fingerprint, revision, contentHash } = document
     return `{"tenantId":${JSON.stringify(tenantId)},"resolution":${resolution},"windowStart":${windowStartMs},"keyId":"${keyId}","key":{${key}},"figures":{${values}},"events":"${events}",`
       + `"lateEvents":"${lateEvents}","backfillEvents":"${backfillEvents}","fingerprint":"${fingerprint}","revision":"${revision}","contentHash":"${contentHash}"}`
@@ -110,7 +108,7 @@ export const sourceWriter = ({ dimensions, figures }: WindowModel): ((document: 
 
 export const fromSource = (model: WindowModel, source: WindowSource): WindowDocument => ({
   tenantId: source.tenantId, resolution: source.resolution, windowStartMs: source.windowStart, keyId: source.keyId,
-  key: model.dimensions.map((name) => source.key[name] ?? ""), figures: model.figures.map((name) => source.figures[name] ?? null),
+  key: model.dimensions.map((name) => source.key[name] ?? ""), figures: model.figures.map((name) => source.figures[name] ?? 0),
   events: BigInt(source.events), lateEvents: BigInt(source.lateEvents), backfillEvents: BigInt(source.backfillEvents), fingerprint: BigInt(source.fingerprint),
   revision: BigInt(source.revision), contentHash: source.contentHash
 })

@@ -13,7 +13,7 @@ const inYear = (year: number): WindowDocument => ({
   fingerprint: 1n, revision: 1n, contentHash: "0".repeat(32)
 })
 
-const ask = async (method: "GET" | "PUT", path: string, body?: object): Promise<unknown> => {
+const ask = async (method: "GET" | "PUT" | "DELETE", path: string, body?: object): Promise<unknown> => {
   const answer = await fetch(`${elasticsearchUrl()}${path}`, { method, headers: { "content-type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
   expect(answer.ok).toBe(true)
   return answer.json()
@@ -32,7 +32,7 @@ describe("windows of old years", () => {
   const onIndex = <A>(use: (index: WindowIndexShape) => Effect.Effect<A, unknown>): Promise<A> =>
     Effect.runPromise(Effect.flatMap(WindowIndex, use).pipe(Effect.provide(windowIndexElasticsearch({ url: elasticsearchUrl(), namespace }))))
   const names = async (): Promise<readonly string[]> =>
-    Object.keys((await ask("GET", `/${namespace}-windows-*/_settings?filter_path=*.settings.index.provided_name`)) as object).map((name) => name.slice(name.lastIndexOf("-") + 1)).sort()
+    Object.keys((await ask("GET", `/${namespace}-windowdocs-*/_settings?filter_path=*.settings.index.provided_name`)) as object).map((name) => name.slice(name.lastIndexOf("-") + 1)).sort()
 
   it("share an index a year, which goes once all of it is out of retention", async () => {
     const months = [[1998, 1], [1998, 12], [2023, 12], [2024, 1], [2024, 2]] as const
@@ -46,13 +46,51 @@ describe("windows of old years", () => {
     await onIndex((index) => index.drop(model, Date.UTC(2024, 1)))
     expect(await names()).toEqual(["2024.02"])
   })
+})
 
-  it("are published anew where an earlier version kept them by months, which are dropped", async () => {
-    await ask("PUT", `/${namespace}-windows-p-g1-${model.incarnation}-1998.06`, {})
-    await ask("PUT", `/${namespace}-windowstate-p-g1-${model.incarnation}/_create/complete?refresh=true`, { kind: "complete", complete: true })
+describe("an image", () => {
+  let namespace: string
+  beforeEach(() => { namespace = freshNamespace() })
+  afterEach(() => dropNamespace(namespace))
+  const onIndex = <A>(use: (index: WindowIndexShape) => Effect.Effect<A, unknown>): Promise<A> =>
+    Effect.runPromise(Effect.flatMap(WindowIndex, use).pipe(Effect.provide(windowIndexElasticsearch({ url: elasticsearchUrl(), namespace }))))
+  const complete = (index: WindowIndexShape) => Effect.map(index.state(model), (state) => state.complete)
+
+  it("is not complete any more once one of its indices is gone, whoever looks, and is again when it was published anew", async () => {
+    await onIndex((index) => Effect.andThen(index.put(model, [inYear(2024), inYear(2025)]), index.setComplete(model, true)))
+    expect(await onIndex(complete)).toBe(true)
+    await ask("DELETE", `/${namespace}-windowdocs-p-g1-${model.incarnation}-2024.06`)
+    expect(await onIndex(complete)).toBe(false)
+    await onIndex((index) => Effect.andThen(index.put(model, [inYear(2024)]), index.setComplete(model, true)))
+    expect(await onIndex(complete)).toBe(true)
+  })
+
+  it("is not complete once a write found an index gone, though the index is there again", async () => {
+    await onIndex((index) => Effect.gen(function* () {
+      yield* index.put(model, [inYear(2024), inYear(2025)])
+      yield* index.setComplete(model, true)
+      yield* Effect.promise(() => ask("DELETE", `/${namespace}-windowdocs-p-g1-${model.incarnation}-2024.06`))
+      expect((yield* index.put(model, [inYear(2024)])).map(({ kind }) => kind)).toEqual(["again"])
+      expect(yield* index.put(model, [inYear(2024)])).toEqual([{ kind: "done" }])
+      expect(yield* complete(index)).toBe(false)
+    }))
+  })
+
+  it("stays complete when windows out of retention are dropped", async () => {
+    await onIndex((index) => Effect.gen(function* () {
+      yield* index.put(model, [inYear(2024), inYear(2025)])
+      yield* index.setComplete(model, true)
+      yield* index.drop(model, Date.UTC(2025, 0))
+      expect(yield* complete(index)).toBe(true)
+    }))
+  })
+
+  it("of an earlier version of the program is dropped, and published anew under other names", async () => {
+    await ask("PUT", `/${namespace}-windows-p-g1-${model.incarnation}-1998`, {})
+    await ask("PUT", `/${namespace}-windowstate-p-g1-${model.incarnation}/_create/complete.2?refresh=true`, { kind: "complete", complete: true })
     expect(await onIndex((index) => index.state(model))).toEqual({ complete: false, refused: 0 })
-    await onIndex((index) => index.put(model, [inYear(1998)]))
-    expect(await names()).toEqual(["1998"])
+    expect(await onIndex((index) => index.images)).toEqual([])
+    expect(Object.keys((await ask("GET", `/${namespace}-*/_settings`)) as object)).toEqual([])
   })
 })
 

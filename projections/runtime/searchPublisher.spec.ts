@@ -1,5 +1,5 @@
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
-import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import { SEARCH_CONSUMER, WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,7 +10,7 @@ import { GrowingModel, growingRecord, owedDocuments } from "../simulation/growin
 import { createMemoryModelDisk, memoryReadModelStore } from "../simulation/memoryReadModelStore.ts"
 import { createMemoryWindowDisk, documentName, memoryWindowIndex } from "../simulation/memoryWindowIndex.ts"
 import { SeededRandom } from "../simulation/random.ts"
-import { SEARCH_CONSUMER, makeSearchPublisher } from "./searchPublisher.ts"
+import { makeSearchPublisher } from "./searchPublisher.ts"
 import { documentModel, windowDocument } from "./windowDocument.ts"
 
 const LANES = [0, 1]

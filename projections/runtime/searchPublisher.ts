@@ -9,16 +9,13 @@
 import { ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
 import type { ReadModelStoreShape, StoreUnavailableError } from "@tidemark/domain/ports/ReadModelStore"
 import type { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
-import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import { SEARCH_CONSUMER, WindowIndex } from "@tidemark/domain/ports/WindowIndex"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { collectChanges } from "./searchChanges.ts"
 import { makeSearchImages } from "./searchImages.ts"
 import type { SearchConflictError } from "./searchPut.ts"
-
-/** Name of the outbox cursor that feeds the window index. */
-export const SEARCH_CONSUMER = "search"
 
 /** The outbox is looked at this often without being told, ms: other processes commit too. */
 const LOOK_EVERY_MS = 500

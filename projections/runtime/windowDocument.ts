@@ -1,30 +1,31 @@
 /** The search document of a window and key: its partials merged over all lanes. */
 import { parseDefinition } from "@tidemark/domain/definitions/definition"
 import { hashHex, writeUtf8 } from "@tidemark/domain/measures/hash"
-import { measureParts, readMeasure } from "@tidemark/domain/measures/measure"
+import { readMeasure } from "@tidemark/domain/measures/measure"
 import type { MeasureSpec } from "@tidemark/domain/measures/measure"
 import type { GenerationRecord, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowDocument, WindowModel } from "@tidemark/domain/ports/WindowIndex"
 import { mergeCounts, mergeMeasure } from "./mergeRows.ts"
 
+/** A measure that counts, and its place in the definition. */
 interface Measure {
   readonly name: string
   readonly spec: MeasureSpec
-  readonly parts: readonly string[]
+  readonly index: number
 }
 
 /** A generation as its documents need it. */
 export interface DocumentModel extends WindowModel {
   readonly retentionDays: number | undefined
-  readonly measures: readonly Measure[]
+  readonly counts: readonly Measure[]
 }
-
 
 /** Reads the pinned definition. Throws `RangeError` or `SyntaxError` when this binary cannot. */
 export const documentModel = ({ projection, generation, definition }: GenerationRecord, incarnation: string): DocumentModel => {
   const { key, measures, retentionDays } = parseDefinition(definition)
-  const named = Object.entries(measures).map(([name, spec]) => ({ name, spec, parts: measureParts(name, spec) }))
-  return { projection, generation, incarnation, retentionDays, dimensions: Object.keys(key), figures: named.flatMap(({ parts }) => parts), measures: named }
+  // Of other measures a document proves nothing: they do not add up, or may fall. Answers merge them from the store's rows.
+  const counts = Object.entries(measures).flatMap(([name, spec], index) => (spec.kind === "count" ? [{ name, spec, index }] : []))
+  return { projection, generation, incarnation, retentionDays, dimensions: Object.keys(key), figures: counts.map(({ name }) => name), counts }
 }
 
 /** Where contents are put together to be hashed; grows to the longest. */
@@ -55,11 +56,7 @@ const contentHash = (partials: readonly StoredRow[], numbers: readonly bigint[])
  */
 export const windowDocument = (model: DocumentModel, partials: readonly [StoredRow, ...StoredRow[]]): WindowDocument => {
   const { events, lateEvents, backfillEvents, fingerprint, revision, tenantId, resolution, windowStartMs, keyId, key } = mergeCounts(partials)
-  const figures: (number | null)[] = []
-  for (const [index, { name, spec, parts }] of model.measures.entries()) {
-    const accumulator = mergeMeasure(partials, index, spec)
-    for (const part of parts) figures.push(readMeasure(part, name, spec, accumulator).value)
-  }
+  const figures = model.counts.map(({ name, spec, index }) => readMeasure(name, name, spec, mergeMeasure(partials, index, spec)).value ?? 0)
   const hash = contentHash(partials, [events, lateEvents, backfillEvents, fingerprint])
   return { tenantId, resolution, windowStartMs, keyId, key, figures, events, lateEvents, backfillEvents, fingerprint, revision, contentHash: hash }
 }

@@ -1,6 +1,6 @@
 /** The window index in memory, with external versions as a real one has them. What is stored outlives the layer. */
 import { SearchUnavailableError } from "@tidemark/domain/ports/SearchIndex"
-import { WindowIndex } from "@tidemark/domain/ports/WindowIndex"
+import { WindowIndex, holdsText } from "@tidemark/domain/ports/WindowIndex"
 import type {
   Candidates, PutOutcome, Ranking, WindowDocument, WindowFound, WindowImage, WindowIndexShape, WindowModel, WindowSearch, WindowSelection
 } from "@tidemark/domain/ports/WindowIndex"
@@ -70,16 +70,23 @@ const find = (model: WindowModel, stored: StoredImage, search: WindowSearch): Wi
   return { documents, facets: Object.fromEntries(facets.map((name) => [name, counted(all.map(({ key }) => key[model.dimensions.indexOf(name)] ?? "")).slice(0, facetMax)])) }
 }
 
-const candidates = (model: WindowModel, stored: StoredImage, selections: readonly WindowSelection[], { figure, by, limit }: Ranking): Candidates => {
+const byCodePoint = (a: string, b: string): number => {
+  const [left, right] = [[...a], [...b]]
+  const at = left.findIndex((letter, place) => letter !== right[place])
+  return at < 0 ? left.length - right.length : (left[at]?.codePointAt(0) ?? 0) - (right[at]?.codePointAt(0) ?? -1)
+}
+
+const candidates = (model: WindowModel, stored: StoredImage, selections: readonly WindowSelection[], { figure, by, limit, text = "" }: Ranking): Candidates => {
   const sums = new Map<string, number>()
   for (const document of stored.documents.values()) {
-    if (!selections.some((selection) => isIn(model, document, selection))) continue
     const value = document.key[model.dimensions.indexOf(by)] ?? ""
-    sums.set(value, (sums.get(value) ?? 0) + (document.figures[model.figures.indexOf(figure)] ?? 0))
+    if (!holdsText(value, text) || !selections.some((selection) => isIn(model, document, selection))) continue
+    const added = figure === undefined ? Number(document.events) : (document.figures[model.figures.indexOf(figure)] ?? 0)
+    sums.set(value, (sums.get(value) ?? 0) + added)
   }
-  const ranked = [...sums].sort(([a, left], [b, right]) => right - left || (a < b ? -1 : 1))
-  const least = ranked[limit - 1]?.[1] ?? -Infinity
-  return { values: ranked.filter(([, sum]) => sum >= least).map(([value]) => value), complete: true }
+  const ranked = [...sums].sort(([a, left], [b, right]) => right - left || byCodePoint(a, b))
+  const [value, amount] = (ranked.length > limit ? ranked[limit - 1] : undefined) ?? []
+  return { values: ranked.slice(0, limit).map(([name]) => name), last: value === undefined || amount === undefined ? undefined : { value, amount }, complete: true }
 }
 
 /** The index on `disk`, for one process or all. */

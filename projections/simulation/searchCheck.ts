@@ -2,9 +2,9 @@
  * What must be so of the window index, whatever crashes: no document goes back, the outbox cursor never passes a change
  * that the index does not hold, and once everything rests each image is what the rows say. Rules: docs/semantics.md §7.
  */
-import { SEARCH_CONSUMER } from "../runtime/searchPublisher.ts"
 import { documentModel, windowDocument } from "../runtime/windowDocument.ts"
 import type { Hint, LaneId, StoredRow } from "@tidemark/domain/ports/ReadModelStore"
+import { SEARCH_CONSUMER } from "@tidemark/domain/ports/WindowIndex"
 import type { WindowDocument } from "@tidemark/domain/ports/WindowIndex"
 import { retainedFromMs } from "../runtime/retention.ts"
 import { rowId } from "./memoryModelState.ts"

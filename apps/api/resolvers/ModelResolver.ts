@@ -1,5 +1,6 @@
 /** Questions to read models. */
 import { RESOLUTIONS } from "@tidemark/domain/time/window"
+import { facetsOf } from "@tidemark/queries/facets"
 import { freshness } from "@tidemark/queries/freshness"
 import { pageSize, PAGE_DEFAULT } from "@tidemark/queries/limits"
 import { readPositionCursor } from "@tidemark/queries/cursor"
@@ -16,7 +17,7 @@ import { readAsOf, readModel, readModelOnce } from "../past.ts"
 import { AsOfInput, DimensionFilter, DimensionValue } from "../schema/common.ts"
 import type { PartitionOffset } from "../schema/common.ts"
 import { WindowLineage } from "../schema/log.ts"
-import { PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
+import { Facets, PartitionFreshness, Projection, Series, Top, Window } from "../schema/models.ts"
 import { DateTime, Resolution } from "../schema/scalars.ts"
 import { hashSeed } from "./hashSeed.ts"
 import { freshnessShape, placedEvents, projectionShape, provenance, seriesGroups, stateOf } from "./shapes.ts"
@@ -87,6 +88,24 @@ export class ModelResolver {
     const input = { projection, measure, by, fromMs: from, toMs: to, ...more }
     const answer = await ask(context, "top", readModelOnce(context, "top", input, readAsOf(asOf), (model) => topOf(model, input)))
     return { ...provenance(answer), rows: answer.rows.map((row) => ({ ...row, events: row.events.toString() })), truncated: answer.truncated }
+  }
+
+  @Query(() => Facets, { description: "The values of a dimension with the events behind each, to set a filter by." })
+  async facets(
+    @Ctx() context: ApiContext,
+    @Arg("projection", () => String) projection: string,
+    @Arg("by", () => String) by: string,
+    @Arg("from", () => DateTime) from: number,
+    @Arg("to", () => DateTime) to: number,
+    @Arg("where", () => [DimensionFilter], { nullable: true, description: "Filters on the dimension itself are left aside: one that is set must not hide what else it could be set to." }) where?: DimensionFilter[] | null,
+    @Arg("text", () => String, { nullable: true, description: "Only values that hold it, whatever the case of the letters A to Z." }) text?: string | null,
+    @Arg("first", () => Int, { nullable: true, defaultValue: 10 }) first?: number | null,
+    @Arg("asOf", () => AsOfInput, { nullable: true }) asOf?: AsOfInput | null
+  ): Promise<Facets> {
+    const more = { ...(where ? { where } : {}), ...(typeof text === "string" ? { text } : {}), ...(typeof first === "number" ? { first } : {}) }
+    const input = { projection, by, fromMs: from, toMs: to, ...more }
+    const answer = await ask(context, "facets", readModelOnce(context, "facets", input, readAsOf(asOf), (model) => facetsOf(model, input)))
+    return { ...provenance(answer), values: answer.values.map(({ value, events }) => ({ value, events: events.toString() })), truncated: answer.truncated, exact: answer.exact }
   }
 
   @Query(() => Window, { nullable: true })

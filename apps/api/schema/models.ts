@@ -142,6 +142,24 @@ export class Top extends Provenance {
   truncated!: boolean
 }
 
+@ObjectType({ description: "A value that a dimension has." })
+export class FacetValue {
+  @Field(() => String)
+  value!: string
+  @Field(() => String, { description: "Events behind it, within the range and the filters." })
+  events!: string
+}
+
+@ObjectType({ description: "What a filter by one dimension can be set to." })
+export class Facets extends Provenance {
+  @Field(() => [FacetValue], { description: "Most events first, ties by value." })
+  values!: FacetValue[]
+  @Field(() => Boolean, { description: "There are more values than first." })
+  truncated!: boolean
+  @Field(() => Boolean, { description: "False when there were keys beyond the cap: their values are not listed, and no count is exact." })
+  exact!: boolean
+}
+
 @ObjectType({ description: "One window of one key." })
 export class Window extends Provenance {
   @Field(() => [Dimension])
