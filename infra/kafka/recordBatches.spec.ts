@@ -34,7 +34,7 @@ describe("packing record batches", () => {
 
   it("begins at the wanted offset, whether the batch begins or ends below it", () => {
     const data = Buffer.concat([batch(0n, ["a", "b"]), batch(2n, ["c", "d", "e"])])
-    for (let from = 0; from <= 5; from++) expect(valuesOf(packRecords(0, data, BigInt(from)))).toEqual(["a", "b", "c", "d", "e"].slice(from))
+    for (let from = 0; from <= 5; from++) expect(valuesOf(packRecords(0, Buffer.from(data), BigInt(from)))).toEqual(["a", "b", "c", "d", "e"].slice(from))
   })
 
   it("leaves a batch that the response cuts off for the next fetch, wherever the cut is", () => {
@@ -44,6 +44,14 @@ describe("packing record batches", () => {
 
   it("undoes every codec that this Node has", () => {
     for (const codec of ["gzip", "snappy", "lz4"] as const) expect(valuesOf(packRecords(0, batch(3n, ["a", "b".repeat(1_000)], undefined, codec), 3n))).toEqual(["a", "b".repeat(1_000)])
+  })
+
+  it("joins batches of which some are compressed, in any order", () => {
+    const [a, b, c] = ["x".repeat(900), "y".repeat(40), "z".repeat(2_000)] as const
+    for (const codecs of [["none", "gzip", "none"], ["gzip", "none", "gzip"], ["none", "none", "gzip"], ["gzip", "gzip", "none"]] as const) {
+      const data = Buffer.concat([batch(0n, [a, b], undefined, codecs[0]), batch(2n, [c, a], undefined, codecs[1]), batch(4n, [b, c, a], undefined, codecs[2])])
+      expect(valuesOf(packRecords(0, data, 1n))).toEqual([b, c, a, b, c, a])
+    }
   })
 
   it("detects a flipped bit anywhere behind the checksum", () => {

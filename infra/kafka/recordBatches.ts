@@ -3,7 +3,8 @@
  *
  * Own code instead of the client's decoder, because the fold wants bytes and ends, not an object per record, and
  * because a reader that must never skip needs what the decoder leaves out: the checksum, control batches, and
- * records that are missing between a batch's first and last offset.
+ * records that are missing between a batch's first and last offset. Records that are not compressed are packed where
+ * they lie: the response is this reader's own, and packed they end before they began.
  */
 import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka"
 import { LogCorruptError } from "@tidemark/domain/ports/EventLog"
@@ -35,11 +36,15 @@ interface Batch {
   readonly control: boolean
   readonly count: number
   readonly records: Buffer
+  /** Where `records` lie in the response; undefined when they were compressed. */
+  readonly at: number | undefined
 }
 
 interface Packing {
   readonly partition: number
+  /** The response, packed where it lies, until a compressed batch is met. */
   bytes: Buffer
+  inPlace: boolean
   used: number
   ends: Uint32Array
   count: number
@@ -72,15 +77,18 @@ const batchAt = (partition: number, data: Buffer, at: number): { readonly batch:
   const attributes = data.readInt16BE(at + ATTRIBUTES_AT)
   const endOffset = firstOffset + BigInt(data.readInt32BE(at + ATTRIBUTES_AT + 2)) + 1n
   const control = (attributes & CONTROL_MASK) !== 0
-  const records = control ? Buffer.alloc(0) : recordsOf(partition, firstOffset, attributes, data.subarray(at + RECORDS_AT, after))
-  return { batch: { firstOffset, endOffset, control, count: data.readInt32BE(at + COUNT_AT), records }, after }
+  const stored = data.subarray(at + RECORDS_AT, after)
+  const records = control ? Buffer.alloc(0) : recordsOf(partition, firstOffset, attributes, stored)
+  return { batch: { firstOffset, endOffset, control, count: data.readInt32BE(at + COUNT_AT), records, at: records === stored ? at + RECORDS_AT : undefined }, after }
 }
 
-const room = (packing: Packing, bytes: number, records: number): void => {
-  if (packing.used + bytes > packing.bytes.length) {
+const room = (packing: Packing, { at, count: records, records: { length: bytes } }: Batch): void => {
+  const leavesPlace = packing.inPlace && at === undefined
+  if (leavesPlace || packing.used + bytes > packing.bytes.length) {
     const larger = Buffer.allocUnsafeSlow(Math.max(packing.bytes.length * 2, packing.used + bytes))
     packing.bytes.copy(larger, 0, 0, packing.used)
     packing.bytes = larger
+    packing.inPlace = false
   }
   if (packing.count + records > packing.ends.length) {
     const larger = new Uint32Array(Math.max(packing.ends.length * 2, packing.count + records))
@@ -110,9 +118,10 @@ const skipVarint = (data: Buffer): void => {
 }
 
 /** Adds the batch's records from the `skip`th on, up to the first hole; answers how many offsets are covered then. */
-const pack = (packing: Packing, { firstOffset, count, records }: Batch, skip: number): number => {
+const pack = (packing: Packing, batch: Batch, skip: number): number => {
   const { partition } = packing
-  room(packing, records.length, count)
+  const { firstOffset, count, records, at = 0 } = batch
+  room(packing, batch)
   let expected = skip
   cursor = 0
   for (let i = 0; i < count; i++) {
@@ -129,7 +138,8 @@ const pack = (packing: Packing, { firstOffset, count, records }: Batch, skip: nu
       const valueLength = readVarint(records)
       if (cursor + Math.max(valueLength, 0) > after) throw corrupt(partition, firstOffset, "a value reaches beyond its record")
       if (valueLength > 0) {
-        records.copy(packing.bytes, packing.used, cursor, cursor + valueLength)
+        if (packing.inPlace) packing.bytes.copyWithin(packing.used, at + cursor, at + cursor + valueLength)
+        else records.copy(packing.bytes, packing.used, cursor, cursor + valueLength)
         packing.used += valueLength
       }
       packing.ends[packing.count++] = packing.used
@@ -156,10 +166,11 @@ const packBatch = (packing: Packing, batch: Batch): bigint | undefined => {
 /**
  * The records of a fetch response from offset `from` on, in order and without a hole; stops at the first hole.
  *
- * Throws `LogCorruptError`. A batch that the response cuts off at its end is left for the next fetch.
+ * Throws `LogCorruptError`. A batch that the response cuts off at its end is left for the next fetch. `data` is used up:
+ * the answer may lie in it.
  */
 export const packRecords = (partition: number, data: Buffer, from: bigint): PackedRecords => {
-  const packing: Packing = { partition, bytes: Buffer.allocUnsafeSlow(data.length), used: 0, ends: new Uint32Array(1024), count: 0, next: from }
+  const packing: Packing = { partition, bytes: data, inPlace: true, used: 0, ends: new Uint32Array(1024), count: 0, next: from }
   let batches = 0
   let found: bigint | undefined
   for (let at = 0; found === undefined;) {

@@ -6,7 +6,7 @@
  */
 import type { OffsetRange, Row } from "@tidemark/domain/ports/ReadModelStore"
 import type { PoolClient } from "pg"
-import { int2Array, int4Array, int8Array, textArray, timeArray } from "./arrayParameters.ts"
+import { int2Array, int4Array, int8Array, textArray, timeArray, viewOf } from "./arrayParameters.ts"
 import type { TableLayout } from "./columns.ts"
 import { figuresOf } from "./measureFigures.ts"
 import { quoted, storedText } from "./sqlText.ts"
@@ -65,12 +65,13 @@ ON CONFLICT (tenant_id, resolution, window_start, key_id, lane) DO UPDATE SET ${
 const blobBytes = (row: Row): number =>
   row.measures.reduce((total, bytes) => total + bytes.length, KEY_ID_BYTES + FINGERPRINT_BYTES + RANGE_BYTES * row.offsets.length)
 
-const writeRanges = (blob: Buffer, ranges: readonly OffsetRange[], from: number): number => {
+const writeRanges = (view: DataView, ranges: readonly OffsetRange[], from: number): number => {
   let at = from
   for (const { partition, min, max } of ranges) {
-    at = blob.writeUInt32BE(partition, at)
-    at = blob.writeBigUInt64BE(min, at)
-    at = blob.writeBigUInt64BE(max, at)
+    view.setUint32(at, partition)
+    view.setBigUint64(at + 4, min)
+    view.setBigUint64(at + 12, max)
+    at += RANGE_BYTES
   }
   return at
 }
@@ -78,14 +79,16 @@ const writeRanges = (blob: Buffer, ranges: readonly OffsetRange[], from: number)
 /** The blob of a batch; fills in where each row starts and the lengths of its parts. */
 const packBlob = (rows: readonly Row[], places: number[], lengths: readonly number[][]): Buffer => {
   const blob = Buffer.allocUnsafe(rows.reduce((total, row) => total + blobBytes(row), 0))
+  const view = viewOf(blob)
   let at = 0
   for (const row of rows) {
     // SQL counts bytes from 1.
     places.push(at + 1)
     at += blob.write(row.keyId, at, KEY_ID_BYTES, "hex")
-    at = blob.writeBigUInt64BE(row.fingerprint, at)
+    view.setBigUint64(at, row.fingerprint)
+    at += FINGERPRINT_BYTES
     lengths[0]?.push(RANGE_BYTES * row.offsets.length)
-    at = writeRanges(blob, row.offsets, at)
+    at = writeRanges(view, row.offsets, at)
     for (const [index, bytes] of row.measures.entries()) {
       lengths[index + 1]?.push(bytes.length)
       blob.set(bytes, at)

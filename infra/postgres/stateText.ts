@@ -1,5 +1,6 @@
 /** Checkpoints and hints as stored. */
 import type { Hint, PartitionCheckpoint, PartitionCounters, ResolutionCode } from "@tidemark/domain/ports/ReadModelStore"
+import { viewOf, writeSafeInt8 } from "./arrayParameters.ts"
 import { originalText, storedText } from "./sqlText.ts"
 
 const COUNTERS = ["records", "system", "events", "folded", "held", "duplicate", "deadLettered", "filtered", "late", "applied"] as const
@@ -56,12 +57,14 @@ export const packHints = (hints: readonly Hint[]): Buffer => {
     at = bytes.writeUInt32BE(name.length, at)
     at += name.copy(bytes, at)
   }
+  const view = viewOf(bytes)
   for (const { tenantId, resolution, windowStartMs, keyId, revision } of hints) {
-    at = bytes.writeUInt32BE(tenants.get(tenantId) ?? 0, at)
-    at = bytes.writeUInt8(resolution, at)
-    at = bytes.writeBigInt64BE(BigInt(windowStartMs), at)
-    at += bytes.write(keyId, at, 16, "hex")
-    at = bytes.writeBigUInt64BE(revision, at)
+    view.setUint32(at, tenants.get(tenantId) ?? 0)
+    view.setUint8(at + 4, resolution)
+    writeSafeInt8(view, windowStartMs, at + 5)
+    bytes.write(keyId, at + 13, 16, "hex")
+    view.setBigUint64(at + 29, revision)
+    at += HINT_BYTES
   }
   return bytes
 }

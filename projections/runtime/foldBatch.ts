@@ -61,7 +61,8 @@ class BatchFold {
       this.observe(decoded, first + this.at)
       this.fold()
     }
-    this.reader.lastRecord = bytes.subarray(ends.at(-2) ?? 0, ends.at(-1))
+    // Copied, or it would keep the whole batch.
+    if (ends.length > 0) this.reader.lastRecord = new Uint8Array(bytes.subarray(ends.at(-2) ?? 0, ends.at(-1)))
     return undefined
   }
 
