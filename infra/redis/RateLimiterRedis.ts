@@ -5,7 +5,6 @@
 import { RateLimiter } from "@tidemark/domain/ports/RateLimiter"
 import type { RateLimit, RateLimiterShape, RateState } from "@tidemark/domain/ports/RateLimiter"
 import { makeLocalLimiter } from "@tidemark/domain/ports/tokenBuckets"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -60,23 +59,40 @@ const makeLimiter = (settings: RedisSettings): Effect.Effect<RateLimiterShape, R
     const { takeTokens } = client as unknown as { readonly takeTokens: (...args: readonly (string | number)[]) => Promise<Answer> }
     const takeHere = makeLocalLimiter()
     const leases = new TokenLeases()
-    const ask = async (limit: RateLimit, id: string, count: number, nowMs: number): Promise<RateState> => {
+    /** Calls under way that take some ahead, by bucket. */
+    const under = new Map<string, Promise<unknown>>()
+    const ask = async (limit: RateLimit, id: string, count: number, ahead: number): Promise<RateState> => {
       const { capacity, perSecond } = limit
       const bucket = bucketOf(limit, id)
-      const ahead = leases.ahead(bucket, capacity, nowMs)
       try {
         const answer = await takeTokens.call(client, `${settings.namespace}:rate:${bucket}`, capacity, perSecond, count, ahead)
-        leases.hold(bucket, ahead, answer[3], Number(answer[1]), nowMs)
+        leases.hold(bucket, ahead, answer[3], Number(answer[1]), performance.now())
         return stateOf(limit, count, answer)
       } catch {
-        leases.hold(bucket, ahead, 0, 0, nowMs)
-        return takeHere(limit, id, count, nowMs)
+        leases.hold(bucket, ahead, 0, 0, performance.now())
+        return takeHere(limit, id, count, performance.now())
       }
     }
+    const take = async (limit: RateLimit, id: string, count: number): Promise<RateState> => {
+      const bucket = bucketOf(limit, id)
+      const fetched = under.get(bucket)
+      if (fetched !== undefined) {
+        // Once: a bucket that gives nothing ahead is asked by everybody.
+        await fetched
+        const left = leases.spend(bucket, count, performance.now())
+        if (left !== undefined) return takenState(limit, left)
+      }
+      const ahead = leases.ahead(bucket, limit.capacity, performance.now())
+      const asked = ask(limit, id, count, ahead)
+      if (ahead > 0) under.set(bucket, asked.finally(() => under.delete(bucket)))
+      return asked
+    }
     return {
-      take: (limit, id, count) => Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
-        const left = leases.spend(bucketOf(limit, id), count, nowMs)
-        return left === undefined ? Effect.promise(() => ask(limit, id, count, nowMs)) : Effect.succeed(takenState(limit, left))
+      take: (limit, id, count) => Effect.suspend(() => {
+        const bucket = bucketOf(limit, id)
+        leases.want(bucket, count, performance.now())
+        const left = leases.spend(bucket, count, performance.now())
+        return left === undefined ? Effect.promise(() => take(limit, id, count)) : Effect.succeed(takenState(limit, left))
       })
     }
   })

@@ -154,6 +154,23 @@ describe("a Redis that fails", () => {
     expect(Number(left)).toBeLessThan(1)
   })
 
+  it("is asked by one call for all who want tokens of a busy bucket at once", async () => {
+    const shared = settings()
+    const busy = { name: "busy", capacity: 100_000, perSecond: 0.001 }
+    const admin = new Redis(server.url)
+    const calls = async (): Promise<number> => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info("commandstats"))?.[1] ?? 0)
+    await Effect.runPromise(Effect.gen(function* () {
+      const limiter = yield* RateLimiter
+      const many = Effect.all(Array.from({ length: 500 }, () => limiter.take(busy, "a", 1)), { concurrency: "unbounded" })
+      yield* many
+      const before = yield* Effect.promise(calls)
+      for (let round = 0; round < 10; round++) expect((yield* many).every(({ retryAfterSeconds }) => retryAfterSeconds === undefined)).toBe(true)
+      expect((yield* Effect.promise(calls)) - before).toBeLessThan(2_500)
+    }).pipe(Effect.provide(rateLimiterRedis(shared))))
+    expect(Number(await admin.hget(`${shared.namespace}:rate:busy:a`, "tokens"))).toBeLessThanOrEqual(94_500)
+    admin.disconnect()
+  })
+
   it("shares its buckets between processes and forgets a bucket that is full again", async () => {
     const shared = settings()
     const take = (id: string, perSecond: number, count: number) => Effect.runPromise(Effect.flatMap(RateLimiter, (limiter) => limiter.take({ ...limit, perSecond }, id, count)).pipe(Effect.provide(rateLimiterRedis(shared))))

@@ -9,6 +9,7 @@ const makeBucket = (capacity: number) => {
     const leases = new TokenLeases()
     /** Whether a token was had. */
     return (nowMs: number): boolean => {
+      leases.want("b", 1, nowMs)
       if (leases.spend("b", 1, nowMs) !== undefined) return true
       calls += 1
       if (tokens < 1) return false
@@ -60,12 +61,13 @@ describe("tokens taken ahead", () => {
   it("are not taken by one who spends little, nor of a bucket of few, and are not kept for long", () => {
     const leases = new TokenLeases()
     for (let nowMs = 0; nowMs < 5_000; nowMs += 25) {
+      leases.want("b", 1, nowMs)
       expect(leases.spend("b", 1, nowMs)).toBeUndefined()
       expect(leases.ahead("b", 1_000, nowMs)).toBe(0)
     }
-    for (let n = 0; n < 100; n++) leases.spend("few", 1, 6_000)
+    for (let n = 0; n < 100; n++) leases.want("few", 1, 6_000)
     expect(leases.ahead("few", 199, 6_000)).toBe(0)
-    for (let n = 0; n < 100; n++) leases.spend("b", 1, 6_000)
+    for (let n = 0; n < 100; n++) leases.want("b", 1, 6_000)
     expect(leases.ahead("b", 1_000, 6_000)).toBe(50)
     leases.hold("b", 50, 50, 800, 6_000)
     expect(leases.spend("b", 1, 6_099)).toBe(849)
@@ -74,7 +76,7 @@ describe("tokens taken ahead", () => {
 
   it("are wanted by one call at a time, and again after one that failed", () => {
     const leases = new TokenLeases()
-    for (let n = 0; n < 20; n++) leases.spend("b", 1, 0)
+    for (let n = 0; n < 20; n++) leases.want("b", 1, 0)
     expect([leases.ahead("b", 1_000, 0), leases.ahead("b", 1_000, 0)]).toEqual([20, 0])
     leases.hold("b", 0, 0, 900, 0)
     expect(leases.ahead("b", 1_000, 0)).toBe(0)

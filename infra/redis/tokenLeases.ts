@@ -41,8 +41,8 @@ export class TokenLeases {
     return found
   }
 
-  /** Spends tokens that were taken ahead; answers how many are left, here and in the bucket, or undefined when the bucket has to be asked. */
-  spend(id: string, count: number, nowMs: number): number | undefined {
+  /** So many tokens are wanted now: what is taken ahead goes by it. */
+  want(id: string, count: number, nowMs: number): void {
     const held = this.of(id, nowMs)
     this.held.delete(id)
     this.held.set(id, held)
@@ -51,7 +51,12 @@ export class TokenLeases {
       break
     }
     held.spent += count
-    if (nowMs >= held.untilMs || held.tokens < count) return undefined
+  }
+
+  /** Spends tokens that were taken ahead; answers how many are left, here and in the bucket, or undefined when the bucket has to be asked. */
+  spend(id: string, count: number, nowMs: number): number | undefined {
+    const held = this.held.get(id)
+    if (held === undefined || nowMs >= held.untilMs || held.tokens < count) return undefined
     held.tokens -= count
     return held.left + held.tokens
   }
