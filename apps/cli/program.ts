@@ -32,7 +32,8 @@ import type { RedriveFlags, RejectedFlags } from "./verbs/rejected.ts"
 import { redrive, rejectedLs } from "./verbs/rejected.ts"
 import { tail } from "./verbs/tail.ts"
 import type { RebuildCall, RebuildFlags } from "./verbs/rebuilds.ts"
-import { rebuildAbort, rebuildCap, rebuildCompare, rebuildCutover, rebuildDiff, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
+import { rebuildDiff } from "./verbs/rebuildDiff.ts"
+import { rebuildAbort, rebuildCap, rebuildCompare, rebuildCutover, rebuildGenerations, rebuildPause, rebuildPlan, rebuildResume, rebuildRollback, rebuildStart, rebuildStatus } from "./verbs/rebuilds.ts"
 
 export interface ProgramInput {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -162,8 +163,9 @@ const addRebuilds = (program: Command, run: (verb: Verb) => Promise<void>, { out
   const wait = ["--wait", "until it is proved, has failed or was stopped"] as const
   add("plan", "what a rebuild would read", [["--reason <text>", "why"]], rebuildPlan)
   add("start", "build it beside the served generation", [["--reason <text>", "why; needed"], ["--rate <events>", "no more events a second than that"], wait, yes], rebuildStart)
-  add("status", "every rebuild, newest first", [wait], rebuildStatus)
-  add("diff", "the windows that differ", [["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"], ["--of-tenant <id>", "another tenant's, with the operator's key"]], rebuildDiff)
+  add("status", "every rebuild, newest first; of the newest its phases, progress, proof and generations", [["--log", "every step of the newest"], wait], rebuildStatus)
+  add("generations", "those that are stored: where each stands, what it holds and takes of the disk", [], rebuildGenerations)
+  add("diff", "the windows that differ", [["--map", "as a map of key and hour"], ["--events <n>", "both values and the events behind the n-th listed window", count], ["--first <n>", "windows shown, 200 when absent", count], ["--after <cursor>", "go on after an earlier answer"], ["--of-tenant <id>", "another tenant's, with the operator's key"]], rebuildDiff)
   add("cap", "how quickly it may go at most; it gives way to live traffic anyway", [["--rate <events>", "events a second, or none"], yes], rebuildCap)
   add("pause", "stand still in whatever phase", [yes], rebuildPause)
   add("resume", "go on where it was paused or has failed", [yes], rebuildResume)

@@ -7,13 +7,21 @@ import { runProgram } from "../program.ts"
 const PARITY = { compared: "1440", equal: "1432", differ: "6", onlyOld: "0", onlyNew: "2", faults: [], accepted: null, tenants: null as { tenantId: string; windows: string }[] | null, sample: null as { seed: number; windows: number; skipped: number; wholeRows: string | null; differing: string[] } | null, servedHalt: null as object | null, position: [] }
 const REBUILD = {
   id: "r", projection: "revenue", status: "READY", generation: 8, fromGeneration: 7, reason: "add refunds", error: null as string | null, startedAt: "2026-11-24T10:00:00.000Z", finishedAt: null,
-  eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null, standbyHalt: null as string | null,
+  standbyUntil: null as string | null, history: [] as { status: string; at: string; detail: string | null }[], eventsPerSecondMax: null as number | null, eventsPerSecondAllowed: null as number | null, throttle: null as string | null, standbyHalt: null as string | null,
   plan: { events: "12408551", bytes: "3100000000", rows: "92114" as string | null, rowBytes: "31000000" as string | null, diskFreeBytes: "52000000000" as string | null, seconds: 67.2 as number | null, rateFrom: "LAST_REBUILD" as "LAST_REBUILD" | "SAMPLE" | null }, progress: null, parity: PARITY as typeof PARITY | null
 }
 
 const LISTED = 620
 let [stored, mutations]: [typeof REBUILD[], string[]] = [[], []]
 let refusal: string | undefined
+const GENERATION = { generation: 7, served: true, version: 3, definitionHash: "4f2c1e77ab12", changedMeasures: [] as string[], missingMeasures: [] as string[], createdAt: "2026-11-20T10:00:00.000Z", position: [{ partition: 0, offset: "6204275" }, { partition: 1, offset: "6204276" }], lagEvents: "0", deadLetters: "0", halt: null, size: { rows: "92114", bytes: "41000000" } }
+const GENERATIONS = [GENERATION, { ...GENERATION, generation: 8, served: false, version: 4, definitionHash: "9ab07d11c0ff", changedMeasures: ["refund_total"], missingMeasures: ["orders"], lagEvents: "2596507", deadLetters: "2", size: null }]
+const WINDOW = {
+  figures: [{ name: "events", old: "30", new: "31" }, { name: "orders", old: "30", new: "30" }, { name: "refund_total", old: null, new: "42.00" }], both: "30", onlyOld: "0", onlyNew: "1",
+  events: [{ countedBy: "NEW", event: { id: "e-7", type: "order.refunded", time: "2026-11-22T11:58:20.000Z", partition: 3, offset: "41" } }, { countedBy: "BOTH", event: { id: "e-8", type: "order.paid", time: "2026-11-22T11:58:21.000Z", partition: 1, offset: "9" } }],
+  firstDivergingEvent: { partition: 3, offset: "41" }, fault: null as string | null
+}
+let asked: { key?: string[]; start?: string; tenant?: string } = {}
 /** What is listed, page by page: a cursor is the number of the next one. */
 const differencesAfter = (after: string | null, first: number) => {
   const start = Number(after ?? "0")
@@ -31,7 +39,11 @@ const server = createServer((req, res) => {
     res.setHeader("content-type", "application/json")
     if (field !== undefined && variables.dryRun !== true) mutations.push(field)
     if (field !== undefined && refusal !== undefined) res.end(JSON.stringify({ data: null, errors: [{ message: "no", extensions: { code: refusal } }] }))
-    else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: variables.tenant === "acme" && req.headers.authorization !== "Bearer an-admin-key-of-the-specification" ? null : differencesAfter(variables.after ?? null, variables.first ?? 50) } } }))
+    else if (query.includes("generations(")) res.end(JSON.stringify({ data: { generations: GENERATIONS } }))
+    else if (query.includes("differingWindow(")) {
+      asked = variables as typeof asked
+      res.end(JSON.stringify({ data: { rebuild: { differingWindow: WINDOW } } }))
+    } else if (query.includes("differences(")) res.end(JSON.stringify({ data: { rebuild: { differences: variables.tenant === "acme" && req.headers.authorization !== "Bearer an-admin-key-of-the-specification" ? null : differencesAfter(variables.after ?? null, variables.first ?? 50) } } }))
     else res.end(JSON.stringify({ data: field === undefined ? { rebuilds: stored } : { [field]: stored[0] } }))
   })
 })
@@ -54,6 +66,40 @@ const run = async (...argv: string[]) => {
 }
 
 describe("tidemark rebuild", () => {
+  it("shows the generations beside each other, with what each takes of the disk", async () => {
+    const shown = await run("generations", "revenue")
+    expect(shown.out).toBe([
+      "GEN  SERVES  DEFINITION                         POSITION    LAG        ROWS    DISK     DEAD  HALT", "7    yes     4f2c1e77 v3                        12 408 551  0          92 114  41.0 MB  0",
+      "8    no      9ab07d11 v4 +refund_total -orders  12 408 551  2 596 507  –       –        2"
+    ].join("\n"))
+    expect(JSON.parse((await run("generations", "revenue", "--json")).out)).toEqual(GENERATIONS)
+    expect((await run("status", "revenue")).out).toContain(shown.out)
+  })
+
+  it("shows when each phase began and how long it took, the log of it, and until when the way back is open", async () => {
+    const at = (seconds: number) => new Date(Date.parse("2026-11-24T12:04:50.000Z") + seconds * 1_000).toISOString()
+    const history = [["PLANNED", 0, "add refunds"], ["PREPARING", 1, null], ["BUILDING", 2, null], ["BUILDING", 30, "no cap"], ["READY", 152, "1440 windows compared, 8 differ"], ["ACTIVE", 160, null]].map(([status, seconds, detail]) => ({ status: String(status), at: at(Number(seconds)), detail: detail as string | null }))
+    stored = [{ ...REBUILD, status: "ACTIVE", history, standbyUntil: new Date(Date.now() + 3 * 3_600_000 - 500).toISOString() }]
+    const shown = await run("status", "revenue", "--log")
+    expect(shown.out).toMatch(/^phases {4}planned 12:04:50 1 s · preparing 12:04:51 1 s · building 12:04:52 2 m 30 s · ready 12:07:22 8 s · active 12:07:30 \d+ h \d+ m$/m)
+    expect(shown.out).toMatch(/^standby {3}gen 7 can serve again until \S+Z, (3 h 0 m|2 h 59 m) from now$/m)
+    expect(shown.out).toMatch(/^2026-11-24T12:05:20.000Z {2}building {3}no cap$/m)
+    expect((await run("status", "revenue")).out).not.toContain("no cap")
+    stored = [{ ...REBUILD, status: "RETIRED", history: [...history, { status: "RETIRED", at: at(200), detail: null }] }]
+    expect((await run("status", "revenue")).out).toMatch(/active 12:07:30 40 s · retired 12:08:10$/m)
+  })
+
+  it("maps the windows that differ by key and hour, and shows both values and the events behind one of them", async () => {
+    const map = await run("diff", "revenue", "--map", "--first", "3")
+    expect(map).toMatchObject({ exitCode: 3, out: expect.stringMatching(/^KEY {2}11-22 11\nEUR {2}1\nC1 {3}1\nC2 {3}1\n[^]*^causes {4}input same, logic differs 3 · input differs 0, of those listed$/m) as string })
+    const shown = await run("diff", "revenue", "--events", "2")
+    expect(asked).toMatchObject({ key: ["C1"], start: "2026-11-22T11:58:00.000Z" })
+    expect(shown).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^C1 2026-11-22T11:58:00.000Z minute\nFIGURE {10}GEN 7 {2}GEN 8\nevents \* {8}30 {5}31\norders {10}30 {5}30\nrefund_total \* {2}– {6}42.00\nevents {4}both 30 · only gen 7: 0 · only gen 8: 1\n[^]*^gen 8 · first to differ {2}3\/41 .* e-7$/m) as string })
+    expect(JSON.parse((await run("diff", "revenue", "--events", "1", "--of-tenant", "acme", "--json")).out)).toEqual(WINDOW)
+    expect(asked).toMatchObject({ key: ["EUR"], tenant: "acme" })
+    expect((await run("diff", "revenue", "--events", "900")).exitCode).toBe(2)
+  })
+
   it("says what it would do and changes nothing without --yes", async () => {
     expect(await run("start", "revenue", "--reason", "add refunds")).toMatchObject({ exitCode: 0, out: "plan      reads 12 408 551 events · 3.1 GB · ~68 s\nwrites    gen 8 beside gen 7 · ~92 114 rows · ~31.0 MB of 52.0 GB free\nemits     nothing: alerts and webhooks come from the served generation", notes: expect.stringContaining("add --yes") as string })
     stored = [{ ...REBUILD, plan: { ...REBUILD.plan, diskFreeBytes: null, rateFrom: "SAMPLE" } }]
@@ -129,13 +175,13 @@ describe("tidemark rebuild", () => {
   })
 
   it("shows how quickly it goes, how quickly it may, and what it gives way to", async () => {
-    const progress = { processed: "600000", total: "1200000", eventsPerSecond: 5_210.4, etaSeconds: 115.2 }
+    const progress = { processed: "600000", total: "1200000", eventsPerSecond: 5_210.4, etaSeconds: 115.2, etaSecondsMin: 100, etaSecondsMax: 130, time: { read: 0.1, fold: 0.65, write: 0.25, throttle: 0.001 } }
     const slowed = { ...REBUILD, status: "BUILDING", parity: null, progress: progress as never, eventsPerSecondAllowed: 5_400, throttle: "gives way: live lag 3.2 s" as string | null }
     stored = [slowed]
-    expect(await run("status", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringContaining("\nbuilding  50 %   600 000 / 1 200 000   5 210 ev/s   ETA 116 s\nthrottle  gives way: live lag 3.2 s   at most 5 400 ev/s\n") as string })
+    expect(await run("status", "revenue")).toMatchObject({ exitCode: 0, out: expect.stringContaining("\nbuilding  50 %   600 000 / 1 200 000   5 210 ev/s   ETA 116 s (±15)\nslowed by fold 65 % · write 25 % · read 10 %\nthrottle  gives way: live lag 3.2 s   at most 5 400 ev/s\n") as string })
     stored = [{ ...slowed, throttle: "capped at 5400 events/s" }]
     expect((await run("status", "revenue")).out).toContain("\nthrottle  capped at 5400 events/s\n")
-    stored = [{ ...slowed, progress: { ...progress, eventsPerSecond: null, etaSeconds: null } as never }]
+    stored = [{ ...slowed, progress: { ...progress, eventsPerSecond: null, etaSeconds: null, etaSecondsMin: null, etaSecondsMax: null, time: null } as never }]
     expect((await run("status", "revenue")).out).toContain("\nbuilding  50 %   600 000 / 1 200 000\n")
     stored = [{ ...slowed, throttle: null, eventsPerSecondAllowed: null }]
     expect((await run("status", "revenue")).out).not.toContain("throttle")

@@ -5,26 +5,8 @@ import { CliError } from "../client.ts"
 import type { Output } from "../output.ts"
 import { plain, table } from "../output.ts"
 import { unknownProjection } from "./models.ts"
-
-interface Rebuild {
-  readonly id: string
-  readonly projection: string
-  readonly status: string
-  readonly generation: number
-  readonly fromGeneration: number
-  readonly reason: string
-  readonly error: string | null
-  readonly startedAt: string
-  readonly eventsPerSecondMax: number | null
-  readonly eventsPerSecondAllowed: number | null
-  /** Why it does not go as quickly as it could. */
-  readonly throttle: string | null
-  /** Why what stands by is no way back or forth. */
-  readonly standbyHalt: string | null
-  readonly plan: { readonly events: string; readonly bytes: string; readonly rows: string | null; readonly rowBytes: string | null; readonly diskFreeBytes: string | null; readonly seconds: number | null; readonly rateFrom: "LAST_REBUILD" | "SAMPLE" | null } | null
-  readonly progress: { readonly processed: string; readonly total: string; readonly eventsPerSecond: number | null; readonly etaSeconds: number | null } | null
-  readonly parity: { readonly compared: string; readonly equal: string; readonly differ: string; readonly onlyOld: string; readonly onlyNew: string; readonly faults: readonly string[]; readonly accepted: string | null; readonly tenants: readonly { readonly tenantId: string; readonly windows: string }[] | null; readonly sample: { readonly windows: number; readonly skipped: number; readonly wholeRows: string | null; readonly differing: readonly string[] } | null; readonly servedHalt: { readonly code: string; readonly detail: string; readonly position: readonly { readonly partition: number; readonly offset: string }[] } | null } | null
-}
+import { generationTable, differing, grouped, historyTable, parityLine, phase, phasesLine, planLine, progressLine, slowedLine, throttleLine, wayBackLine } from "./rebuildText.ts"
+import type { Generation, Rebuild } from "./rebuildText.ts"
 
 export interface RebuildFlags {
   readonly reason?: string
@@ -35,6 +17,12 @@ export interface RebuildFlags {
   readonly first?: number
   readonly after?: string
   readonly ofTenant?: string
+  /** Every step of the newest rebuild. */
+  readonly log?: boolean
+  /** Differing windows by key and hour. */
+  readonly map?: boolean
+  /** The events behind this one of the listed windows, from 1. */
+  readonly events?: number
 }
 
 /** Every verb works on one projection and says what it found in words, or with `json` as one document. */
@@ -45,77 +33,16 @@ export interface RebuildCall {
   readonly output: Output
 }
 
-const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
-  progress { processed total eventsPerSecond etaSeconds } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } position { partition offset } }`
+const FIELDS = `id projection status generation fromGeneration reason error startedAt finishedAt standbyUntil history { status at detail } eventsPerSecondMax eventsPerSecondAllowed throttle standbyHalt plan { events bytes rows rowBytes diskFreeBytes seconds rateFrom }
+  progress { processed total eventsPerSecond etaSeconds etaSecondsMin etaSecondsMax time { read fold write throttle } } parity { compared equal differ onlyOld onlyNew faults accepted tenants { tenantId windows } sample { seed windows skipped wholeRows differing } servedHalt { code detail position { partition offset } } position { partition offset } }`
 
-const PARITY_DIFFERS = 3
-const NOT_CAUGHT_UP = 4
+export const PARITY_DIFFERS = 3
+export const NOT_CAUGHT_UP = 4
 const ASK_EVERY_MS = 500
 const SAY_EVERY_MS = 5_000
-const DIFFERENCES_SHOWN = 200
-/** Windows asked for at once. */
-const PAGE = 500
 
 const WORKING: readonly string[] = ["PLANNED", "PREPARING", "BUILDING", "CATCHING_UP", "VERIFYING"]
-const RUNNING: readonly string[] = [...WORKING, "READY", "PAUSED", "FAILED"]
-
-const grouped = (text: string): string => text.replace(/\B(?=(\d{3})+$)/g, " ")
-
-const size = (bytes: string): string => {
-  const units = ["B", "kB", "MB", "GB", "TB"]
-  let [value, unit] = [Number(bytes), 0]
-  while (value >= 1_000 && unit < units.length - 1) [value, unit] = [value / 1_000, unit + 1]
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
-}
-
-const timeText = ({ seconds, rateFrom }: NonNullable<Rebuild["plan"]>): string =>
-  seconds === null ? "no rate known yet" : `~${Math.ceil(seconds)} s${rateFrom === "SAMPLE" ? " by a sample, storing not counted" : ""}`
-
-const roomText = ({ rowBytes, diskFreeBytes }: NonNullable<Rebuild["plan"]>): string =>
-  `${rowBytes === null ? "" : ` · ~${size(rowBytes)}`}${diskFreeBytes === null ? "" : ` of ${size(diskFreeBytes)} free`}`
-
-/** What is read, what is written, and that nothing is sent. */
-const planLine = ({ plan, generation, fromGeneration }: Rebuild): string => {
-  if (plan === null) return `plan      writes gen ${generation} beside gen ${fromGeneration}`
-  return [
-    `plan      reads ${grouped(plan.events)} events · ${size(plan.bytes)} · ${timeText(plan)}`,
-    `writes    gen ${generation} beside gen ${fromGeneration}${plan.rows === null ? "" : ` · ~${grouped(plan.rows)} rows`}${roomText(plan)}`,
-    "emits     nothing: alerts and webhooks come from the served generation"
-  ].join("\n")
-}
-
-const phase = (status: string): string => status.toLowerCase().replace("_", " ")
-
-const progressLine = ({ status, progress }: Rebuild): string => {
-  if (progress === null) return phase(status)
-  const { processed, total, eventsPerSecond, etaSeconds } = progress
-  const percent = total === "0" ? 100 : Number((BigInt(processed) * 100n) / BigInt(total))
-  const rate = eventsPerSecond === null || etaSeconds === null ? "" : `   ${grouped(String(Math.round(eventsPerSecond)))} ev/s   ETA ${Math.ceil(etaSeconds)} s`
-  return `${phase(status)}  ${percent} %   ${grouped(processed)} / ${grouped(total)}${rate}`
-}
-
-const throttleLine = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | undefined =>
-  throttle === null ? undefined : `throttle  ${throttle}${eventsPerSecondAllowed === null || eventsPerSecondAllowed === 0 || throttle.startsWith("capped") ? "" : `   at most ${grouped(String(Math.round(eventsPerSecondAllowed)))} ev/s`}`
-
-const differing = ({ parity }: Rebuild): number => (parity === null ? 0 : Number(parity.differ) + Number(parity.onlyOld) + Number(parity.onlyNew) + parity.faults.length)
-
-/** Whose windows differ, as the operator is told. */
-const tenantLines = (tenants: NonNullable<Rebuild["parity"]>["tenants"]): readonly string[] =>
-  tenants === null || tenants.length === 0 ? [] : [`tenants   ${tenants.map(({ tenantId, windows }) => `${tenantId} ${grouped(windows)}`).join(" · ")}`]
-
-const sampleLines = (sample: NonNullable<Rebuild["parity"]>["sample"]): readonly string[] =>
-  sample === null ? [] : sample.wholeRows !== null ? [`whole     ${grouped(sample.wholeRows)} rows recomputed from the log, for every chosen window was too large · ${sample.differing.length === 0 ? "none differs" : "not all are equal"}`] : [`sample    ${sample.windows} windows recomputed from the log · ${sample.differing.length} differ${sample.skipped === 0 ? "" : ` · ${sample.skipped} too large`}`]
-
-const parityLine = ({ parity, generation, fromGeneration }: Rebuild): string => {
-  if (parity === null) return "parity    not compared yet"
-  const { compared, equal, differ, onlyOld, onlyNew, faults, sample, servedHalt, tenants } = parity
-  if (servedHalt !== null) {
-    const at = servedHalt.position.map(({ partition, offset }) => `${partition}/${offset}`).join(" ")
-    return [`parity    not compared: gen ${fromGeneration} has halted at ${at} with ${servedHalt.code}: ${servedHalt.detail}`, ...sampleLines(sample), ...faults.map((fault) => `          ${fault}`)].join("\n")
-  }
-  const more = [[`only gen ${fromGeneration}`, onlyOld], [`only gen ${generation}`, onlyNew]].filter(([, count]) => count !== "0").map(([name, count]) => ` · ${name}: ${count}`)
-  return [`parity    compared ${grouped(compared)} · equal ${grouped(equal)} · differ ${grouped(differ)}${more.join("")}`, ...sampleLines(sample), ...tenantLines(tenants), ...faults.map((fault) => `          ${fault}`)].join("\n")
-}
+export const RUNNING: readonly string[] = [...WORKING, "READY", "PAUSED", "FAILED"]
 
 const allOf = async ({ client, projection }: RebuildCall): Promise<readonly Rebuild[]> =>
   (await client.graphql<{ rebuilds: readonly Rebuild[] }>(`query ($projection: String) { rebuilds(projection: $projection) { ${FIELDS} } }`, { projection })).rebuilds
@@ -127,7 +54,7 @@ const checkProjection = async ({ client, projection }: RebuildCall): Promise<voi
 }
 
 /** The newest one with such a status; `done`: what is done to it, for the sentence that says that there is none. */
-const newest = async (call: RebuildCall, statuses: readonly string[] | undefined, done: string): Promise<Rebuild> => {
+export const newest = async (call: RebuildCall, statuses: readonly string[] | undefined, done: string): Promise<Rebuild> => {
   const all = await allOf(call)
   const found = all.find(({ status }) => statuses === undefined || statuses.includes(status))
   if (found !== undefined) return found
@@ -156,7 +83,7 @@ const start = (call: RebuildCall, reason: string, dryRun: boolean, flags: Rebuil
   change(call, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean, $rate: Int)", "(projection: $projection, reason: $reason, dryRun: $dryRun, eventsPerSecondMax: $rate)", { projection: call.projection, reason, dryRun, rate: rateOf(flags) ?? null })
 
 const show = ({ json, output }: RebuildCall, rebuild: Rebuild, text: string): void => output.data(json ? JSON.stringify(rebuild) : plainLines(text))
-const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
+export const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
 
 /** While `--yes` is missing: what it would do, as text or as the rebuild that it would do it to. */
 const isDryRun = (call: RebuildCall, { yes }: RebuildFlags, rebuild: Rebuild, would: string): boolean => {
@@ -218,94 +145,37 @@ export const rebuildStart = async (call: RebuildCall, flags: RebuildFlags): Prom
 const standbyLine = (rebuilds: readonly Rebuild[]): readonly string[] =>
   rebuilds.flatMap(({ standbyHalt }) => (standbyHalt === null ? [] : [`standby   ${standbyHalt}: it is no way back`]))
 
+const generationsOf = async ({ client, projection }: RebuildCall): Promise<readonly Generation[]> =>
+  (await client.graphql<{ generations: readonly Generation[] }>("query ($projection: String!) { generations(projection: $projection) { generation served version definitionHash changedMeasures missingMeasures createdAt position { partition offset } lagEvents deadLetters halt size { rows bytes } } }", { projection })).generations
+
+/** Those that are stored, with where each stands and what it takes of the disk. */
+export const rebuildGenerations = async (call: RebuildCall): Promise<void> => {
+  const found = await generationsOf(call)
+  if (found.length === 0) await checkProjection(call)
+  call.output.data(call.json ? JSON.stringify(found) : generationTable(found))
+}
+
+/** The newest one, line by line. */
+const latestLines = (latest: Rebuild, rebuilds: readonly Rebuild[], nowMs: number): readonly (string | undefined)[] => [
+  latest.error === null ? undefined : `ERROR     ${latest.error}`, ...standbyLine(rebuilds), phasesLine(latest, nowMs),
+  ...(RUNNING.includes(latest.status) ? [progressLine(latest), slowedLine(latest), throttleLine(latest)] : []), parityLine(latest), wayBackLine(latest, nowMs)
+]
+
 /** Every rebuild, newest first. */
-export const rebuildStatus = async (call: RebuildCall, { wait }: RebuildFlags): Promise<void> => {
+export const rebuildStatus = async (call: RebuildCall, { wait, log }: RebuildFlags): Promise<void> => {
+  const { output } = call
   if (wait === true) endOf(await waitFor(call, (await newest(call, undefined, "looked at")).id))
   const rebuilds = await allOf(call)
   if (rebuilds.length === 0) await checkProjection(call)
-  if (call.json) return call.output.data(JSON.stringify(rebuilds))
-  if (rebuilds.length === 0) return call.output.note(`No rebuild of ${call.projection} was ever started.`)
-  call.output.data(table(["GEN", "FROM", "STATUS", "STARTED", "REASON"], rebuilds.map((one) => [String(one.generation), String(one.fromGeneration), phase(one.status), one.startedAt, one.reason])))
+  if (call.json) return output.data(JSON.stringify(rebuilds))
+  if (rebuilds.length === 0) return output.note(`No rebuild of ${call.projection} was ever started.`)
+  output.data(table(["GEN", "FROM", "STATUS", "STARTED", "REASON"], rebuilds.map((one) => [String(one.generation), String(one.fromGeneration), phase(one.status), one.startedAt, one.reason])))
   const [latest] = rebuilds
   if (latest === undefined) return
-  const slowed = throttleLine(latest)
-  for (const line of [...(latest.error === null ? [] : [`ERROR     ${latest.error}`]), ...standbyLine(rebuilds), ...(RUNNING.includes(latest.status) ? [progressLine(latest), ...(slowed === undefined ? [] : [slowed])] : []), parityLine(latest)]) call.output.data(plainLines(line))
-}
-
-interface Difference {
-  readonly key: readonly { readonly value: string }[]
-  readonly start: string
-  readonly resolution: string
-  readonly old: string | null
-  readonly new: string | null
-  readonly cause: "LOGIC" | "INPUT"
-  readonly firstDivergingEvent: { readonly id: string; readonly partition: number; readonly offset: string; readonly old: string; readonly new: string } | null
-  readonly noEvent: { readonly code: string; readonly detail: string } | null
-}
-
-interface Counts extends Omit<NonNullable<Rebuild["parity"]>, "faults" | "accepted" | "sample" | "tenants"> {
-  readonly measures: readonly { readonly measure: string; readonly windows: string }[]
-  readonly listed: string
-}
-
-interface DifferencePage {
-  readonly edges: readonly { readonly node: Difference }[]
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
-  readonly counts: Counts | null
-}
-
-const DIFFERENCES = `query ($id: ID!, $first: Int, $after: String, $tenant: String) { rebuild(id: $id) { differences(first: $first, after: $after, tenant: $tenant) {
-  edges { node { key { name value } start resolution old new cause firstDivergingEvent { id type partition offset old new } noEvent { code detail } } } pageInfo { hasNextPage endCursor }
-  counts { compared equal differ onlyOld onlyNew measures { measure windows } listed } } } }`
-
-/** The list from `after` on, at most `first` windows of it, asked for page by page. */
-const differencesOf = async (call: RebuildCall, id: string, first: number, { after, ofTenant: tenant }: RebuildFlags) => {
-  const differences: Difference[] = []
-  let [next, counts]: [string | null, Counts | null] = [after ?? null, null]
-  do {
-    const asked = { id, first: Math.min(PAGE, first - differences.length), after: next, ...(tenant === undefined ? {} : { tenant }) }
-    const page = (await call.client.graphql<{ readonly rebuild: { readonly differences: DifferencePage } | null }>(DIFFERENCES, asked, tenant === undefined ? "read" : "admin")).rebuild?.differences
-    differences.push(...(page?.edges.map(({ node }) => node) ?? []))
-    counts = page?.counts ?? counts
-    next = page?.pageInfo.hasNextPage === true ? page.pageInfo.endCursor : null
-  } while (next !== null && differences.length < first)
-  return { counts, differences, next }
-}
-
-const countsLines = ({ fromGeneration, generation }: Rebuild, { differ, onlyOld, onlyNew, measures, listed }: Counts): string => {
-  const all = Number(differ) + Number(onlyOld) + Number(onlyNew)
-  const cut = Number(listed) < all ? ` · the list is cut at ${grouped(listed)}` : ""
-  return [
-    `windows   differing ${grouped(differ)} · only gen ${fromGeneration}: ${grouped(onlyOld)} · only gen ${generation}: ${grouped(onlyNew)}${cut}`,
-    ...(measures.length === 0 ? [] : [`measures  ${measures.map(({ measure, windows }) => `${measure} ${grouped(windows)}`).join(" · ")}`])
-  ].join("\n")
-}
-
-/** The event at which the two part, or why none is named. */
-const partingText = ({ firstDivergingEvent: event, noEvent }: Difference): string =>
-  event === null ? (noEvent?.code.toLowerCase().replace("_", " ") ?? "–") : `${event.partition}/${event.offset} ${event.id}`
-
-/** Rows that no event explains, each once. */
-const rowLines = (differences: readonly Difference[]): readonly string[] =>
-  [...new Set(differences.flatMap(({ noEvent }) => (noEvent?.code === "ROWS_DIFFER" ? [noEvent.detail] : [])))]
-
-/** The windows that differ, 200 at a time unless told; exit 3 when there are any. */
-export const rebuildDiff = async (call: RebuildCall, flags: RebuildFlags): Promise<void> => {
-  const { output, json, projection } = call
-  const rebuild = await newest(call, undefined, "looked at")
-  const found = await differencesOf(call, rebuild.id, flags.first ?? DIFFERENCES_SHOWN, flags)
-  if (json) output.data(JSON.stringify(found))
-  else {
-    const rows = found.differences.map((one) => [one.key.map(({ value }) => value).join(" "), one.start, one.resolution.toLowerCase(), one.old ?? "–", one.new ?? "–", one.cause === "LOGIC" ? "same" : "differs", partingText(one)])
-    if (rows.length > 0) output.data(table(["KEY", "WINDOW (UTC)", "OF", `GEN ${rebuild.fromGeneration}`, `GEN ${rebuild.generation}`, "INPUT", "FIRST EVENT"], rows))
-    for (const line of rowLines(found.differences)) output.data(plain(line))
-    if (found.counts !== null) output.data(plainLines(countsLines(rebuild, found.counts)))
-    output.data(plainLines(parityLine(rebuild)))
-    if (found.next !== null) output.note(`more: tidemark rebuild diff ${projection} --after ${found.next}${flags.ofTenant === undefined ? "" : ` --of-tenant ${flags.ofTenant}`}`)
-  }
-  if (rebuild.parity === null && RUNNING.includes(rebuild.status)) throw new CliError("Not compared yet.", NOT_CAUGHT_UP)
-  if (differing(rebuild) > 0 && rebuild.parity?.accepted === null) throw new CliError("The generations differ.", PARITY_DIFFERS)
-  if (rebuild.parity?.servedHalt != null && rebuild.parity.accepted === null) throw new CliError("Nothing could be compared: the served generation has halted.", PARITY_DIFFERS)
+  for (const line of latestLines(latest, rebuilds, Date.now())) if (line !== undefined) output.data(plainLines(line))
+  if (log === true) output.data(historyTable(latest))
+  const generations = await generationsOf(call)
+  if (generations.length > 0) output.data(generationTable(generations))
 }
 
 /** Compares a ready one again, as the numbers stand now; with `--wait` until it is proved. */

@@ -85,7 +85,7 @@ describe("what may be done to a rebuild", () => {
 
   it("says what a rebuild gives way to and how far, and reads a cap as it is typed", () => {
     expect(throttleText(rebuild({}))).toBeUndefined()
-    expect(throttleText(rebuild({ throttle: "gives way: live lag 3.2 s", eventsPerSecondAllowed: 5_400.4 }))).toBe("gives way: live lag 3.2 s (at most 5400 events/s)")
+    expect(throttleText(rebuild({ throttle: "gives way: live lag 3.2 s", eventsPerSecondAllowed: 5_400.4 }))).toBe("gives way: live lag 3.2 s (at most 5,400 events/s)")
     expect(throttleText(rebuild({ throttle: "capped at 500 events/s", eventsPerSecondAllowed: 500 }))).toBe("capped at 500 events/s")
     expect(["20 000", "20,000", "", " ", "0", "-1", "1.5", "x"].map(readCap)).toEqual([20_000, 20_000, null, null, undefined, undefined, undefined, undefined])
   })
@@ -114,7 +114,7 @@ describe("what is confirmed", () => {
     expect(changeText({ ...equal, differ: "1", onlyOld: "1", onlyNew: "1" })).toBe("1 window changes its numbers, 1 window disappears, 1 window appears.")
     expect(changeText({ ...equal, differ: "1200", onlyOld: "0", onlyNew: "2" })).toBe("1,200 windows change their numbers, 2 windows appear.")
     expect(changeText({ ...equal, servedHalt: { code: "LOG_GAP", detail: "d", position: [] } })).toContain("any number may change")
-    expect(cutOverLines(rebuild({ status: "READY", parity: { ...equal, differ: "6" } })).join("\n")).toMatch(/from generation 8 instead of 7 at once.*\n6 windows change their numbers\.\n.*\nGeneration 7 goes on beside it for 1 d 0 h/)
+    expect(cutOverLines(rebuild({ status: "READY", parity: { ...equal, differ: "6" } })).join("\n")).toMatch(/from generation 8 instead of 7 at once.*\n6 windows change their numbers\.\n.*\nGeneration 7 goes on beside it for 24 h: until/)
     expect(rollBackLines(rebuild({ status: "ACTIVE", standbyUntil: "2026-11-25T11:00:00.000Z" }), nowMs).join("\n")).toMatch(/from generation 7 instead of 8.*\nGeneration 8 stands by.*\nPossible until 25 Nov 11:00:00 UTC, 23 h 0 m from now\./)
     expect(standbyText(rebuild({ standbyUntil: "2026-11-24T11:59:59.000Z" }), nowMs)).toBe("What stands by is about to be dropped.")
     expect(standbyText(rebuild({ standbyUntil: null }), nowMs)).toBeUndefined()

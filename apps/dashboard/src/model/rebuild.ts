@@ -1,7 +1,7 @@
 /**
  * A rebuild as the console shows it: where it stands, what may be done, and why the cut-over is locked. Pure.
  */
-import { formatBytes, formatDecimal, formatDuration, formatMoment } from "./format.ts"
+import { formatBytes, formatDecimal, formatDuration, formatMoment, formatNumber } from "./format.ts"
 import type { Dimension, PartitionOffset } from "./answer.ts"
 
 export type RebuildStatus =
@@ -206,7 +206,7 @@ export const ratioOf = ({ progress }: Rebuild): number => {
 
 /** How quickly a rebuild may go and why no quicker; undefined: as quickly as it can. */
 export const throttleText = ({ throttle, eventsPerSecondAllowed }: Rebuild): string | undefined =>
-  throttle === null ? undefined : eventsPerSecondAllowed === null || eventsPerSecondAllowed === 0 || throttle.startsWith("capped") ? throttle : `${throttle} (at most ${Math.round(eventsPerSecondAllowed)} events/s)`
+  throttle === null ? undefined : eventsPerSecondAllowed === null || eventsPerSecondAllowed === 0 || throttle.startsWith("capped") ? throttle : `${throttle} (at most ${formatNumber(Math.round(eventsPerSecondAllowed))} events/s)`
 
 /** What was typed as a cap: null for nothing, undefined for what is no whole number of events a second. */
 export const readCap = (text: string): number | null | undefined => {
@@ -247,18 +247,21 @@ export const changeText = ({ differ, onlyOld, onlyNew, servedHalt }: Parity): st
   return parts.length === 0 ? "No window changes its numbers." : `${parts.join(", ")}.`
 }
 
+/** `24 h`, which a day is to nobody who waits for it. */
+const standbyLength = (seconds: number): string => (seconds >= 3_600 && seconds % 3_600 === 0 ? `${seconds / 3_600} h` : formatDuration(seconds * 1_000))
+
 /** What a cut-over does, line by line, before it is confirmed. */
 export const cutOverLines = ({ generation, fromGeneration, parity, standbySeconds }: Rebuild): readonly string[] => [
   `Every question, open page and subscription of all tenants is answered from generation ${generation ?? "–"} instead of ${fromGeneration ?? "–"} at once; no answer mixes the two.`,
   ...(parity === null ? [] : [changeText(parity)]),
   "Nothing is sent to anybody for the past.",
-  `Generation ${fromGeneration ?? "–"} goes on beside it for ${formatDuration(standbySeconds * 1_000)}: until then the way back is the same switch, within a second.`
+  `Generation ${fromGeneration ?? "–"} goes on beside it for ${standbyLength(standbySeconds)}: until then the way back is the same switch, within a second.`
 ]
 
 /** What a way back does. */
 export const rollBackLines = (rebuild: Rebuild, nowMs: number): readonly string[] => [
   `Every question, open page and subscription of all tenants is answered from generation ${rebuild.fromGeneration ?? "–"} instead of ${rebuild.generation ?? "–"} at once, as current as if nothing had happened.`,
-  `Generation ${rebuild.generation ?? "–"} stands by from then on for ${formatDuration(rebuild.standbySeconds * 1_000)} and can serve again.`,
+  `Generation ${rebuild.generation ?? "–"} stands by from then on for ${standbyLength(rebuild.standbySeconds)} and can serve again.`,
   ...[standbyText(rebuild, nowMs)].filter((line) => line !== undefined)
 ]
 

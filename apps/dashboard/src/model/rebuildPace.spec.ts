@@ -18,8 +18,8 @@ describe("the pace of a rebuild", () => {
   })
 
   it("tells what its time goes into, the largest part first, what is next to nothing left out", () => {
-    expect(slowedByText(progress)).toBe("folding 62 % · reading the log 30 % · writing rows 8 %")
-    expect(slowedByText({ ...progress, time: { read: 0, fold: 0.1, write: 0.2, throttle: 0.7 } })).toBe("held back 70 % · writing rows 20 % · folding 10 %")
+    expect(slowedByText(progress)).toBe("folding: 62 % of its time · reading the log 30 % · writing rows 8 %")
+    expect(slowedByText({ ...progress, time: { read: 0, fold: 0.1, write: 0.2, throttle: 0.7 } })).toBe("the throttle: 70 % of its time · writing rows 20 % · folding 10 %")
   })
 })
 

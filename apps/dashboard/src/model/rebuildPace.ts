@@ -20,16 +20,16 @@ export interface TimePart {
   readonly share: number
 }
 
-const LABELS: Readonly<Record<TimePart["name"], string>> = { read: "reading the log", fold: "folding", write: "writing rows", throttle: "held back" }
+const LABELS: Readonly<Record<TimePart["name"], string>> = { read: "reading the log", fold: "folding", write: "writing rows", throttle: "the throttle" }
 
 /** What its time goes into, the largest part first; empty where nothing was timed. */
 export const timeParts = ({ time }: RebuildProgress): readonly TimePart[] =>
   time === null ? [] : (["read", "fold", "write", "throttle"] as const).map((name) => ({ name, label: LABELS[name], share: time[name] })).filter(({ share }) => share >= 0.005).sort((a, b) => b.share - a.share)
 
-/** `folding 62 % · reading the log 30 %`; undefined where nothing was timed. */
+/** `folding: 62 % of its time · reading the log 30 %`, what slows it most first; undefined where nothing was timed. */
 export const slowedByText = (progress: RebuildProgress): string | undefined => {
   const parts = timeParts(progress)
-  return parts.length === 0 ? undefined : parts.map(({ label, share }) => `${label} ${Math.round(share * 100)} %`).join(" · ")
+  return parts.length === 0 ? undefined : parts.map(({ label, share }, at) => (at === 0 ? `${label}: ${Math.round(share * 100)} % of its time` : `${label} ${Math.round(share * 100)} %`)).join(" · ")
 }
 
 /** A share of the rate at which it goes when nothing slows it; `eventsPerSecondMax` null: no cap. */

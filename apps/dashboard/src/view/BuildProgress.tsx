@@ -18,7 +18,7 @@ const Figures = ({ progress, ratio }: { readonly progress: RebuildProgress; read
         {rate === "" ? null : <span>{rate}, mean of 10 s</span>}
         {eta === "" ? null : <span>{eta}</span>}
       </p>
-      {slowed === undefined ? null : <><TimeBar progress={progress} /><p className="note">Slowed by {slowed}.</p></>}
+      {slowed === undefined ? null : <><TimeBar progress={progress} /><p className="note">Slowed most by {slowed}.</p></>}
     </>
   )
 }

@@ -51,7 +51,7 @@ const Events = ({ window: { events, both, onlyOld, onlyNew, firstDivergingEvent:
 
 const First = ({ difference: { firstDivergingEvent: first, noEvent } }: { readonly difference: Difference }) =>
   first === null ? <p className="verdict fails"><span aria-hidden="true">!</span>No event tells the two apart: {noEvent?.detail ?? "the reason was not kept"}</p> : (
-    <p className="verdict"><span aria-hidden="true">→</span>They part at <bdi>{first.id}</bdi> ({first.type})<code>{first.partition}/{first.offset}: {first.old === "" ? "–" : first.old} → {first.new === "" ? "–" : first.new}</code></p>
+    <div className="verdict"><span aria-hidden="true">→</span><p>They part at <bdi>{first.id}</bdi> ({first.type})</p><code>{first.partition}/{first.offset}: {first.old === "" ? "–" : first.old} → {first.new === "" ? "–" : first.new}</code></div>
   )
 
 const Body = ({ api, rebuild, difference }: Omit<DifferenceDialogProps, "close">) => {

@@ -1,5 +1,5 @@
 /** Where two generations differ: key by hour. Blank is equal; a cell is chosen by click, or by arrow keys and Enter. */
-import { useRef, useState } from "react"
+import { useEffect, useRef, useState } from "react"
 import { formatClock, formatDay } from "../model/format.ts"
 import { nextCell } from "../model/differenceMap.ts"
 import type { KeyboardEvent } from "react"
@@ -27,6 +27,12 @@ const hourHead = (hourMs: number, at: number) => (
 export const DifferenceMap = ({ map, chosen, choose }: MapProps) => {
   const grid = useRef<HTMLTableElement>(null)
   const first = map.rows[0]?.cells.findIndex((cell) => cell !== undefined) ?? 0
+  // The latest hours are at the end.
+  const box = useRef<HTMLDivElement>(null)
+  const span = map.hours.length
+  useEffect(() => {
+    if (box.current !== null) box.current.scrollLeft = box.current.scrollWidth
+  }, [span])
   const [at, setAt] = useState<readonly [number, number]>([0, Math.max(0, first)])
   // The list may have become another one since.
   const place = map.rows[at[0]]?.cells[at[1]] === undefined ? ([0, Math.max(0, first)] as const) : at
@@ -44,7 +50,7 @@ export const DifferenceMap = ({ map, chosen, choose }: MapProps) => {
   const leftOut = leftOutText(map)
   return (
     <>
-      <div className="table-box map-box" tabIndex={-1}>
+      <div className="table-box map-box" ref={box} tabIndex={-1}>
         <table className="map" ref={grid} onKeyDown={walk} aria-label="Differing windows by key and hour, UTC; arrow keys move from one to the next">
           <thead><tr><th scope="col">Key</th>{map.hours.map(hourHead)}</tr></thead>
           <tbody>
