@@ -4,7 +4,7 @@
  * Open addressing, 16 bytes a slot in one buffer, so that a look-up touches one line of memory; entries past the horizon go whenever the table is rebuilt,
  * so memory follows the traffic of one horizon. Offsets and R are exact up to 2^53.
  */
-const CAPACITY_MIN = 1_024
+const CAPACITY_MIN = 32
 /** Rebuilt when more than three quarters of the slots are used. */
 const LOAD_MAX = 0.75
 /**

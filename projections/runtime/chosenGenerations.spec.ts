@@ -40,7 +40,7 @@ const append = Effect.fn(function* (from: number, count: number) {
 
 const addGeneration = Effect.fn(function* (definition: ProjectionDefinition, generation: number, hash = definitionHash(definition)) {
   const { identity } = yield* EventLog
-  const record = { projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: hash, createdAtMs: 1, logId: identity.logId, coverage: [] }
+  const record = { projection: definition.name, generation, definition: canonicalJson(definition), definitionHash: hash, createdAtMs: 1, logId: identity.logId, coverage: Array.from({ length: identity.partitions }, (_, partition) => ({ partition, nextOffset: 0n })) }
   yield* (yield* ReadModelStore).createGeneration(record, Array.from({ length: LANES }, (_, lane) => ({ lane, partitions: lanePartitions(lane, PARTITIONS, LANES) })))
 })
 

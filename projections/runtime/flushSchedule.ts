@@ -6,6 +6,9 @@
  * one. Always bounded in bytes, rows and time: a crash costs that much replay and no more.
  */
 
+import { MEMORY_LIMITS } from "./memoryLimits.ts"
+import type { MemoryLimits } from "./memoryLimits.ts"
+
 /** Least time between two flushes of a lane that keeps up, ms. */
 const FLUSH_EVERY_MS = 50
 /** Such a lane rests this many times as long as its last flush took: what all lanes write is what the store can take. */
@@ -17,10 +20,6 @@ const FLUSH_BACKLOG_MS = 500
 const FLUSH_BACKLOG_MS_MAX = 4_000
 /** A lane that replays flushes at least this often, ms. */
 const FLUSH_REPLAY_MS = 10_000
-/** More than this much of the log is never held uncommitted. */
-const FLUSH_BYTES_MAX = 64 << 20
-/** Nor more base rows than this, over all generations. */
-const FLUSH_ROWS_MAX = 50_000
 /** A lane that begins with more records than this before it replays, until it has drained once. */
 const REPLAY_RECORDS = 50_000
 
@@ -34,8 +33,11 @@ export class FlushSchedule {
   /** Longest time to the next flush while the lane is behind, ms. */
   private behindMs: number
 
+  private readonly limits: MemoryLimits
+
   /** `behind`: records between where the lane begins and the log's end. */
-  constructor(startMs: number, behind: number) {
+  constructor(startMs: number, behind: number, limits = MEMORY_LIMITS) {
+    this.limits = limits
     this.lastMs = startMs
     this.behindMs = behind > REPLAY_RECORDS ? FLUSH_REPLAY_MS : FLUSH_BACKLOG_MS
   }
@@ -53,7 +55,7 @@ export class FlushSchedule {
   /** Whether what is folded, `rows` base rows, is to be flushed now. `drained`: nothing more was in the log. */
   isDue(nowMs: number, drained: boolean, rows: number): boolean {
     if (drained) this.behindMs = FLUSH_BACKLOG_MS
-    return this.bytes >= FLUSH_BYTES_MAX || rows >= FLUSH_ROWS_MAX || nowMs - this.lastMs >= (drained ? this.everyMs : this.behindMs)
+    return this.bytes >= this.limits.flushBytesMax || rows >= this.limits.flushRowsMax || nowMs - this.lastMs >= (drained ? this.everyMs : this.behindMs)
   }
 
   /** Everything folded is committed, which took `tookMs`. `drained`: as of the last read. */

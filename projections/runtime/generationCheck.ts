@@ -46,10 +46,11 @@ export const compilePinned = (record: GenerationRecord, seed: number): Effect.Ef
     }
   })
 
-/** The generation and its checkpoint must belong to this log and these partitions. */
+/** The generation and its checkpoint must belong to this log and its partitions, those of other lanes too: with their number every key may have moved. */
 export const checkIdentity = (record: GenerationRecord, checkpoint: LaneCheckpoint, log: EventLogShape): Effect.Effect<void, HaltError> => {
   const { logId, partitions, lanes } = log.identity
   if (record.logId !== logId) return Effect.fail(new HaltError({ code: "LOG_IDENTITY", detail: `built from log ${record.logId}, this is log ${logId}` }))
+  if (record.coverage.length !== partitions) return Effect.fail(new HaltError({ code: "LOG_IDENTITY", detail: `built from a log of ${record.coverage.length} partitions, this one has ${partitions}` }))
   const expected = lanePartitions(checkpoint.lane.lane, partitions, lanes)
   const found = checkpoint.partitions.map(({ partition }) => partition).sort((a, b) => a - b)
   if (expected.join() === found.join()) return Effect.void

@@ -19,8 +19,10 @@ import type { FoldFailure } from "./foldBatch.ts"
 import { pendingRecords, pendingRows } from "./generationLane.ts"
 import type { GenerationLane } from "./generationLane.ts"
 import type { HaltError } from "./halt.ts"
+import { MEMORY_LIMITS } from "./memoryLimits.ts"
+import type { MemoryLimits } from "./memoryLimits.ts"
 import type { RuntimeObserver } from "./observer.ts"
-import { READ_BYTES_MAX, openLane } from "./openLane.ts"
+import { openLane } from "./openLane.ts"
 import type { OpenLane } from "./openLane.ts"
 import { readLog } from "./readLog.ts"
 import { Rereads } from "./rereads.ts"
@@ -57,6 +59,7 @@ export interface RunLaneOptions {
   /** What is folded; the active and followed generations unless a rebuild says which one it builds. */
   readonly choice?: Choice
   readonly pace?: Pace
+  readonly limits?: MemoryLimits
 }
 
 /** A lane between taking over and losing its memory. */
@@ -132,8 +135,9 @@ const step = Effect.fn("step")(function* (options: RunLaneOptions, session: Sess
   const log = yield* EventLog
   const store = yield* ReadModelStore
   const { readers } = session.open
+  const limits = options.limits ?? MEMORY_LIMITS
   const seed = hashSeedOf(log.identity.logId)
-  const bytesMax = options.pace?.isSlowed() === true ? PACED_READ_BYTES_MAX : READ_BYTES_MAX
+  const bytesMax = options.pace?.isSlowed() === true ? Math.min(PACED_READ_BYTES_MAX, limits.readBytesMax) : limits.readBytesMax
   const from = [...readers.values()].map(({ partition, state }) => ({ partition, nextOffset: state.nextOffset }))
   const pending = totals(session).records > 0
   const restMs = pending ? session.schedule.restMs(yield* Clock.currentTimeMillis) : IDLE_WAIT_MS
@@ -180,7 +184,7 @@ const runSession = Effect.fn("runSession")(function* (options: RunLaneOptions, r
   if (reread.length > 0) yield* Effect.sync(() => options.observer.reread?.(reread))
   for (const { record, error } of open.halted) yield* recordHalt(options, record.projection, record.generation, error)
   const startMs = yield* Clock.currentTimeMillis
-  const session: Session = { open, generations: open.generations, schedule: new FlushSchedule(startMs, open.behind), drained: false, lastIndexMs: startMs, chosenMs: startMs, stopped: false, changed: false }
+  const session: Session = { open, generations: open.generations, schedule: new FlushSchedule(startMs, open.behind, options.limits), drained: false, lastIndexMs: startMs, chosenMs: startMs, stopped: false, changed: false }
   const halting = (error: HaltError) => drop(options, session, session.generations.map((generation) => ({ generation, error })))
   let turnMs = startMs
   const fold = Effect.gen(function* () {

@@ -5,6 +5,7 @@ import type { FencedError, GenerationMissingError, ReadModelStore } from "@tidem
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Choice } from "./chosenGenerations.ts"
+import type { MemoryLimits } from "./memoryLimits.ts"
 import type { RuntimeObserver } from "./observer.ts"
 import { runLane } from "./runLane.ts"
 import type { Pace } from "./runLane.ts"
@@ -16,6 +17,8 @@ export interface RunLanesOptions {
   readonly observer: RuntimeObserver
   readonly choice?: Choice
   readonly pace?: Pace
+  /** `MEMORY_LIMITS` by default. */
+  readonly limits?: MemoryLimits
 }
 
 /**

@@ -5,7 +5,7 @@ import { runScenario } from "./runWorld.ts"
 import { scenarioOf } from "./scenario.ts"
 import type { Scenario } from "./scenario.ts"
 import { shrink, sizeOf } from "./shrink.ts"
-import type { WorldResult } from "./world.ts"
+import type { WorldResult } from "./worldResult.ts"
 
 /** A kind of world: how its runs are made, and the flag of `npm run sim` that chooses it. */
 export interface Simulation {

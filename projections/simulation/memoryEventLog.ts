@@ -1,6 +1,6 @@
 /** The event log in memory: dense offsets, whole appends, waiting readers. What is stored outlives the layer. */
 import { encodeLogCreated } from "@tidemark/domain/events/systemRecords"
-import { AppendRejectedError, AppendUnknownError, EventLog, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
+import { AppendRejectedError, AppendUnknownError, EventLog, LogIdentityError, LogUnavailableError, OffsetOutOfRangeError } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape, LogBatch, LogIdentity, LogReadError, LogRecord, PartitionPosition, AppendedAt } from "@tidemark/domain/ports/EventLog"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -46,6 +46,14 @@ const create = (disk: MemoryLogDisk, identity: LogIdentity): LogIdentity => {
   for (let partition = 0; partition < partitions; partition++)
     disk.partitions.push({ start: 0n, records: [encodeLogCreated({ timeMs: createdAtMs, logId, partitions, lanes, partition })] })
   return identity
+}
+
+/** Puts another log in the place of the one on the disk: new, or with the records of the old one behind its first records. Readers that wait are woken. */
+export const replaceLog = (disk: MemoryLogDisk, identity: LogIdentity, keepsRecords: boolean): void => {
+  const before = disk.partitions.splice(0)
+  create(disk, identity)
+  if (keepsRecords) for (const [partition, stored] of disk.partitions.entries()) stored.records.push(...before[partition]?.records.slice(1) ?? [])
+  wakeAll(disk.listeners)
 }
 
 const endOf = ({ start, records }: StoredPartition): bigint => start + BigInt(records.length)
@@ -127,11 +135,21 @@ const appended = (disk: MemoryLogDisk): Effect.Effect<void> =>
 const whenReadable = <A, E>(disk: MemoryLogDisk, effect: Effect.Effect<A, E>): Effect.Effect<A, E | LogUnavailableError> =>
   Effect.suspend((): Effect.Effect<A, E | LogUnavailableError> => (disk.isReadable() ? effect : Effect.fail(new LogUnavailableError({ cause: new Error("simulated") }))))
 
+/** Another log has come in the place of the one that was opened. */
+const identityFault = (disk: MemoryLogDisk, { logId, partitions }: LogIdentity): LogIdentityError | undefined => {
+  const now = disk.identity
+  if (now === undefined || (now.logId === logId && now.partitions === partitions)) return undefined
+  return new LogIdentityError({ logId, detail: `it is log ${now.logId} of ${now.partitions} partitions now` })
+}
+
 const makeLog = (disk: MemoryLogDisk, identity: LogIdentity): EventLogShape => ({
   identity,
   append: (batch) => Effect.suspend(() => append(disk, batch)),
   read: (from, { bytesMax, waitMaxMs }) => {
-    const look: Effect.Effect<readonly LogBatch[], LogReadError> = whenReadable(disk, Effect.suspend(() => readNow(disk, from, bytesMax)))
+    const look: Effect.Effect<readonly LogBatch[], LogReadError> = whenReadable(disk, Effect.suspend((): Effect.Effect<readonly LogBatch[], LogReadError> => {
+      const fault = identityFault(disk, identity)
+      return fault === undefined ? readNow(disk, from, bytesMax) : Effect.fail(fault)
+    }))
     if (waitMaxMs <= 0) return look
     return Effect.gen(function* () {
       for (;;) {

@@ -1,4 +1,5 @@
 /** What goes wrong in a run: the deeds of its scenario, each at its time, and the damage at its end. */
+import type { LogIdentity } from "@tidemark/domain/ports/EventLog"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { simulatedProjections } from "./oracleProjections.ts"
@@ -195,13 +196,32 @@ const replaceTail = (world: World, last: Process, partition: number): void => {
   world.checker.atRest(true)
 }
 
-/** In some seeds the log is damaged at the end: every lane that reads the partition halts with the right code and changes nothing. */
+/** Another log, or the same one with another number of partitions, has come in the place of the one that was folded. */
+const replaceLogWith = (world: World, last: Process, changed: Partial<LogIdentity>): void => {
+  const { random, identity, checker } = world
+  world.expectedHalts = new Set(["LOG_IDENTITY"])
+  const isRunning = random.chance(0.5)
+  if (!isRunning) world.stop(last)
+  if (world.isBroken()) return
+  const other = { ...identity, ...changed }
+  world.say(`log ${other.logId} of ${other.partitions} partitions comes in place of the one that was folded`)
+  world.replaceLog(other, random.chance(0.5))
+  if (!isRunning) world.startAlone()
+  world.wait(3_000)
+  checker.atRest(true)
+}
+
+/** In some seeds the log is damaged at the end: every lane that reads what was damaged halts with the right code and changes nothing. */
 export const damageLog = (world: World, last: Process): void => {
   const { random, identity, scenario } = world
   const partition = random.between(0, identity.partitions - 1)
   if (scenario.damage === "none") return world.stop(last)
   if (scenario.damage === "lost head") loseHead(world, last, partition)
-  else replaceTail(world, last, partition)
-  const owed = simulatedProjections.map(({ twin }) => `${twin.name}/${partition % identity.lanes}`)
+  else if (scenario.damage === "other tail") replaceTail(world, last, partition)
+  else if (scenario.damage === "other log") replaceLogWith(world, last, { logId: `${identity.logId}-other` })
+  else replaceLogWith(world, last, { partitions: random.pick([identity.partitions - 1, identity.partitions + 1].filter((partitions) => partitions >= identity.lanes)) })
+  const isWhole = scenario.damage === "other log" || scenario.damage === "other partitions"
+  const hit = isWhole ? world.allLanes() : [partition % identity.lanes]
+  const owed = simulatedProjections.flatMap(({ twin }) => hit.map((lane) => `${twin.name}/${lane}`))
   for (const lane of owed) if (!world.halted.includes(lane)) world.checker.violate(`${lane} did not halt although the log is damaged`)
 }

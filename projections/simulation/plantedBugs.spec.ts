@@ -8,7 +8,7 @@ import { plantedBugs } from "./plantedBugs.ts"
 import type { PlantedBug } from "./plantedBugs.ts"
 import { runScenario, runWorld } from "./runWorld.ts"
 import { NO_FAULTS, scenarioOf } from "./scenario.ts"
-import type { WorldResult } from "./world.ts"
+import type { WorldResult } from "./worldResult.ts"
 
 /** Within so many seeds every bug has to be caught. */
 const SEEDS_MAX = 200
@@ -49,6 +49,14 @@ const RECEIVED_AT = 2
 const hasEarlierReceiveTime = (finding: string): boolean => {
   const [stored = 0, expected = 0] = sidesOf(finding).map((text) => Number(text.split(" ")[RECEIVED_AT]))
   return isOfPartition.test(finding) && stored < expected
+}
+
+const LAST_RECORD_AT = 1
+
+/** The checkpoint names another last record than the log holds there. */
+const hasOtherLastRecord = (finding: string): boolean => {
+  const [stored, expected] = sidesOf(finding).map((text) => text.split(" ")[LAST_RECORD_AT])
+  return isOfPartition.test(finding) && stored !== expected
 }
 
 /** Parts of a row's text that hold its events, its fingerprint, and all its measures. */
@@ -98,7 +106,10 @@ const SYMPTOMS: Readonly<Record<string, (finding: string) => boolean>> = {
   "cache-kept": (finding) => /^sim-\w+\/1\/\d: row \S+ has revision \d+ after \d+$/.test(finding),
   "double-roll-up": hasDoubledHour,
   "backfill-moves-m": hasLaterClock,
-  "clock-of-last-record": hasEarlierReceiveTime
+  "clock-of-last-record": hasEarlierReceiveTime,
+  "cut-record": (finding) => hasOtherLastRecord(finding) || /^sim-\w+\/1\/\d: the dead letter ledger was given \d+:\d+, where nothing has changed$/.test(finding),
+  "rows-not-counted": (finding) => /^lane \d: \d+ base rows were held, at most \d+ may be$/.test(finding),
+  "identity-trusted": (finding) => /^sim-\w+\/\d( halted with LOG_DIVERGED: partition \d+: (checkpoint at \d+, the log ends at \d+|the record at \d+ has hash .*)| did not halt although the log is damaged)$/.test(finding)
 }
 
 /** Bugs that name the lane or partition in which they made a difference: the finding must be there. */

@@ -9,7 +9,7 @@ import type { DecodedRecord } from "@tidemark/domain/events/envelope"
 import { PartitionState } from "@tidemark/domain/events/partitionState"
 import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import type { Scaled } from "@tidemark/domain/measures/decimal"
-import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
+import type { EventLogShape, LogIdentity } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndexShape } from "@tidemark/domain/ports/PartitionIndex"
 import type { LaneCommit, LaneId, ReadModelStoreShape, Row } from "@tidemark/domain/ports/ReadModelStore"
 import type { WindowIndexShape } from "@tidemark/domain/ports/WindowIndex"
@@ -276,8 +276,50 @@ const clockOfLastRecord: PlantedBug = {
   }
 }
 
+/** A read of several records that was cut to its size hands out the last one without its last byte. */
+const cutRecord: PlantedBug = {
+  name: "cut-record",
+  wrapLog: (log, _disk, tookEffect) => ({
+    ...log,
+    read: (from, options) => Effect.map(log.read(from, options), (batches) => batches.map((batch) => {
+      if (!batch.more || batch.ends.length < 2) return batch
+      tookEffect(`partition ${batch.partition}`)
+      const ends = batch.ends.map((end, at) => (at === batch.ends.length - 1 ? end - 1 : end))
+      return { ...batch, ends, bytes: batch.bytes.subarray(0, -1) }
+    }))
+  })
+}
+
+/** What is held in memory is not counted: no lane ever reaches its limit of rows. */
+const rowsNotCounted: PlantedBug = {
+  name: "rows-not-counted",
+  plant: (_nowMs, tookEffect) => {
+    const { count } = DeltaTable.prototype
+    return replaceMethod(DeltaTable.prototype, "count", function (this: DeltaTable, ...counted: Parameters<typeof count>) {
+      const accumulators = count.apply(this, counted)
+      if (this.size > 0) tookEffect("a row")
+      this.size = 0
+      return accumulators
+    })
+  }
+}
+
+/** Of each log that bug has seen. */
+const firstIdentities = new WeakMap<MemoryLogDisk, LogIdentity>()
+
+/** Nobody looks whose log it is: another one is taken for the one that was there first. */
+const identityTrusted: PlantedBug = {
+  name: "identity-trusted",
+  wrapLog: (log, disk, tookEffect) => {
+    const first = firstIdentities.get(disk) ?? log.identity
+    firstIdentities.set(disk, first)
+    if (first !== log.identity) tookEffect(`log ${log.identity.logId}`)
+    return { ...log, identity: first }
+  }
+}
+
 /** Bugs of runtime, log and ingest. Those of the window index, of rebuilds and of the command that accepts events are planted in worlds that have one. */
 export const plantedBugs: readonly PlantedBug[] = [
   noEpochFence, deltasReapplied, checkpointOutside, dedupeOff, earlyAck, resetToLatest, wallClockLateness, floatSums, deltasDropped, cacheKept, doubleRollUp, backfillMovesM,
-  clockOfLastRecord
+  clockOfLastRecord, cutRecord, rowsNotCounted, identityTrusted
 ]

@@ -4,7 +4,7 @@ import type { PlantedBug } from "./plantedBugs.ts"
 import { scenarioOf } from "./scenario.ts"
 import type { Scenario } from "./scenario.ts"
 import { World } from "./world.ts"
-import type { WorldResult } from "./world.ts"
+import type { WorldResult } from "./worldResult.ts"
 
 /** Runs a world that was made with this bug. */
 export const runStorm = (world: World, bug: PlantedBug | undefined): WorldResult => {

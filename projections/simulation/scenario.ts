@@ -2,6 +2,8 @@
  * What one run is made of, as data: how much is sent, by how many, what goes wrong and when. A seed gives one; a smaller
  * one can be made of it by leaving things out, and run again.
  */
+import { MEMORY_LIMITS } from "../runtime/memoryLimits.ts"
+import type { MemoryLimits } from "../runtime/memoryLimits.ts"
 import { simulatedProjections } from "./oracleProjections.ts"
 import { SeededRandom } from "./random.ts"
 
@@ -11,7 +13,7 @@ const COMMON_DEEDS = ["kill projector", "kill, calm, kill", "zombie", "kill inge
 export const DEED_NAMES = [...COMMON_DEEDS, ...GUEST_DEEDS] as const
 export type DeedName = (typeof DEED_NAMES)[number]
 
-export const DAMAGES = ["lost head", "other tail"] as const
+export const DAMAGES = ["lost head", "other tail", "other log", "other partitions"] as const
 
 /** Something that happens to the platform once. */
 export interface Deed {
@@ -51,6 +53,10 @@ export interface Scenario {
   readonly damage: (typeof DAMAGES)[number] | "none"
   /** Clocks of ingest processes are ahead or behind by up to this, ms. */
   readonly skewMsMax: number
+  /** What a lane may hold in memory. */
+  readonly limits: MemoryLimits
+  /** Memory of the 24-hour part of ingest's dedupe index, bytes. */
+  readonly dedupeBytesMax: number
 }
 
 /** No run takes longer than this, virtual ms. */
@@ -67,6 +73,17 @@ const deedsOf = (random: SeededRandom): readonly Deed[] => {
   return deeds
 }
 
+/** Memory that no run fills. */
+const DEDUPE_BYTES_MAX = 1 << 30
+
+/** Half of the runs have the limits of the product, which no run reaches; in the others every lane reaches one with nearly every read. */
+const limitsOf = (random: SeededRandom): MemoryLimits => {
+  if (random.chance(0.5)) return MEMORY_LIMITS
+  const readBytesMax = random.pick([1, 1_000, 4_000])
+  const isByRows = random.chance(0.5)
+  return { readBytesMax, flushBytesMax: isByRows ? MEMORY_LIMITS.flushBytesMax : random.pick([1, 600, 3_000]), flushRowsMax: isByRows ? random.between(1, 12) : MEMORY_LIMITS.flushRowsMax }
+}
+
 /** The scenario of a seed. */
 export const scenarioOf = (seed: number): Scenario => {
   const random = new SeededRandom(seed)
@@ -77,7 +94,8 @@ export const scenarioOf = (seed: number): Scenario => {
   }
   return {
     seed, partitions, odds, lanes: random.between(1, partitions), records: random.between(40, 120), projectors: random.between(2, 3), ingests: random.between(1, 2),
-    projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "none"]), skewMsMax: random.pick([0, 3_000, 30_000])
+    projections: random.between(1, simulatedProjections.length), deeds: deedsOf(random.fork()), damage: random.pick(["lost head", "lost head", "other tail", "other log", "other partitions", "none"]), skewMsMax: random.pick([0, 3_000, 30_000]),
+    limits: limitsOf(random.fork()), dedupeBytesMax: random.pick([DEDUPE_BYTES_MAX, DEDUPE_BYTES_MAX, partitions * 512, partitions * 1_024])
   }
 }
 
@@ -95,11 +113,12 @@ const isCount = (value: unknown, least: number, most: number): boolean => Number
 /** Reads what `JSON.stringify` wrote of a scenario. Throws `RangeError` when it is none. */
 export const parseScenario = (text: string): Scenario => {
   const given = JSON.parse(text) as Partial<Record<keyof Scenario, unknown>>
-  const { partitions, deeds, odds, damage } = given
+  const { partitions, deeds, odds, damage, limits } = given
   const isSound = isCount(given.seed, 0, 2 ** 53) && isCount(given.records, 1, 1e6) && isCount(partitions, 1, 64) && isCount(given.lanes, 1, Number(partitions))
     && isCount(given.projectors, 1, 16) && isCount(given.ingests, 1, 16) && isCount(given.skewMsMax, 0, 3_600_000) && isCount(given.projections, 1, simulatedProjections.length)
     && Array.isArray(deeds) && deeds.every((deed: Partial<Deed>) => isCount(deed.atMs, 0, STORM_MS_MAX) && DEED_NAMES.some((name) => name === deed.name) && isCount(deed.draw, 0, 2 ** 31))
     && typeof odds === "object" && odds !== null && Object.keys(NO_FAULTS).every((name) => typeof (odds as Record<string, unknown>)[name] === "number")
+    && typeof limits === "object" && limits !== null && Object.keys(MEMORY_LIMITS).every((name) => isCount((limits as Record<string, unknown>)[name], 1, 2 ** 30)) && isCount(given.dedupeBytesMax, 1, 2 ** 40)
     && ["none", ...DAMAGES].some((known) => known === damage)
   if (!isSound) throw new RangeError("this is no scenario of the simulation")
   return given as Scenario

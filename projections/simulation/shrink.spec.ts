@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { MEMORY_LIMITS } from "../runtime/memoryLimits.ts"
 import { failureLines, findBug } from "./campaign.ts"
 import { runScenario, runWorld } from "./runWorld.ts"
 import { NO_FAULTS, parseScenario, scenarioOf } from "./scenario.ts"
@@ -36,7 +37,7 @@ describe("shrinking a run that breaks a rule", () => {
   })
 
   it("leaves a run alone in which nothing can be left out, and stops when it has run often enough", () => {
-    const smallest = { ...scenarioOf(1), records: 1, partitions: 1, lanes: 1, projectors: 1, ingests: 1, projections: 1, odds: NO_FAULTS, deeds: [], damage: "none" as const, skewMsMax: 0 }
+    const smallest = { ...scenarioOf(1), records: 1, partitions: 1, lanes: 1, projectors: 1, ingests: 1, projections: 1, odds: NO_FAULTS, deeds: [], damage: "none" as const, skewMsMax: 0, limits: MEMORY_LIMITS }
     expect(shrink(smallest, () => true, 100)).toEqual({ scenario: smallest, runs: 0 })
     const seen: number[] = []
     expect(shrink(scenarioOf(1), (scenario) => seen.push(scenario.deeds.length) < 0, 7).runs).toBe(7)

@@ -2,6 +2,7 @@
  * Makes a scenario that breaks a rule smaller: leaves out deeds, faults, records, processes, partitions, as long as a rule
  * is still broken. Delta debugging over the scenario as data; what a smaller one breaks may be another rule.
  */
+import { MEMORY_LIMITS } from "../runtime/memoryLimits.ts"
 import { NO_FAULTS } from "./scenario.ts"
 import type { Deed, Odds, Scenario } from "./scenario.ts"
 
@@ -62,6 +63,7 @@ class Shrinker {
   numbers(): void {
     if (this.scenario.damage !== "none") this.attempt({ damage: "none" })
     if (this.scenario.skewMsMax !== 0) this.attempt({ skewMsMax: 0 })
+    if (hasTightMemory(this.scenario)) this.attempt({ limits: MEMORY_LIMITS })
     for (const name of ["records", "projectors", "ingests", "projections", "lanes"] as const) {
       smaller(this.scenario[name], 1).some((value) => this.attempt({ [name]: value }))
     }
@@ -69,9 +71,14 @@ class Shrinker {
   }
 }
 
+const hasTightMemory = ({ limits }: Scenario): boolean => JSON.stringify(limits) !== JSON.stringify(MEMORY_LIMITS)
+
 /** How much a scenario holds: what shrinking lessens. */
-export const sizeOf = ({ records, partitions, lanes, projectors, ingests, projections, odds, deeds, damage, skewMsMax }: Scenario): number =>
-  records + partitions + lanes + projectors + ingests + projections + Object.values(odds).filter((value) => value !== 0).length + deeds.length + (damage === "none" ? 0 : 1) + (skewMsMax === 0 ? 0 : 1)
+export const sizeOf = (scenario: Scenario): number => {
+  const { records, partitions, lanes, projectors, ingests, projections, odds, deeds, damage, skewMsMax } = scenario
+  const parts = [damage !== "none", skewMsMax !== 0, hasTightMemory(scenario)].filter(Boolean).length
+  return records + partitions + lanes + projectors + ingests + projections + Object.values(odds).filter((value) => value !== 0).length + deeds.length + parts
+}
 
 /**
  * The smallest scenario found in at most `runsMax` runs. `isBroken` is true of `scenario`, which is answered as it is when

@@ -18,9 +18,10 @@ import { ensureGenerations } from "../runtime/ensureGenerations.ts"
 import { makeOutboxDrain } from "../runtime/outboxDrain.ts"
 import { runLanes } from "../runtime/runLanes.ts"
 import { appendFaults } from "./appendFaults.ts"
-import { createMemoryLogDisk, memoryEventLog } from "./memoryEventLog.ts"
+import { createMemoryLogDisk, memoryEventLog, replaceLog } from "./memoryEventLog.ts"
 import { createMemoryIndexDisk } from "./memoryPartitionIndex.ts"
 import { createMemorySettingsDisk } from "./memoryEventStore.ts"
+import { heldTooMuch } from "./memoryCheck.ts"
 import { memoryPubSub } from "./memoryPubSub.ts"
 import { createMemoryModelDisk } from "./memoryReadModelStore.ts"
 import { changedProjections, simulatedProjections } from "./oracleProjections.ts"
@@ -39,6 +40,7 @@ import type { EngineWeather, Engines } from "./worldEngines.ts"
 import { IngestClients } from "./worldIngest.ts"
 import { RequestClients } from "./worldRequests.ts"
 import type { MakeIngest } from "./worldRequests.ts"
+import type { WorldStats } from "./worldResult.ts"
 import { WorldTrace } from "./worldTrace.ts"
 
 const START_MS = 1_700_000_000_000
@@ -49,35 +51,8 @@ const RECOVERY_MS_MAX = 60_000
 const REST_MS = 3_000
 const STOP_MS_MAX = 10_000
 
-export interface WorldStats {
-  commits: number
-  fenced: number
-  unknown: number
-  kills: number
-  /** Most commits between two kills: those before the first and after the last one are not counted. */
-  calmestCommits: number
-  pauses: number
-  records: number
-  halts: number
-  /** Appends of unknown outcome of which a part was stored. */
-  inPart: number
-}
-
 /** Where a planted bug has made a difference: this many places are kept. */
 const EFFECTS_MAX = 1_000
-
-export interface WorldResult {
-  /** What was run, with the deeds that came to happen. */
-  readonly scenario: Scenario
-  /** Empty when every rule held. */
-  readonly violations: readonly string[]
-  readonly traceHash: string
-  /** Last lines of the trace. */
-  readonly tail: readonly string[]
-  readonly stats: WorldStats
-  /** Where the planted bug made a difference, first one first. */
-  readonly effects: readonly string[]
-}
 
 /** A process of the platform. */
 export interface Process {
@@ -133,7 +108,8 @@ export class World {
   commitsSinceKill = 0
   /** No deed is done now: faults of single calls go on. */
   isCalm = false
-  private readonly engines: Engines
+  private engines: Engines
+  private readonly bug: PlantedBug | undefined
   private readonly bus: Layer.Layer<PubSub>
   private readonly makeIngest: MakeIngest | undefined
   private nodes = 0
@@ -150,6 +126,7 @@ export class World {
     this.knownProjections = projections
     this.checker = new WorldChecker(this.modelDisk, [...simulatedProjections, ...changedProjections], this.identity)
     this.engines = plantedEngines(this, bug)
+    this.bug = bug
     this.bus = memoryPubSub({
       isDown: () => this.random.chance(this.weather.busFault),
       isLost: (topic, notifications) => {
@@ -205,6 +182,7 @@ export class World {
       }
       this.published.committed(commits, modelDisk.state.sequence)
       this.checker.committed(commits)
+      for (const excess of heldTooMuch(commits, this.checker.log, this.scenario.limits)) this.checker.violate(excess)
       for (const look of this.lookers) for (const found of look()) this.checker.violate(found)
       this.stopIfBroken()
     }
@@ -254,6 +232,7 @@ export class World {
 
   /** Starts a projector in the slot, for these lanes. It is started again when it ends for a reason that is none of its own. */
   startProjector(slot: number, lanes: readonly number[]): void {
+    const { limits } = this.scenario
     const definitions = simulatedProjections.slice(0, this.knownProjections).map(({ definition }) => definition)
     const drain = makeOutboxDrain()
     const observer = {
@@ -267,7 +246,7 @@ export class World {
       }
     }
     const run = ({ stop }: Process) => Effect.andThen(
-      ensureGenerations(definitions), Effect.raceFirst(runLanes({ lanes, stop: Deferred.await(stop), observer }), drain.run)
+      ensureGenerations(definitions), Effect.raceFirst(runLanes({ lanes, stop: Deferred.await(stop), observer, limits }), drain.run)
     )
     const process = this.start(`projector${slot}`, run, (failure) => {
       if (failure !== undefined && !EXPECTED_ENDS.has(failure.tag)) this.checker.violate(`${process.node.name} died: ${failure.text}`)
@@ -372,6 +351,12 @@ export class World {
     const process = this.projectors[slot]
     if (process === undefined) throw new Error("a projector ended before it began")
     return process
+  }
+
+  /** Another log in the place of this one: what runs finds it there, what starts opens it. */
+  replaceLog(identity: LogIdentity, keepsRecords: boolean): void {
+    replaceLog(this.logDisk, identity, keepsRecords)
+    this.engines = plantedEngines({ ...this, identity }, this.bug)
   }
 
   /** Lets a process end as it should; it must within its time, and nothing may have changed for the worse. */

@@ -1,4 +1,6 @@
 /** Bugs of the command that accepts events, which the simulated world with it must catch; planted from outside, as the others are. */
+import { DuplicateTable } from "@tidemark/domain/events/duplicateTable"
+import { HORIZON_MS, PartitionState } from "@tidemark/domain/events/partitionState"
 import type { PlantedBug } from "@tidemark/projections/simulation/plantedBugs"
 import * as Effect from "effect/Effect"
 
@@ -19,5 +21,18 @@ const importsForgotten: PlantedBug = {
   })
 }
 
+/** A full dedupe index makes room: it forgets everything, within the horizon too. */
+const dedupeEvicts: PlantedBug = {
+  name: "dedupe-evicts",
+  plant: (_nowMs, tookEffect) => {
+    const original = PartitionState.prototype.expireDedupe
+    PartitionState.prototype.expireDedupe = function (this: PartitionState): void {
+      tookEffect(`partition ${String(Reflect.get(this, "partition"))}`)
+      Reflect.set(this, "live", new DuplicateTable(HORIZON_MS))
+    }
+    return () => { PartitionState.prototype.expireDedupe = original }
+  }
+}
+
 /** All of them. */
-export const ingestBugs: readonly PlantedBug[] = [importsForgotten]
+export const ingestBugs: readonly PlantedBug[] = [importsForgotten, dedupeEvicts]

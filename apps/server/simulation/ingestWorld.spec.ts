@@ -15,7 +15,8 @@ const TIMEOUT_MS = 400_000
 
 /** How each bug shows itself first, and nothing else does. */
 const SYMPTOMS: Readonly<Record<string, RegExp>> = {
-  "imports-forgotten": /^(?:acme|birch) r\d+ of \w+ was accepted (?:twice by one process, the second time at (\d+):\d+|at (\d+):\d+ by a process that found it at \d+:\d+)$/
+  "imports-forgotten": /^(?:acme|birch) r\d+ of \w+ was accepted (?:twice by one process, the second time at (\d+):\d+|at (\d+):\d+ by a process that found it at \d+:\d+)$/,
+  "dedupe-evicts": /^(?:acme|birch) r\d+ was accepted twice by one process, the second time at (\d+):\d+$/
 }
 
 const campaign = (from: number, seeds: number) => {

@@ -19,7 +19,7 @@ import { runStorm } from "@tidemark/projections/simulation/runWorld"
 import { scenarioOf } from "@tidemark/projections/simulation/scenario"
 import type { Scenario } from "@tidemark/projections/simulation/scenario"
 import { World } from "@tidemark/projections/simulation/world"
-import type { WorldResult } from "@tidemark/projections/simulation/world"
+import type { WorldResult } from "@tidemark/projections/simulation/worldResult"
 import type { Ingest, IngestRequest, MakeIngest } from "@tidemark/projections/simulation/worldRequests"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
@@ -37,14 +37,15 @@ export interface IngestResult extends WorldResult {
 }
 
 interface IngestSettings {
+  readonly dedupeBytesMax: number
   /** Of the command: whether its process knows every duplicate, or its own recent ones. */
   readonly duplicates: "whole" | "own"
   readonly segmentRecords: bigint
 }
 
-const settingsOf = (seed: number): IngestSettings => {
+const settingsOf = ({ seed, dedupeBytesMax }: Scenario): IngestSettings => {
   const random = new SeededRandom(seed ^ 0x6a09e667)
-  return { duplicates: random.pick(["whole", "whole", "own"]), segmentRecords: BigInt(random.pick([3, 10, 30])) }
+  return { dedupeBytesMax, duplicates: random.pick(["whole", "whole", "own"]), segmentRecords: BigInt(random.pick([3, 10, 30])) }
 }
 
 /** Changes what the command answers, for tests of the world itself. */
@@ -57,10 +58,10 @@ interface Surroundings {
   readonly say: (line: string) => void
 }
 
-const makeIngest = ({ duplicates, segmentRecords }: IngestSettings, { wrapIndex, wrap, say }: Surroundings): MakeIngest => Effect.gen(function* () {
+const makeIngest = ({ duplicates, segmentRecords, dedupeBytesMax }: IngestSettings, { wrapIndex, wrap, say }: Surroundings): MakeIngest => Effect.gen(function* () {
   const log = yield* EventLog
   const index = wrapIndex(yield* PartitionIndex)
-  const accept = yield* Effect.provideService(makeAcceptEvents({ schemas: makeSchemaRegistry([]), hashSeed: hashSeedOf(log.identity.logId), duplicates, segmentRecords }), PartitionIndex, index)
+  const accept = yield* Effect.provideService(makeAcceptEvents({ schemas: makeSchemaRegistry([]), hashSeed: hashSeedOf(log.identity.logId), duplicates, segmentRecords, dedupeBytesMax }), PartitionIndex, index)
   const loggers = new Set([Logger.make<unknown, void>(({ message }) => say(`ingest says: ${String([message].flat()[0])}`))])
   const ingest: Ingest = ({ tenantId, body, sentAtMs, backfill }: IngestRequest) => {
     const split = splitBody({ text: body, contentType: "application/json", header: () => undefined })
@@ -78,7 +79,7 @@ export const runIngestScenario = (scenario: Scenario, bug?: PlantedBug, wrap: Wr
     const counting = { ...index, save: (...saved: Parameters<PartitionIndexShape["save"]>) => Effect.tap(index.save(...saved), () => Effect.sync(() => { segments += 1 })) }
     return bug?.wrapIngestIndex?.(counting, world.tookEffect) ?? counting
   }
-  const world = new World(scenario, bug, makeIngest(settingsOf(scenario.seed), { wrapIndex, wrap, say: (line) => world.say(line) }))
+  const world = new World(scenario, bug, makeIngest(settingsOf(scenario), { wrapIndex, wrap, say: (line) => world.say(line) }))
   const result = runStorm(world, bug)
   const { accepted = 0, duplicate = 0 } = world.requests?.imports ?? {}
   return { ...result, deeds: { importsAccepted: accepted, importsKnown: duplicate, segments } }
