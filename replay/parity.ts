@@ -158,16 +158,21 @@ export interface ParityInput {
 const offsetsOf = (checkpoints: readonly LaneCheckpoint[]): Parity["position"] =>
   [...positionsOf(checkpoints)].map(([partition, nextOffset]) => ({ partition, nextOffset })).sort((a, b) => a.partition - b.partition)
 
+/** Fails with `NotAtBarrierError` at the first partition in which the new generation does not stand as it must beside the old one. */
+const requireBarrier = Effect.fn("requireBarrier")(function* (old: Parity["position"], now: readonly LaneCheckpoint[], isRight: (newOffset: bigint, oldOffset: bigint) => boolean) {
+  const reached = positionsOf(now)
+  for (const { partition, nextOffset } of old) {
+    const newOffset = reached.get(partition) ?? 0n
+    if (!isRight(newOffset, nextOffset)) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
+  }
+})
+
 /** Both sides in one snapshot, and where they stand. Fails with `NotAtBarrierError` when that is not one position. */
 const openBoth = Effect.fn("openBoth")(function* (snapshot: ReadSnapshot, { projection, oldGeneration, newGeneration }: ParityInput) {
   const old = yield* openSide(snapshot, projection, oldGeneration)
   const now = yield* openSide(snapshot, projection, newGeneration)
-  const reached = positionsOf(now.checkpoints)
   const position = offsetsOf(old.checkpoints)
-  for (const { partition, nextOffset } of position) {
-    const newOffset = reached.get(partition) ?? 0n
-    if (newOffset !== nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
-  }
+  yield* requireBarrier(position, now.checkpoints, (newOffset, oldOffset) => newOffset === oldOffset)
   const after = Object.keys(now.definition.measures)
   const common = Object.keys(old.definition.measures).filter((name) => after.includes(name))
   const comparing: Comparing = { snapshot, old, new: now, common, sameDefinition: old.record.definitionHash === now.record.definitionHash }
@@ -258,12 +263,8 @@ const proveBeside = Effect.fn("proveBeside")(function* (snapshot: ReadSnapshot, 
   const { projection, oldGeneration, newGeneration } = input
   const old = yield* openStored(snapshot, projection, oldGeneration)
   const now = yield* openStored(snapshot, projection, newGeneration)
-  const reached = positionsOf(now.checkpoints)
   const stands = offsetsOf(old.checkpoints)
-  for (const { partition, nextOffset } of stands) {
-    const newOffset = reached.get(partition) ?? 0n
-    if (newOffset < nextOffset) return yield* new NotAtBarrierError({ partition, oldOffset: nextOffset, newOffset })
-  }
+  yield* requireBarrier(stands, now.checkpoints, (newOffset, oldOffset) => newOffset >= oldOffset)
   const tenants = tenantsOf(input.tenants, [old, now])
   const choice = new SampleChoice(input.seed ?? 0)
   const digests = yield* digestFaults(snapshot, now, tenants, choice)
