@@ -167,7 +167,8 @@ const rejectedOf = (world: World): RejectedLogShape => ({
       .filter((entry) => entry.tenantId === tenantId && (after === undefined || entry.entryId < after))
       .sort((a, b) => (a.entryId < b.entryId ? 1 : -1))
       .slice(0, limit)),
-  find: (tenantId, entryId) => Effect.sync(() => world.rejected.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId))
+  find: (tenantId, entryId) => Effect.sync(() => world.rejected.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId)),
+  prune: () => Effect.die("no question drops entries")
 })
 
 const busOf = (world: World): PubSubShape => ({

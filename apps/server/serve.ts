@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { makeSettingsModel } from "@tidemark/commands/settingsModel"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import { heartbeats } from "@tidemark/ingest/heartbeats"
+import { rejectedRetention } from "@tidemark/ingest/rejectedRetention"
 import { watchLogClock } from "@tidemark/ingest/logClock"
 import { projections } from "@tidemark/projections/registry"
 import { ensureGenerations } from "@tidemark/projections/runtime/ensureGenerations"
@@ -50,7 +51,10 @@ export const serve = (given: ServeOptions) =>
       const clock = settings.roles.has("ingest") ? watchLogClock(announcing, (skewMs) => options.telemetry.clockSkew(skewMs / 1_000)) : undefined
       const parts = () => [...projectors.parts(), ...(clock === undefined ? [] : [clock.part()])]
       yield* Effect.gen(function* () {
-        if (settings.roles.has("ingest")) yield* Effect.forkScoped(heartbeats)
+        if (settings.roles.has("ingest")) {
+          yield* Effect.forkScoped(heartbeats)
+          yield* Effect.forkScoped(rejectedRetention)
+        }
         const url = yield* listen(options, model, keys, parts, rebuilds)
         const shown = Object.fromEntries(Object.entries(keys.generated).filter(([, made]) => Object.keys(made).length > 0))
         if (Object.keys(shown).length > 0) announcer.keys(shown, join(settings.dataDir, "keys.json"))

@@ -88,7 +88,8 @@ export const makeFakeRejectedLog = () => {
   const shape: RejectedLogShape = {
     put: (more) => Effect.sync(() => void entries.push(...more.filter((entry) => !isKnown(entry)))),
     page: (tenantId, limit) => Effect.sync(() => entries.filter((entry) => entry.tenantId === tenantId).slice(0, limit)),
-    find: (tenantId, entryId) => Effect.sync(() => entries.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId))
+    find: (tenantId, entryId) => Effect.sync(() => entries.find((entry) => entry.tenantId === tenantId && entry.entryId === entryId)),
+    prune: () => Effect.die("no command drops entries")
   }
   return { shape, entries }
 }

@@ -3,11 +3,12 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
 import { RejectedLog } from "./RejectedLog.ts"
+import type { RejectedLimits } from "./rejectedLimits.ts"
 import type { RejectedEvent, RejectedLogShape } from "./RejectedLog.ts"
 
 export interface RejectedLogHarness {
-  /** The same stored log each time it is opened. */
-  readonly open: () => Layer.Layer<RejectedLog, unknown>
+  /** The same stored log each time it is opened, with these limits or those of a log that is opened without any. */
+  readonly open: (limits?: RejectedLimits) => Layer.Layer<RejectedLog, unknown>
   readonly dispose: () => Promise<void>
 }
 
@@ -29,10 +30,10 @@ const idsOf = (entries: readonly RejectedEvent[]) => entries.map(({ entryId }) =
 
 /** Declares the suite for one adapter. */
 export const rejectedLogContract = (name: string, makeHarness: () => RejectedLogHarness): void => {
-  const session = (body: (run: <A>(use: (log: RejectedLogShape) => Effect.Effect<A, unknown>) => Promise<A>) => Promise<void>) => async () => {
+  const session = (body: (run: <A>(use: (log: RejectedLogShape) => Effect.Effect<A, unknown>, limits?: RejectedLimits) => Promise<A>) => Promise<void>) => async () => {
     const harness = makeHarness()
     try {
-      await body((use) => Effect.runPromise(Effect.gen(function* () { return yield* use(yield* RejectedLog) }).pipe(Effect.provide(harness.open()))))
+      await body((use, limits) => Effect.runPromise(Effect.gen(function* () { return yield* use(yield* RejectedLog) }).pipe(Effect.provide(harness.open(limits)))))
     } finally {
       await harness.dispose()
     }
@@ -92,6 +93,44 @@ export const rejectedLogContract = (name: string, makeHarness: () => RejectedLog
       await run((log) => log.put([large]))
       expect(await run((log) => log.page("acme", 1))).toEqual([large])
       expect(await run((log) => log.page("acme", 0))).toEqual([])
+    }))
+
+    it("keeps no more bytes of a tenant than its limit: the oldest entries go, and those of others stay", session(async (run) => {
+      const limits = { bytesMax: 20_000, keepMs: 1e12 }
+      const others = [entry("0", 1, { tenantId: "acm" }), entry("1", 2, { tenantId: "birch" })]
+      const ids = Array.from({ length: 60 }, (_, at) => `e${String(at).padStart(2, "0")}`)
+      const made = ids.map((id, at) => entry(id, 1_000 + at, { body: "x".repeat(900) }))
+      await run((log) => log.put(others))
+      // Opened anew in between: what is stored already counts.
+      for (const half of [made.slice(0, 30), made.slice(30)]) {
+        await run((log) => Effect.forEach(Array.from({ length: 10 }, (_, at) => half.slice(at * 3, at * 3 + 3)), (some) => log.put(some), { discard: true }), limits)
+      }
+      const kept = await run((log) => log.page("acme", 100))
+      const bytes = kept.reduce((sum, one) => sum + JSON.stringify(one).length, 0)
+      expect(idsOf(kept)).toEqual(ids.slice(-kept.length).reverse())
+      expect(bytes).toBeLessThanOrEqual(limits.bytesMax * 1.1)
+      expect(bytes).toBeGreaterThan(limits.bytesMax * 0.8)
+      expect(await run((log) => log.page("acme", 10, "e00"))).toEqual([])
+      expect([...(await run((log) => log.page("acm", 10))), ...(await run((log) => log.page("birch", 10)))]).toEqual(others)
+    }))
+
+    it("keeps the newest of a put that is larger than the limit", session(async (run) => {
+      const made = Array.from({ length: 40 }, (_, at) => entry(String(at).padStart(2, "0"), at, { body: "x".repeat(900) }))
+      await run((log) => log.put(made), { bytesMax: 10_000, keepMs: 1e12 })
+      const kept = idsOf(await run((log) => log.page("acme", 100)))
+      expect(kept).toEqual(idsOf(made.slice(-kept.length)).reverse())
+      expect([kept.length > 6, kept.length < 10]).toEqual([true, true])
+    }))
+
+    it("drops what is too old of every tenant when it is told the time, once, and takes it anew when it comes again", session(async (run) => {
+      const limits = { bytesMax: 1 << 30, keepMs: 1_000 }
+      const made = ["acme", "birch", "c"].flatMap((tenantId) => [1_000, 1_999, 2_000, 9_000].map((ms) => entry(`${tenantId}${ms}`, ms, { tenantId })))
+      await run((log) => log.put(made), limits)
+      const [first, again] = await run((log) => Effect.all([log.prune(3_000), log.prune(3_000)]), limits)
+      expect([first, again]).toEqual([6, 0])
+      expect(idsOf(await run((log) => log.page("birch", 10)))).toEqual(["birch9000", "birch2000"])
+      await run((log) => log.put([entry("acme1000", 1_000)]), limits)
+      expect(idsOf(await run((log) => log.page("acme", 10)))).toEqual(["acme9000", "acme2000", "acme1000"])
     }))
   })
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { REJECTED_LIMITS } from "@tidemark/domain/ports/rejectedLimits"
 import { RejectedLog } from "@tidemark/domain/ports/RejectedLog"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { rejectedLogContract } from "@tidemark/domain/ports/RejectedLog.contract"
@@ -18,7 +19,7 @@ const builtThread = new URL("./dist/rejectedThreadMain.js", import.meta.url)
 for (const [name, writeThread] of [["LMDB", undefined], ["LMDB with a thread that writes", builtThread]] as const) {
   rejectedLogContract(name, () => {
     const directory = temporary()
-    return { open: () => rejectedLogLmdb({ directory, writeThread }), dispose: async () => rmSync(directory, { recursive: true, force: true }) }
+    return { open: (limits) => rejectedLogLmdb({ directory, writeThread, limits }), dispose: async () => rmSync(directory, { recursive: true, force: true }) }
   })
 }
 
@@ -61,7 +62,7 @@ describe("the LMDB rejected log", () => {
     const failing = rejectedStores(root, () => {
       commits += 1
       throw new Error("EIO")
-    })
+    }, REJECTED_LIMITS)
     const failed = { kind: "failed", reason: "Error: EIO" }
     expect([putTogether(failing, [[], []], () => true), commits]).toEqual([[failed, failed], 1])
     expect([putTogether(failing, [[], []], () => false), commits]).toEqual([[failed, failed], 4])

@@ -1,5 +1,6 @@
 import { setEnvironmentData } from "node:worker_threads"
 import { describe, expect, it } from "vitest"
+import { REJECTED_LIMITS } from "@tidemark/domain/ports/rejectedLimits"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import { putInThread } from "./rejectedThread.ts"
 
@@ -30,7 +31,7 @@ describe("a thread that writes rejected events", () => {
   it("leaves the caller free during a commit, and takes what waited meanwhile for the next one", async () => {
     const gate = new Int32Array(new SharedArrayBuffer(4))
     setEnvironmentData(GATE, gate.buffer)
-    const { put, close } = putInThread(slowThread, { directory: "/nowhere" })
+    const { put, close } = putInThread(slowThread, { directory: "/nowhere", limits: REJECTED_LIMITS })
     const puts = [1, 2, 3, 4].map(() => put([entry]))
     // Reached while the first commit stands still: were it made in this thread, nobody could let it go.
     Atomics.store(gate, 0, 1)
@@ -43,7 +44,7 @@ describe("a thread that writes rejected events", () => {
 
   it("tells of a disk that did not sync before anyone hears of the put", async () => {
     const told: string[] = []
-    const { put, close } = putInThread(unsyncedThread, { directory: "/nowhere", onUnsynced: (reason) => told.push(reason) })
+    const { put, close } = putInThread(unsyncedThread, { directory: "/nowhere", limits: REJECTED_LIMITS, onUnsynced: (reason) => told.push(reason) })
     expect(await put([entry]).then((outcome) => [outcome, ...told])).toEqual([{ kind: "failed", reason: "EIO" }, "EIO"])
     await close()
   })

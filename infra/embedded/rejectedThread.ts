@@ -3,6 +3,7 @@
  * first put: a process that refuses nothing has none. What waits meanwhile is the next commit.
  */
 import { Worker } from "node:worker_threads"
+import type { RejectedLimits } from "@tidemark/domain/ports/rejectedLimits"
 import type { RejectedEvent } from "@tidemark/domain/ports/RejectedLog"
 import type { PutOutcome } from "./rejectedStores.ts"
 
@@ -14,6 +15,7 @@ export type FromRejectedThread = { readonly outcomes: readonly PutOutcome[] } | 
 
 export interface RejectedThreadStart {
   readonly directory: string
+  readonly limits: RejectedLimits
 }
 
 interface Waiting {
@@ -29,7 +31,7 @@ export interface RejectedWriter {
 }
 
 /** `entry`: the built `rejectedThreadMain`. */
-export const putInThread = (entry: URL, { directory, onUnsynced }: RejectedThreadStart & { readonly onUnsynced?: ((reason: string) => void) | undefined }): RejectedWriter => {
+export const putInThread = (entry: URL, { directory, limits, onUnsynced }: RejectedThreadStart & { readonly onUnsynced?: ((reason: string) => void) | undefined }): RejectedWriter => {
   let running: { readonly worker: Worker; readonly exit: Promise<void> } | undefined
   let waiting: Waiting[] = []
   let underWay: readonly Waiting[] = []
@@ -39,7 +41,7 @@ export const putInThread = (entry: URL, { directory, onUnsynced }: RejectedThrea
     settled.forEach(({ settle: tell }, at) => tell(outcomeOf(at)))
   }
   const start = () => {
-    const worker = new Worker(entry, { workerData: { directory } satisfies RejectedThreadStart, name: "rejected" })
+    const worker = new Worker(entry, { workerData: { directory, limits } satisfies RejectedThreadStart, name: "rejected" })
     let cause = ""
     worker.on("message", (told: FromRejectedThread) => {
       if ("unsynced" in told) onUnsynced?.(told.unsynced)

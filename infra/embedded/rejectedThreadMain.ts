@@ -6,11 +6,11 @@ import type { FromRejectedThread, RejectedThreadStart, ToRejectedThread } from "
 
 if (parentPort === null) throw new Error("started by the rejected log only")
 const port = parentPort
-const { directory } = workerData as RejectedThreadStart
+const { directory, limits } = workerData as RejectedThreadStart
 const root = openRoot(directory)
 let unsynced: string | undefined
 const transact = tellingUnsynced((action) => root.transactionSync(action), { directory, onUnsynced: (reason) => (unsynced = reason) })
-const stores = rejectedStores(root, transact)
+const stores = rejectedStores(root, transact, limits)
 
 port.on("message", (message: ToRejectedThread) => {
   if (message === "close") return void root.close().finally(() => port.close())

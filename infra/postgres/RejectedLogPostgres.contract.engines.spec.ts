@@ -4,5 +4,5 @@ import { databaseUrl, dropNamespace, freshNamespace } from "./testDatabase.ts"
 
 rejectedLogContract("Postgres", () => {
   const namespace = freshNamespace()
-  return { open: () => rejectedLogPostgres({ url: databaseUrl(), namespace }), dispose: () => dropNamespace(namespace) }
+  return { open: (limits) => rejectedLogPostgres({ url: databaseUrl(), namespace, ...(limits === undefined ? {} : { limits }) }), dispose: () => dropNamespace(namespace) }
 })

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { ConfigurationError, explainConfiguration, readConfiguration } from "./configuration.ts"
+import { ConfigurationError, explainConfiguration, rejectedLimitsOf, readConfiguration } from "./configuration.ts"
 
 describe("configuration", () => {
   let directory: string
@@ -46,6 +46,15 @@ describe("configuration", () => {
     expect(configured.dedupeBytesMax).toEqual({ value: 268_435_456, source: "environment" })
     expect(explainConfiguration(configured)).toContainEqual({ name: "TIDEMARK_DEDUPE_BYTES_MAX", value: "268435456", source: "environment" })
     for (const wrong of ["1GB", "1048575", "0"]) expect(() => read({ TIDEMARK_DEDUPE_BYTES_MAX: wrong })).toThrow(/from 1048576 to 1099511627776/)
+  })
+
+  it("keeps rejected events for 30 days and 256 MiB of a tenant unless it is told otherwise, and shows it", () => {
+    expect(rejectedLimitsOf(read())).toEqual({ bytesMax: 268_435_456, keepMs: 30 * 86_400_000 })
+    const configured = read({ TIDEMARK_REJECTED_BYTES_MAX: "1048576", TIDEMARK_REJECTED_DAYS: "7" })
+    expect(rejectedLimitsOf(configured)).toEqual({ bytesMax: 1_048_576, keepMs: 7 * 86_400_000 })
+    expect(explainConfiguration(configured)).toEqual(expect.arrayContaining([{ name: "TIDEMARK_REJECTED_BYTES_MAX", value: "1048576", source: "environment" }, { name: "TIDEMARK_REJECTED_DAYS", value: "7", source: "environment" }]))
+    expect(() => read({ TIDEMARK_REJECTED_BYTES_MAX: "1048575" })).toThrow(/from 1048576/)
+    expect(() => read({ TIDEMARK_REJECTED_DAYS: "0" })).toThrow(/from 1 to 3650/)
   })
 
   it("runs the demo by default on a terminal only", () => {

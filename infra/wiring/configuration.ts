@@ -8,6 +8,8 @@
 import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { resolve } from "node:path"
+import { REJECTED_LIMITS } from "@tidemark/domain/ports/rejectedLimits"
+import type { RejectedLimits } from "@tidemark/domain/ports/rejectedLimits"
 
 export type Source = "flag" | "environment" | "file" | "engines" | "default"
 
@@ -41,6 +43,10 @@ export interface Configuration {
   readonly standbySeconds: Setting<number>
   /** Memory of ingest in embedded mode to know the live events of 24 hours by, bytes; 22 to 50 an event. More events are answered 429. */
   readonly dedupeBytesMax: Setting<number>
+  /** Rejected events of a tenant that are kept at most, bytes; the oldest go first. */
+  readonly rejectedBytesMax: Setting<number>
+  /** How long rejected events are kept, days. */
+  readonly rejectedDays: Setting<number>
   readonly writeKey: Setting<string | undefined>
   readonly readKey: Setting<string | undefined>
   readonly adminKey: Setting<string | undefined>
@@ -177,6 +183,8 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
     rebuildsMax: pick("TIDEMARK_REBUILDS_MAX", 1, (text) => integer("TIDEMARK_REBUILDS_MAX", text, 1, 64)),
     standbySeconds: pick("TIDEMARK_STANDBY_SECONDS", 86_400, (text) => integer("TIDEMARK_STANDBY_SECONDS", text, 0, 31_622_400)),
     dedupeBytesMax: pick("TIDEMARK_DEDUPE_BYTES_MAX", 1 << 30, (text) => integer("TIDEMARK_DEDUPE_BYTES_MAX", text, 1 << 20, 2 ** 40)),
+    rejectedBytesMax: pick("TIDEMARK_REJECTED_BYTES_MAX", REJECTED_LIMITS.bytesMax, (text) => integer("TIDEMARK_REJECTED_BYTES_MAX", text, 1 << 20, 2 ** 40)),
+    rejectedDays: pick("TIDEMARK_REJECTED_DAYS", REJECTED_LIMITS.keepMs / DAY_MS, (text) => integer("TIDEMARK_REJECTED_DAYS", text, 1, 3_650)),
     writeKey: optionalKey("TIDEMARK_WRITE_KEY"),
     readKey: optionalKey("TIDEMARK_READ_KEY"),
     adminKey: optionalKey("TIDEMARK_ADMIN_KEY"),
@@ -192,6 +200,11 @@ export const readConfiguration = (input: ConfigurationInput): Configuration => {
   }
   return configuration
 }
+
+const DAY_MS = 86_400_000
+
+/** How much of what ingest refused is kept. */
+export const rejectedLimitsOf = ({ rejectedBytesMax, rejectedDays }: Configuration): RejectedLimits => ({ bytesMax: rejectedBytesMax.value, keepMs: rejectedDays.value * DAY_MS })
 
 /** A value as it may be shown: keys masked, passwords in addresses too. */
 const shown = (property: string, value: unknown): string => {

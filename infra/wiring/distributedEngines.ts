@@ -14,6 +14,7 @@ import { resultCacheRedis } from "@tidemark/infra-redis/ResultCacheRedis"
 import { vitalsBoardRedis } from "@tidemark/infra-redis/VitalsBoardRedis"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { rejectedLimitsOf } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 import { addressOf, kafkaLog, named, partitionIndex, postgres, readModels, theLog, topicOf } from "./distributedReaders.ts"
 
@@ -33,7 +34,7 @@ export const distributedEngines = (configuration: Configuration) => {
     named(configuration, "elasticsearchUrl", eventSearchElasticsearch(elasticsearch)),
     named(configuration, "elasticsearchUrl", windowIndexElasticsearch(elasticsearch)),
     readModels(configuration, true),
-    named(configuration, "postgresUrl", rejectedLogPostgres(postgres(configuration))),
+    named(configuration, "postgresUrl", rejectedLogPostgres({ ...postgres(configuration), limits: rejectedLimitsOf(configuration) })),
     named(configuration, "eventstoreUrl", eventStoreDb({ url: addressOf(configuration, "eventstoreUrl"), namespace })),
     named(configuration, "redisUrl", pubSubRedis(redis)),
     named(configuration, "redisUrl", rateLimiterRedis(redis)),

@@ -25,6 +25,7 @@ import { resultCacheInProcess } from "@tidemark/infra-embedded/ResultCacheInProc
 import { searchIndexLogScan } from "@tidemark/infra-embedded/SearchIndexLogScan"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { rejectedLimitsOf } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
 import type { Part } from "./failpoints.ts"
 import { withFailpoints } from "./failpoints.ts"
@@ -77,7 +78,7 @@ const embeddedEngines = (configuration: Configuration, threads: WriteThreads | u
     searchIndexLogScan,
     readModelStoreLmdb({ directory: directory("models") }),
     eventStoreLmdb({ directory: directory("settings"), nowMs, onUnsynced: endUnsynced(directory("settings")) }),
-    rejectedLogLmdb({ directory: directory("rejected"), writeThread: threads?.rejected, onUnsynced: endUnsynced(directory("rejected")) }),
+    rejectedLogLmdb({ directory: directory("rejected"), limits: rejectedLimitsOf(configuration), writeThread: threads?.rejected, onUnsynced: endUnsynced(directory("rejected")) }),
     pubSubInProcess,
     resultCacheInProcess(),
     Layer.unwrap(Effect.map(theLog, ({ identity }) => laneAssignmentStatic(identity.lanes)))

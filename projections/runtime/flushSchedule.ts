@@ -5,7 +5,6 @@
  * far behind replays, and flushes by work done, so that a slow machine writes no more rows for the same log than a fast
  * one. Always bounded in bytes, rows and time: a crash costs that much replay and no more.
  */
-
 import { MEMORY_LIMITS } from "./memoryLimits.ts"
 import type { MemoryLimits } from "./memoryLimits.ts"
 
@@ -32,7 +31,6 @@ export class FlushSchedule {
   private everyMs = FLUSH_EVERY_MS
   /** Longest time to the next flush while the lane is behind, ms. */
   private behindMs: number
-
   private readonly limits: MemoryLimits
 
   /** `behind`: records between where the lane begins and the log's end. */
