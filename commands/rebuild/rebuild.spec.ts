@@ -6,12 +6,13 @@ import { pointerTopic } from "@tidemark/domain/ports/hintTopic"
 import { PubSub, PubSubUnavailableError } from "@tidemark/domain/ports/PubSub"
 import type { PubSubShape } from "@tidemark/domain/ports/PubSub"
 import { PAUSED, pauseOf } from "@tidemark/domain/ports/projectionPause"
-import type { GenerationId, GenerationRecord, Halt, Pointer, ReadModelStoreShape, ReadSnapshot } from "@tidemark/domain/ports/ReadModelStore"
+import type { GenerationId, GenerationRecord, Halt, Pointer, ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
 import { decideClaim, decideMove, decideVerified } from "@tidemark/domain/settings/rebuild/decide"
 import type { Rebuild } from "@tidemark/domain/settings/rebuild/evolve"
 import { makeFakeEventStore } from "../settings/fakes.ts"
 import { changeRebuilds, loadRebuilds } from "./aggregate.ts"
 import { cutOver, followPointer, rollBack } from "./cutOver.ts"
+import { emptySnapshot } from "./fakes.ts"
 import { retireStandby } from "./retire.ts"
 import { standbyHalt } from "./standbyHalt.ts"
 import { startRebuild } from "./startRebuild.ts"
@@ -23,20 +24,12 @@ const command = {
   ...place, generation: 2, fromGeneration: 1, definition: "{}", definitionHash: "h", reason: act.reason, plan: { events: "10", bytes: "1000", seconds: 1 }
 }
 
-/** A snapshot in which nothing is stored. */
-const NOTHING_STORED: ReadSnapshot = {
-  pointer: () => Effect.succeed(undefined), pointers: Effect.succeed([]), generation: () => Effect.succeed(undefined), generations: () => Effect.succeed([]), following: Effect.succeed([]),
-  checkpoints: () => Effect.succeed([]), scan: () => Effect.void, partials: (_projection, _generation, keys) => Effect.succeed(keys.map(() => [])), windows: () => Effect.succeed([]),
-  late: () => Effect.succeed([]), deadLetters: () => Effect.succeed([]), lateIn: () => Effect.succeed([]), duplicatesIn: () => Effect.succeed([]), deadLettersIn: () => Effect.succeed([]),
-  keyCounts: () => Effect.void, halts: Effect.succeed([])
-}
-
 /** A pointer and nothing else; `next` is how the next flips end. */
 const makeStore = () => {
   const stored = new Set([1])
   const control = { stored, pointer: { projection: "page-views", generation: 1, pointerVersion: 1 } as Pointer, flips: 0, dropped: [] as string[], refusal: undefined as TargetBehindError | StoreUnavailableError | undefined, behindFor: 0, halts: [] as Halt[], beforeDrop: (): void => {} }
   const generations = () => Effect.sync(() => [...stored].map((generation): GenerationRecord => ({ projection: "page-views", generation, definition: "{}", definitionHash: "h", createdAtMs: 0, logId: "l", coverage: [] })))
-  const snapshot = { ...NOTHING_STORED, pointer: () => Effect.sync(() => control.pointer), generations, halts: Effect.sync(() => control.halts) }
+  const snapshot = { ...emptySnapshot, pointer: () => Effect.sync(() => control.pointer), generations, halts: Effect.sync(() => control.halts) }
   const shape = {
     snapshot: Effect.succeed(snapshot),
     flip: (projection: string, generation: number, expected: number) => Effect.suspend((): ReturnType<ReadModelStoreShape["flip"]> => {
