@@ -2,6 +2,7 @@
 import type { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { PartitionIndex } from "@tidemark/domain/ports/PartitionIndex"
 import type { FencedError, GenerationId, GenerationMissingError, Halt, ReadModelStore } from "@tidemark/domain/ports/ReadModelStore"
+import { MEMORY_LIMITS } from "@tidemark/projections/runtime/memoryLimits"
 import { runLanes } from "@tidemark/projections/runtime/runLanes"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -24,4 +25,6 @@ export interface Folding {
 /** Succeeds once it was stopped and everything is flushed. */
 export type Fold = (folding: Folding) => Effect.Effect<void, FencedError | GenerationMissingError | FoldingEndedError, EventLog | PartitionIndex | ReadModelStore>
 
-export const foldHere: Fold = ({ id, lanes, stop, pace, halted }) => runLanes({ lanes, stop, observer: { committed: () => {}, halted, retrying: () => {} }, choice: id, pace: paceOf(pace) })
+/** In the calling thread. */
+export const foldHere = ({ id, lanes, stop, pace, halted }: Folding, limits = MEMORY_LIMITS): ReturnType<Fold> =>
+  runLanes({ lanes, stop, observer: { committed: () => {}, halted, retrying: () => {} }, choice: id, pace: paceOf(pace), limits })

@@ -12,6 +12,7 @@ import type { WorldResult } from "./worldResult.ts"
 
 /** Within so many seeds every bug has to be caught. */
 const SEEDS_MAX = 200
+const TIMEOUT_MS = 400_000
 
 /** `stored` and `expected` of a finding that compares the two. */
 const sidesOf = (finding: string): readonly [stored: string, expected: string] => {
@@ -134,7 +135,7 @@ describe("a planted bug", () => {
     const silent = plantedBugs.flatMap((bug) => [1, 2, 3].map((seed) => ({ name: bug.name, ...runWorld(seed, bug) }))).filter(({ effects }) => effects.length === 0)
     expect(silent.length).toBeGreaterThan(0)
     for (const { name, scenario, violations } of silent) expect(violations, `${name}, seed ${scenario.seed}`).toEqual([])
-  })
+  }, TIMEOUT_MS)
 
   it("clock-of-last-record breaks a run without faults where the clocks of ingest are apart, and none where they agree", () => {
     const bug = findBug("clock-of-last-record")

@@ -17,6 +17,7 @@ import { changedProjections, simulatedProjections } from "@tidemark/projections/
 import type { SeededRandom } from "@tidemark/projections/simulation/random"
 import type { Guest, ProcessPorts, World } from "@tidemark/projections/simulation/world"
 import { JournalError, carryOut } from "@tidemark/replay/carryOut"
+import { foldHere } from "@tidemark/replay/foldHere"
 import { isEqual } from "@tidemark/replay/parity"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -95,7 +96,7 @@ const work = Effect.fn("work")(function* (world: World, executor: string, settin
   const journal = journalOf((call) => answerCall(rebuild, call).pipe(
     Effect.tap(() => Effect.sync(() => judge(world, deeds, rebuild, call))), Effect.mapError((cause) => new JournalError({ cause })), Effect.provide(services)
   ))
-  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: Effect.succeed(TENANTS), lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED }).pipe(Random.withSeed(world.random.between(0, 2 ** 31)))
+  const carried = carryOut({ journal, lanes: world.allLanes(), tenants: Effect.succeed(TENANTS), lagMax: settings.lagMax, differencesMax: DIFFERENCES_LISTED, fold: (folding) => foldHere(folding, world.scenario.limits) }).pipe(Random.withSeed(world.random.between(0, 2 ** 31)))
   world.say(`${executor} leaves generation ${generation} of ${projection}: ${yield* Effect.raceFirst(carried, keepClaim)}`)
 })
 
