@@ -16,7 +16,25 @@ const queriesOf = (source: string): readonly string[] => {
   return texts.map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => constants.get(name) ?? `unknown constant ${name}`))
 }
 
-const CLIENTS: readonly (readonly [string, number])[] = [["../cli/verbs/models.ts", 3], ["../cli/verbs/changes.ts", 1], ["../cli/verbs/facets.ts", 1], ["../cli/verbs/events.ts", 1], ["../cli/verbs/journey.ts", 2], ["../cli/verbs/late.ts", 2], ["../cli/verbs/deadLetters.ts", 1], ["../cli/verbs/rejected.ts", 2], ["../cli/verbs/projections.ts", 3], ["../cli/verbs/rebuilds.ts", 3], ["../cli/verbs/rebuildDiff.ts", 2], ["../cli/verbs/tail.ts", 1], ["../dashboard/src/data/rebuilds.ts", 5], ["../dashboard/src/data/questions.ts", 7], ["../dashboard/src/data/ledgers.ts", 5], ["../dashboard/src/data/audit.ts", 1]]
+const CLIENTS: readonly (readonly [string, number])[] = [
+  ["../cli/verbs/models.ts", 3],
+  ["../cli/verbs/changes.ts", 1],
+  ["../cli/verbs/facets.ts", 1],
+  ["../cli/verbs/events.ts", 1],
+  ["../cli/verbs/journey.ts", 2],
+  ["../cli/verbs/late.ts", 2],
+  ["../cli/verbs/deadLetters.ts", 1],
+  ["../cli/verbs/rejected.ts", 2],
+  ["../cli/verbs/projections.ts", 3],
+  ["../cli/verbs/rebuilds.ts", 3],
+  ["../cli/verbs/rebuildDiff.ts", 2],
+  ["../cli/verbs/tail.ts", 1],
+  ["../dashboard/src/data/rebuilds.ts", 5],
+  ["../dashboard/src/data/questions.ts", 7],
+  ["../dashboard/src/data/ledgers.ts", 5],
+  ["../dashboard/src/data/audit.ts", 1],
+  ["../dashboard/src/data/past.ts", 2]
+]
 
 describe("a client's queries", () => {
   it.each(CLIENTS)("of %s, at least %i, are valid", (path, least) => {

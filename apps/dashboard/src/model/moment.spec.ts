@@ -24,8 +24,8 @@ describe("a moment as typed", () => {
   })
 
   it("stays in the address of the page", () => {
-    const state = { ...parsePageState("?v=1&range=24h"), asOfMs: NOW }
+    const state = { ...parsePageState("?v=1&range=24h"), asOfMs: NOW, pinMs: NOW - 60_000 }
     expect(parsePageState(formatPageState(state))).toEqual(state)
-    expect(parsePageState("?asof=yesterday").asOfMs).toBe(undefined)
+    expect(parsePageState("?asof=yesterday&pin=tomorrow")).toMatchObject({ asOfMs: undefined, pinMs: undefined })
   })
 })

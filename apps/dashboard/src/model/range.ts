@@ -73,6 +73,8 @@ export interface PageState {
   readonly list: ListName
   /** The numbers are those known then, Unix ms; undefined: now. */
   readonly asOfMs: number | undefined
+  /** The moment that is held against it, Unix ms. */
+  readonly pinMs: number | undefined
 }
 
 const isRange = (value: string | null): value is RangeName => value !== null && Object.hasOwn(RANGES, value)
@@ -82,9 +84,12 @@ export const parsePageState = (search: string): PageState => {
   const params = new URLSearchParams(search)
   const range = params.get("range")
   const page = PAGES.find((name) => name === params.get("page")) ?? "home"
-  const asOfMs = Date.parse(params.get("asof") ?? "")
+  const momentOf = (name: string): number | undefined => {
+    const atMs = Date.parse(params.get(name) ?? "")
+    return Number.isFinite(atMs) ? atMs : undefined
+  }
   const list = LISTS.find((name) => name === params.get("list")) ?? "held"
-  return { asOfMs: Number.isFinite(asOfMs) ? asOfMs : undefined, tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined, list }
+  return { asOfMs: momentOf("asof"), pinMs: momentOf("pin"), tenant: params.get("tenant") ?? undefined, range: isRange(range) ? range : "1h", page, projection: params.get("projection") ?? undefined, list }
 }
 
 /** The query string for a page state, with the version of its grammar first. */
@@ -93,6 +98,7 @@ export const formatPageState = (state: PageState): string => {
   if (state.tenant !== undefined) params.set("tenant", state.tenant)
   params.set("range", state.range)
   if (state.asOfMs !== undefined) params.set("asof", new Date(state.asOfMs).toISOString())
+  if (state.pinMs !== undefined) params.set("pin", new Date(state.pinMs).toISOString())
   if (state.page !== "home") params.set("page", state.page)
   if (state.page !== "home" && state.projection !== undefined) params.set("projection", state.projection)
   if (state.page === "late" && state.list !== "held") params.set("list", state.list)

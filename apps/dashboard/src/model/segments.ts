@@ -19,7 +19,7 @@ export interface Run {
 }
 
 /** The measure of that name, if the window has it. */
-export const measureOf = (point: SeriesPoint, name: string): Measure | undefined => point.measures.find((measure) => measure.name === name)
+export const measureOf = (point: Pick<SeriesPoint, "measures">, name: string): Measure | undefined => point.measures.find((measure) => measure.name === name)
 
 /** The windows of a span that have a value for `measure`, oldest first, with their state at `watermark`. */
 export const chartPoints = (points: readonly SeriesPoint[], measure: string, watermark: string | null, fromMs: number, toMs: number): readonly ChartPoint[] => {

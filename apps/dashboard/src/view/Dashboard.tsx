@@ -1,5 +1,7 @@
 /** The pages: what happens now, how it is made, and the proof behind every number. */
+import { useQuery } from "@tanstack/react-query"
 import { useMemo, useState } from "react"
+import { seriesOptions } from "../data/questions.ts"
 import { formatClockSeconds, formatDecimal } from "../model/format.ts"
 import { freshnessOf } from "../model/freshness.ts"
 import { positionTotal } from "../model/order.ts"
@@ -8,6 +10,7 @@ import { waitingCount } from "../model/tail.ts"
 import { AsOf } from "./AsOf.tsx"
 import { AuditResult } from "./AuditResult.tsx"
 import { useNow } from "./clock.ts"
+import { Comparison } from "./Comparison.tsx"
 import { EventTail } from "./EventTail.tsx"
 import { EventTypes } from "./EventTypes.tsx"
 import { FirstEvent } from "./FirstEvent.tsx"
@@ -69,13 +72,14 @@ const questionsOf = (range: RangeName, asOfMs: number | undefined): Questions =>
 
 type Answers = ReturnType<typeof useAnswers>
 
-const useAnswers = (api: Api, live: Live, range: RangeName, asOfMs: number | undefined) => {
+const useAnswers = (api: Api, live: Live, range: RangeName, asOfMs: number | undefined, pinMs: number | undefined) => {
   const questions = useMemo(() => questionsOf(range, asOfMs), [range, asOfMs])
   const views = useLiveSeries(api, live.feed, questions.views)
   const visitors = useLiveSeries(api, live.feed, questions.visitors)
   const revenue = useLiveSeries(api, live.feed, questions.revenue)
   const events = useLiveSeries(api, live.feed, questions.events)
-  return { questions, views, visitors, revenue, events }
+  const pinned = useQuery({ ...seriesOptions(api, { ...questions.views, asOfMs: pinMs ?? 0 }), enabled: pinMs !== undefined })
+  return { questions, views, visitors, revenue, events, pinned: pinMs === undefined ? undefined : pinned.data }
 }
 
 const freshnessNow = (live: Live, watermark: string | null, nowMs: number): Freshness => {
@@ -113,20 +117,24 @@ interface NumbersProps {
   readonly viewMs: number
   /** The numbers are those known then; undefined: now. */
   readonly asOfMs: number | undefined
+  /** The moment that is held against it, Unix ms. */
+  readonly pinMs: number | undefined
+  readonly nowMs: number
   /** What a tenant without events is shown first. */
   readonly firstEvent: ReactNode
 }
 
 /** What happens now, or was known then: the tail of events is of now only. */
-const Numbers = ({ api, live, answers, range, viewMs, asOfMs, firstEvent }: NumbersProps) => {
-  const { questions, views, visitors, revenue, events } = answers
+const Numbers = ({ api, live, answers, range, viewMs, asOfMs, pinMs, nowMs, firstEvent }: NumbersProps) => {
+  const { questions, views, visitors, revenue, events, pinned } = answers
   const spec = RANGES[range]
   const span = spanAt(spec, viewMs)
   return (
     <>
       {firstEvent}
       <Tiles views={{ query: views, question: questions.views }} visitors={{ query: visitors, question: questions.visitors }} revenue={{ query: revenue, question: questions.revenue }} events={{ query: events, question: questions.events }} range={spec} span={span} wideSpan={wideSpanAt(spec, viewMs)} />
-      <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} />
+      <PageViews query={views} question={questions.views} range={spec} span={span} nowMs={viewMs} pinned={pinned} />
+      {pinMs === undefined ? null : <Comparison api={api} range={range} pinMs={pinMs} shownMs={asOfMs} nowMs={nowMs} />}
       <div className="columns-2">
         <TopPages api={api} range={spec} asOfMs={asOfMs} />
         <EventTypes query={events} question={questions.events} range={spec} span={span} />
@@ -143,7 +151,8 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
   const admin = useMemo<Api | undefined>(() => (session.adminKey === undefined ? undefined : { tenant: "default", readKey: session.adminKey }), [session])
   const writer = useMemo(() => writerOf(session, tenant), [session, tenant])
   const live = useLive(api)
-  const answers = useAnswers(api, live, range, asOfMs)
+  const pinMs = page.page === "home" ? page.pinMs : undefined
+  const answers = useAnswers(api, live, range, asOfMs, pinMs)
   const { viewMs, wallMs } = useClocks(live.paused)
   const [statusShown, setStatusShown] = useState(false)
   const [isAsOfOpen, setIsAsOfOpen] = useState(false)
@@ -155,18 +164,23 @@ export const Dashboard = ({ session, tenant, page, go, signOut }: DashboardProps
     setIsAsOfOpen(false)
     go({ ...page, asOfMs: atMs })
   }
+  const step = (windows: number): void => {
+    const atMs = (asOfMs ?? wallMs) + windows * RANGES[range].stepMs
+    if (page.page === "home") goTo(atMs >= wallMs ? undefined : atMs)
+  }
+  const leave = asOfMs === undefined ? () => go({ ...page, pinMs: undefined }) : () => goTo(undefined)
   const firstEvent = asOfMs === undefined && live.tailKnown && !live.anySeen && live.tail.waiting.length === 0
   const writeKey = tenant.writeKey ?? session.writeKey
   const explain = useMemo(() => (next: Subject): void => setSubject({ subject: next, openedAtMs: next.question.asOfMs ?? Date.now() }), [])
-  useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber, ...(asOfMs === undefined ? {} : { Escape: () => goTo(undefined) }) })
+  useShortcuts({ " ": live.togglePause, d: toggleTheme, i: pressFocusedNumber, "[": () => step(-1), "]": () => step(1), ...(asOfMs === undefined && pinMs === undefined ? {} : { Escape: leave }) })
   return (
     <ProvenanceContext value={explain}>
       <a className="skip" href="#content">Skip to the numbers</a>
-      <TopBar tenants={session.tenants} tenant={tenant.name} page={page} freshness={asOfMs === undefined ? freshnessNow(live, watermark, wallMs) : pastFreshness(asOfMs, position)} watermark={watermark} nowMs={asOfMs ?? wallMs} paused={live.paused} go={go} togglePause={live.togglePause} toggleAsOf={() => (asOfMs === undefined ? setIsAsOfOpen(!isAsOfOpen) : goTo(undefined))} isAsOfShown={asOfMs !== undefined || isAsOfOpen} signOut={signOut} />
+      <TopBar tenants={session.tenants} tenant={tenant.name} page={page} freshness={asOfMs === undefined ? freshnessNow(live, watermark, wallMs) : pastFreshness(asOfMs, position)} watermark={watermark} nowMs={asOfMs ?? wallMs} paused={live.paused} go={go} togglePause={live.togglePause} toggleAsOf={() => (asOfMs !== undefined || pinMs !== undefined ? leave() : setIsAsOfOpen(!isAsOfOpen))} isAsOfShown={asOfMs !== undefined || pinMs !== undefined || isAsOfOpen} signOut={signOut} />
       <main id="content" className={`page${lost ? " lost" : ""}${asOfMs === undefined ? "" : " in-past"}`}>
         {lost ? <p className="banner" role="alert">The connection is lost; the numbers are those of the last update. Trying again.</p> : null}
-        {page.page === "home" && (isAsOfOpen || asOfMs !== undefined) ? <AsOf asOfMs={asOfMs} position={position} go={goTo} close={() => setIsAsOfOpen(false)} /> : null}
-        {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={asOfMs ?? viewMs} asOfMs={asOfMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
+        {page.page === "home" && (isAsOfOpen || asOfMs !== undefined || pinMs !== undefined) ? <AsOf asOfMs={asOfMs} position={position} range={range} pinMs={pinMs} nowMs={wallMs} go={goTo} pin={(atMs) => go({ ...page, pinMs: atMs })} close={() => setIsAsOfOpen(false)} /> : null}
+        {page.page === "home" ? <Numbers api={api} live={live} answers={answers} range={range} viewMs={asOfMs ?? viewMs} asOfMs={asOfMs} pinMs={pinMs} nowMs={wallMs} firstEvent={firstEvent ? <FirstEvent writeKey={writeKey} tenant={tenant.name} ownTenant={tenant.writeKey !== undefined || tenant.name === "default"} /> : null} />
           : page.page === "late" ? <Ledgers api={api} writer={writer} projection={page.projection} list={page.list} choose={(projection, list) => go({ ...page, projection, list })} nowMs={wallMs} />
           : <><Projections api={api} admin={admin} chosen={page.projection} choose={(projection) => go({ ...page, projection })} nowMs={wallMs} /><AuditResult api={admin ?? api} nowMs={wallMs} /></>}
       </main>

@@ -18,29 +18,33 @@ export interface PageViewsProps {
   readonly range: RangeSpec
   readonly span: Span
   readonly nowMs: number
+  /** As it was known at the pinned moment; undefined when none is pinned, or it is not answered yet. */
+  readonly pinned: Series | undefined
 }
 
-const Legend = () => (
+const Legend = ({ pinned }: { readonly pinned: boolean }) => (
   <span className="legend">
+    {pinned ? <span className="key"><i className="swatch ghost" aria-hidden="true" />A</span> : null}
     <span className="key"><i className="swatch solid" aria-hidden="true" />final</span>
     <span className="key"><i className="swatch dashes" aria-hidden="true" />still filling</span>
     <span className="key"><i className="swatch triangle" aria-hidden="true" />revised</span>
   </span>
 )
 
-export const PageViews = ({ query, question, range, span, nowMs }: PageViewsProps) => {
+export const PageViews = ({ query, question, range, span, nowMs, pinned }: PageViewsProps) => {
   const [table, setTable] = useState(false)
   const explain = useProvenance()
   const watermark = query.data?.watermark ?? null
   const points = chartPoints(query.data?.groups[0]?.points ?? [], "views", watermark, span.fromMs, span.toMs)
+  const ghost = pinned === undefined ? {} : { ghost: chartPoints(pinned.groups[0]?.points ?? [], "views", pinned.watermark, span.fromMs, span.toMs) }
   const why = (point: ChartPoint): void =>
     explain({ title: "Page views", shown: formatNumber(point.value), question, measure: "views", key: [], startMs: point.startMs })
   return (
-    <Panel className="wide" title="Page views" note={<>Per {range.unit} · {range.label.toLowerCase()} · UTC</>} actions={<><Legend /><TableToggle shown={table} toggle={() => setTable(!table)} /></>}>
+    <Panel className="wide" title="Page views" note={<>Per {range.unit} · {range.label.toLowerCase()} · by event time, UTC</>} actions={<><Legend pinned={pinned !== undefined} /><TableToggle shown={table} toggle={() => setTable(!table)} /></>}>
       <PanelBody query={query} hasData={points.length > 0} className="body-chart" empty={<p>No page views in this range. Choose a longer range, or send a <code>page.viewed</code> event: it shows here within a second.</p>}>
         {table
           ? <WindowTable points={points} watermark={watermark} measure="Views" onWhy={why} />
-          : <TimeChart title="Page views" range={range} span={span} points={points} watermark={watermark} generation={query.data?.generation ?? 0} nowMs={nowMs} nowLabel={question.asOfMs === undefined ? "now" : "then"} onWhy={why} />}
+          : <TimeChart title="Page views" range={range} span={span} points={points} {...ghost} watermark={watermark} generation={query.data?.generation ?? 0} nowMs={nowMs} nowLabel={question.asOfMs === undefined ? "now" : "then"} onWhy={why} />}
       </PanelBody>
     </Panel>
   )

@@ -24,6 +24,8 @@ export interface TimeChartProps {
   readonly range: RangeSpec
   readonly span: Span
   readonly points: readonly ChartPoint[]
+  /** The same windows as they were known at another moment, drawn grey behind; none when absent. */
+  readonly ghost?: readonly ChartPoint[]
   readonly watermark: string | null
   readonly generation: number
   readonly nowMs: number
@@ -69,11 +71,11 @@ interface PlotProps extends TimeChartProps {
 }
 
 const Plot = (props: PlotProps) => {
-  const { points, span, range, width, height, watermark, nowMs, nowLabel, active, setActive, onWhy } = props
+  const { points, ghost, span, range, width, height, watermark, nowMs, nowLabel, active, setActive, onWhy } = props
   const hatchId = useId()
   const widthPx = Math.max(10, width - MARGIN.left - MARGIN.right)
   const heightPx = Math.max(10, height - MARGIN.top - MARGIN.bottom)
-  const scales = scalesOf(span, points, widthPx, heightPx)
+  const scales = scalesOf(span, ghost === undefined ? points : [...points, ...ghost], widthPx, heightPx)
   const point = active === undefined ? undefined : points[active]
   const move = (event: PointerEvent<SVGRectElement>): void => {
     const left = event.currentTarget.getBoundingClientRect().left
@@ -86,6 +88,7 @@ const Plot = (props: PlotProps) => {
         <Group left={MARGIN.left} top={MARGIN.top}>
           <GridRows scale={scales.y} width={widthPx} numTicks={4} className="grid" stroke="currentColor" />
           <WatermarkBand watermarkMs={watermark === null ? undefined : Date.parse(watermark)} nowMs={nowMs} nowLabel={nowLabel} scales={scales} />
+          {ghost === undefined ? null : <g className="ghost"><Runs points={ghost} scales={scales} hatchId={hatchId} /></g>}
           <g className="series-1"><Runs points={points} scales={scales} hatchId={hatchId} /><RevisedMarks points={points} scales={scales} /></g>
           <FillingLabel points={points} scales={scales} />
           <AxisLeft scale={scales.y} numTicks={4} hideAxisLine hideTicks tickFormat={(value) => formatCompact(Number(value))} tickLabelProps={{ className: "tick", textAnchor: "end", dx: -4, dy: 4 }} />

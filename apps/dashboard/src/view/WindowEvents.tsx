@@ -4,6 +4,7 @@ import { useState } from "react"
 import { whyOptions, windowKeysOptions } from "../data/questions.ts"
 import { formatDecimal, formatDuration, formatMoment, formatNumber, formatPayload, formatWindow } from "../model/format.ts"
 import { Failure } from "./Panel.tsx"
+import { WindowLife } from "./WindowLife.tsx"
 import type { Api } from "../data/graphql.ts"
 import type { WindowQuestion } from "../data/questions.ts"
 import type { ProofEdge, WindowProof } from "../model/answer.ts"
@@ -73,12 +74,19 @@ export const MergedWindow = ({ api, question, measure, point }: MergedProps) => 
           ))}
         </div>
       )}
-      {value === undefined ? null : <WindowEvents api={api} question={{ ...question, key: [{ name: by, value }] }} point={point} />}
+      {value === undefined ? null : <WindowEvents api={api} question={{ ...question, key: [{ name: by, value }] }} measure={measure} point={point} />}
     </>
   )
 }
 
-export const WindowEvents = ({ api, question, point }: { readonly api: Api; readonly question: WindowQuestion; readonly point: ChartPoint }) => {
+interface EventsProps {
+  readonly api: Api
+  readonly question: WindowQuestion
+  readonly measure: string
+  readonly point: Pick<ChartPoint, "startMs" | "endMs">
+}
+
+export const WindowEvents = ({ api, question, measure, point }: EventsProps) => {
   const query = useQuery(whyOptions(api, question))
   const proof = query.data
   return (
@@ -90,6 +98,7 @@ export const WindowEvents = ({ api, question, point }: { readonly api: Api; read
       {proof === undefined || proof === null ? null : (
         <>
           <Verdict proof={proof} />
+          <WindowLife key={question.start} api={api} question={question} measure={measure} />
           <Events proof={proof} />
           {proof.why.events.pageInfo.hasNextPage ? <p className="note">The first {proof.why.events.edges.length} are listed; <code>tidemark why {question.projection}</code> lists all.</p> : null}
         </>

@@ -3,11 +3,15 @@ import { useEffect, useRef } from "react"
 
 export type Shortcuts = Readonly<Record<string, () => void>>
 
-const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
+/** Inputs that take no text. */
+const UNTYPED: readonly string[] = ["range", "checkbox"]
 
-/** Space and Enter keep their meaning on buttons. */
-const isPressable = (target: EventTarget | null): boolean => target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement
+const isTyping = (target: EventTarget | null): boolean =>
+  (target instanceof HTMLInputElement && !UNTYPED.includes(target.type)) || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
+
+/** Space and Enter keep their meaning on buttons and boxes. */
+const isPressable = (target: EventTarget | null): boolean =>
+  target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement || (target instanceof HTMLInputElement && target.type === "checkbox")
 
 export const useShortcuts = (shortcuts: Shortcuts): void => {
   const latest = useRef(shortcuts)
