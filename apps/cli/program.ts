@@ -126,7 +126,7 @@ const addModels = (program: Command, run: (verb: Verb) => Promise<void>, { outpu
 
 const addLate = (program: Command, run: (verb: Verb) => Promise<void>, { output }: ProgramInput): void => {
   const late = program.command("late").description("events that came after their window had closed")
-  late.command("ls <projection>").description("why they were late, what they changed or would have").option("--held", "only those that do not count").option("--first <n>", "at most this many", count, 50)
+  late.command("ls <projection>").description("why they were late, what they changed or would have").option("--held", "only those that do not count").option("--first <n>", "at most this many", count, 50).option("--after <cursor>", "go on after an earlier answer")
     .action((projection: string, flags: LateFlags) => run((client, json) => lateLs(client, projection, flags, json, output)))
   late.command("apply <projection> [places...]").description("count held events, PARTITION/OFFSET as `late ls` shows them, in every projection that holds them")
     .option("--all", "every held event of the projection").option("--reason <text>", "why; needed, and stored with each").option("--yes", "do it; without it, it says what would change")

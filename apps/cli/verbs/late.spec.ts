@@ -65,7 +65,9 @@ describe("tidemark late", () => {
       `3/44   e-4    ${START}  /    held, window gone  8 d        beyond the projection's revision  views 1`
     ])
     const held = await run("ls", "page-views", "--held", "--json", "--first", "1")
-    expect([held.out.split("\n").map((line) => (JSON.parse(line) as typeof EVENT).eventId), held.notes]).toEqual([["e-1"], "There are more: raise --first (now 1)."])
+    expect([held.out.split("\n").map((line) => (JSON.parse(line) as typeof EVENT).eventId), held.notes]).toEqual([["e-1"], "There are more: --after 1"])
+    const rest = await run("ls", "page-views", "--held", "--json", "--after", "1")
+    expect([rest.out.split("\n").map((line) => (JSON.parse(line) as typeof EVENT).eventId), rest.notes]).toEqual([["e-4"], ""])
     listed = []
     expect(await run("ls", "page-views")).toMatchObject({ exitCode: 0, out: "", notes: "No late event of page-views." })
   })

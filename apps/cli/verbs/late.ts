@@ -44,16 +44,16 @@ const PAGE_MAX = 1_000
 /** Events that one request releases at most. */
 const APPLY_MAX = 100
 
-/** The first `most` entries, page by page, and whether there are more. */
-const readLate = async (client: Client, projection: string, outcome: string | null, most: number): Promise<{ readonly found: readonly LateEvent[]; readonly more: boolean }> => {
+/** The first `most` entries behind `from`, page by page, and the cursor to go on from when there are more. */
+const readLate = async (client: Client, projection: string, outcome: string | null, most: number, from: string | null = null): Promise<{ readonly found: readonly LateEvent[]; readonly next: string | null }> => {
   const found: LateEvent[] = []
-  let after: string | null = null
+  let after = from
   for (;;) {
     const first: number = Math.min(PAGE_MAX, most - found.length)
     const answer: { readonly lateEvents: Listed } = await client.graphql<{ readonly lateEvents: Listed }>(LATE, { projection, outcome, first, after })
     const { edges, pageInfo }: Listed = answer.lateEvents
     found.push(...edges.map(({ node }) => node))
-    if (!pageInfo.hasNextPage || found.length >= most) return { found, more: pageInfo.hasNextPage }
+    if (!pageInfo.hasNextPage || found.length >= most) return { found, next: pageInfo.hasNextPage ? pageInfo.endCursor : null }
     after = pageInfo.endCursor
   }
 }
@@ -68,11 +68,12 @@ const outcomeText = ({ outcome, wasHeld, canApply }: LateEvent): string => (outc
 export interface LateFlags {
   readonly held?: boolean
   readonly first: number
+  readonly after?: string
 }
 
 /** Late events in log order: why they were late, what they changed, or would have. */
-export const lateLs = async (client: Client, projection: string, { held, first }: LateFlags, json: boolean, output: Output): Promise<void> => {
-  const { found, more } = await readLate(client, projection, held === true ? "HELD" : null, first)
+export const lateLs = async (client: Client, projection: string, { held, first, after }: LateFlags, json: boolean, output: Output): Promise<void> => {
+  const { found, next } = await readLate(client, projection, held === true ? "HELD" : null, first, after ?? null)
   if (json) for (const event of found) output.data(JSON.stringify(event))
   else if (found.length > 0) {
     const rows = found.map((event) => [
@@ -80,7 +81,7 @@ export const lateLs = async (client: Client, projection: string, { held, first }
     ])
     output.data(table(["PLACE", "EVENT", "WINDOW (UTC)", "KEY", "OUTCOME", "LATE BY", "WHY", "ADDS"], rows))
   } else output.note(`No ${held === true ? "held" : "late"} event of ${projection}.`)
-  if (more) output.note(`There are more: raise --first (now ${first}).`)
+  if (next !== null) output.note(`There are more: --after ${next}`)
 }
 
 interface Release {

@@ -59,7 +59,7 @@ describe("tidemark rejected", () => {
     expect([JSON.parse(first.out), first.notes]).toMatchObject([{ id: "entry-1" }, "There are more: --after 1"])
     expect((await run("ls", "--after", "1", "--json")).out.split("\n").map((line) => (JSON.parse(line) as typeof ENTRY).id)).toEqual(["entry-2", "entry-3"])
     listed = []
-    expect(await run("ls")).toEqual({ exitCode: 0, out: "", notes: "No event was ever refused." })
+    expect(await run("ls")).toEqual({ exitCode: 0, out: "", notes: "No refused event is kept." })
   })
 
   it("says what would become of what is sent again, and sends nothing without --yes", async () => {

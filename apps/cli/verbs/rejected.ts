@@ -66,7 +66,7 @@ export const rejectedLs = async (client: Client, { first, after }: RejectedFlags
     found += 1
     output.data(json ? JSON.stringify(entry) : lineOf(entry))
   })
-  if (found === 0) output.note("No event was ever refused.")
+  if (found === 0) output.note("No refused event is kept.")
   else if (next !== undefined) output.note(`There are more: --after ${next}`)
 }
 

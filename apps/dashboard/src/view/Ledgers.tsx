@@ -98,7 +98,7 @@ const Lists = ({ api, writer, projection, list, names, choose, nowMs }: OneProps
       {list === "held" ? <List query={held} empty={EMPTY.held(projection)}>{(events) => <HeldEvents writer={writer} projection={projection} events={events} nowMs={nowMs} follow={follow} />}</List> : null}
       {list === "late" ? <List query={late} empty={EMPTY.late(projection)}>{(events) => <LateEvents events={events} nowMs={nowMs} follow={follow} />}</List> : null}
       {list === "dead" ? <List query={dead} empty={EMPTY.dead(projection)}>{(letters) => <DeadLetters projection={projection} letters={letters} follow={follow} />}</List> : null}
-      {list === "rejected" ? <List query={rejected} empty={<p>No event was ever refused.</p>}>{(events) => <RejectedEvents writer={writer} events={events} nowMs={nowMs} follow={follow} />}</List> : null}
+      {list === "rejected" ? <List query={rejected} empty={<p>No refused event is kept: ingest took every one, or they are older than is kept.</p>}>{(events) => <RejectedEvents writer={writer} events={events} nowMs={nowMs} follow={follow} />}</List> : null}
       {followed === undefined ? null : <SidePanel note={`Event at ${followed.partition}/${followed.offset}`} title={<bdi>{followed.id}</bdi>} close={() => follow(undefined)}><EventJourney api={api} event={followed} /></SidePanel>}
     </Panel>
   )
