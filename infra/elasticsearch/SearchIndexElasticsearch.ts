@@ -99,17 +99,20 @@ class EventSearcher {
 }
 
 /** Search over `log` and what indexes it, on one connection. */
-const openEventSearch = (settings: ElasticsearchSettings, log: EventLogShape): Effect.Effect<Context.Context<SearchIndex | EventIndexing>, ElasticsearchUnreachableError, Scope.Scope> =>
+const openEventSearch = (settings: ElasticsearchSettings, log: EventLogShape, elsewhere: EventIndexingShape | undefined): Effect.Effect<Context.Context<SearchIndex | EventIndexing>, ElasticsearchUnreachableError, Scope.Scope> =>
   Effect.map(connectElasticsearch(settings), (engine) => {
     const searcher = new EventSearcher(engine, log, settings.namespace)
     const search: SearchIndexShape = {
       searchEvents: (query, options) => searcher.search(query, options).pipe(
         Effect.mapError((error) => (error instanceof SearchUnavailableError || error instanceof LogCorruptError ? error : new SearchUnavailableError({ cause: error }))))
     }
-    const indexing: EventIndexingShape = { indexer: (options) => makeEventIndexer(engine, log, settings.namespace, options) }
+    const indexing: EventIndexingShape = elsewhere ?? { indexer: (options) => makeEventIndexer(engine, log, settings.namespace, options) }
     return Context.add(Context.make(SearchIndex, search), EventIndexing, indexing)
   })
 
-/** Search by the index and the log, and what feeds the index, of one namespace in the cluster at `settings.url`. Needs it at start. */
-export const eventSearchElasticsearch = (settings: ElasticsearchSettings): Layer.Layer<SearchIndex | EventIndexing, ElasticsearchUnreachableError, EventLog> =>
-  Layer.effectContext(Effect.flatMap(Effect.gen(function* () { return yield* EventLog }), (log) => openEventSearch(settings, log)))
+/**
+ * Search by the index and the log, and what feeds the index, of one namespace in the cluster at `settings.url`. Needs it at
+ * start. `indexing` feeds it elsewhere than in this thread.
+ */
+export const eventSearchElasticsearch = (settings: ElasticsearchSettings, indexing?: EventIndexingShape): Layer.Layer<SearchIndex | EventIndexing, ElasticsearchUnreachableError, EventLog> =>
+  Layer.effectContext(Effect.flatMap(Effect.gen(function* () { return yield* EventLog }), (log) => openEventSearch(settings, log, indexing)))

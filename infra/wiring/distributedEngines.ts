@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { rejectedLimitsOf } from "./configuration.ts"
 import type { Configuration } from "./configuration.ts"
+import { indexingInThread } from "./indexingThread.ts"
 import { addressOf, kafkaLog, named, partitionIndex, postgres, readModels, theLog, topicOf } from "./distributedReaders.ts"
 
 /** Projectors of one namespace share the lanes of its log. */
@@ -23,15 +24,15 @@ const laneAssignment = (configuration: Configuration) =>
   Layer.unwrap(Effect.map(theLog, ({ identity: { partitions, lanes } }) =>
     laneAssignmentKafka({ brokers: addressOf(configuration, "kafkaBrokers"), topic: topicOf(configuration), groupId: `${configuration.namespace.value}-projectors`, partitions, lanes })))
 
-/** Opens all engines; they close with the scope. */
-export const distributedEngines = (configuration: Configuration) => {
+/** Opens all engines; they close with the scope. `indexing`: built entry of the thread that keeps the event search fed, else the calling one does. */
+export const distributedEngines = (configuration: Configuration, indexing?: URL) => {
   const namespace = configuration.namespace.value
   const redis = { url: addressOf(configuration, "redisUrl"), namespace }
   const elasticsearch = { url: addressOf(configuration, "elasticsearchUrl"), namespace }
   return Layer.mergeAll(
     partitionIndex(configuration),
     laneAssignment(configuration),
-    named(configuration, "elasticsearchUrl", eventSearchElasticsearch(elasticsearch)),
+    named(configuration, "elasticsearchUrl", eventSearchElasticsearch(elasticsearch, indexing === undefined ? undefined : indexingInThread(indexing, configuration))),
     named(configuration, "elasticsearchUrl", windowIndexElasticsearch(elasticsearch)),
     readModels(configuration, true),
     named(configuration, "postgresUrl", rejectedLogPostgres({ ...postgres(configuration), limits: rejectedLimitsOf(configuration) })),

@@ -65,10 +65,11 @@ const partitionIndex = (configuration: Configuration) =>
 /** Loaded when it is needed: the clients of five engines would slow the start of a mode that uses none of them, or of a thread that uses two. */
 const loaded = <M, A, E>(module: () => Promise<M>, pick: (module: M) => Layer.Layer<A, E>): Layer.Layer<A, E> => Layer.unwrap(Effect.map(Effect.promise(module), pick))
 
-/** Built entries of the threads that write the embedded log and the rejected events. */
+/** Built entries of the threads that write the embedded log and the rejected events, and that keep the event search of the distributed mode fed. */
 export interface WriteThreads {
   readonly log: URL
   readonly rejected: URL
+  readonly indexing: URL
 }
 
 const embeddedEngines = (configuration: Configuration, threads: WriteThreads | undefined) => {
@@ -88,15 +89,16 @@ const embeddedEngines = (configuration: Configuration, threads: WriteThreads | u
 /** What a process that serves gives to `engines`. */
 export const writeThreads = (): WriteThreads => ({
   log: new URL(import.meta.resolve("@tidemark/infra-embedded/commitThreadMain")),
-  rejected: new URL(import.meta.resolve("@tidemark/infra-embedded/rejectedThreadMain"))
+  rejected: new URL(import.meta.resolve("@tidemark/infra-embedded/rejectedThreadMain")),
+  indexing: new URL(import.meta.resolve("@tidemark/infra-wiring/indexingThreadMain"))
 })
 
 /**
  * Opens all engines of the mode; they close with the scope. Any error says what could not be opened. `threads`: what
- * ingest waits for is written in threads of their own, else in the calling one.
+ * ingest waits for is written, and events are indexed, in threads of their own, else in the calling one.
  */
 export const engines = (configuration: Configuration, threads?: WriteThreads): Layer.Layer<Engines, unknown> =>
-  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? loaded(() => import("./distributedEngines.ts"), (module) => module.distributedEngines(configuration)) : embeddedEngines(configuration, threads))
+  withFailpoints<Engines, unknown>(configuration.mode.value === "distributed" ? loaded(() => import("./distributedEngines.ts"), (module) => module.distributedEngines(configuration, threads?.indexing)) : embeddedEngines(configuration, threads))
 
 /**
  * What a projector thread needs, on the engines that `engines` of the same process keeps open: the log for reading,

@@ -56,7 +56,7 @@ const infra: readonly ImportRow[] = [
     at: "infra/wiring",
     imports: [
       EFFECT, "domain/ports", "infra/elasticsearch", "infra/embedded", "infra/eventstoredb", "infra/kafka", "infra/postgres", "infra/redis",
-      "infra/telemetry", "node:crypto", "node:fs", "node:os", "node:path"
+      "infra/telemetry", "node:crypto", "node:fs", "node:os", "node:path", "node:worker_threads"
     ],
     specs: [...PROCESSES, "domain"]
   },
