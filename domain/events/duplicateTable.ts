@@ -20,8 +20,11 @@ const SLOT_DOUBLES = 2
 export class DuplicateTable {
   private capacity = CAPACITY_MIN
   private used = 0
-  /** The hash at words 0 and 1 of the slot, R of the entry as its second double; NaN marks a free slot. */
-  private words = new Uint32Array(0)
+  /**
+   * The hash at words 0 and 1 of the slot, R of the entry as its second double; NaN marks a free slot. Signed words: half of
+   * all unsigned ones are no small integers, and each of those would be an object wherever it is handed on.
+   */
+  private words = new Int32Array(0)
   private receivedMs = new Float64Array(0)
   private readonly horizonMs: number
 
@@ -50,12 +53,14 @@ export class DuplicateTable {
 
   private allocate(): void {
     this.receivedMs = new Float64Array(this.capacity * SLOT_DOUBLES).fill(NaN)
-    this.words = new Uint32Array(this.receivedMs.buffer)
+    this.words = new Int32Array(this.receivedMs.buffer)
   }
 
-  private slotOf(hi: number, lo: number): number {
+  private slotOf(hash0: number, hash1: number): number {
     const { words, receivedMs } = this
     const mask = this.capacity - 1
+    const hi = hash0 | 0
+    const lo = hash1 | 0
     let slot = (lo ^ Math.imul(hi, 0x9e3779b1)) & mask
     for (;;) {
       const seenMs = receivedMs[slot * SLOT_DOUBLES + 1]!
@@ -64,7 +69,10 @@ export class DuplicateTable {
     }
   }
 
-  /** True when the hash was seen within the horizon before `nowMs` (an R value). */
+  /**
+   * True when the hash was seen within the horizon before `nowMs` (an R value). Halves of hashes are 32 bits, signed or
+   * unsigned, here and in the other methods.
+   */
   has(hi: number, lo: number, nowMs: number): boolean {
     return nowMs - this.receivedMs[this.slotOf(hi, lo) * SLOT_DOUBLES + 1]! <= this.horizonMs
   }

@@ -10,6 +10,7 @@ export class EntryLog {
   private receivedMs = new Float64Array(CAPACITY_MIN)
   private offset = new Float64Array(CAPACITY_MIN)
 
+  /** Halves of the hash: 32 bits, signed or unsigned. */
   add(hi: number, lo: number, receivedMs: number, offset: number): void {
     if (this.size === this.hi.length) this.grow()
     const at = this.size++

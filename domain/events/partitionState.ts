@@ -17,9 +17,9 @@ export const HORIZON_MS = 86_400_000
 
 /** What the prefix before a record says about it. */
 export interface Observation {
-  readonly duplicate: boolean
+  duplicate: boolean
   /** M(p, t) over earlier records for the event's tenant, −Infinity if none (and for records without a tenant). */
-  readonly maxEventTimeMs: number
+  maxEventTimeMs: number
 }
 
 interface Identity {
@@ -63,8 +63,9 @@ export class PartitionState {
   private readonly tenants = new Map<string, { maxMs: number }>()
   private heartbeatMs = -Infinity
   private receivedMs = -Infinity
-  private next = 0n
-  private segmentFrom = 0n
+  /** Offsets are safe integers; a bigint would be a new object with every record. */
+  private next = 0
+  private segmentFrom = 0
   private readonly newLive = new EntryLog()
   private readonly newImports = new EntryLog()
 
@@ -78,8 +79,8 @@ export class PartitionState {
   /** Knows nothing of the records before `offset`: the log has lost them. */
   static startingAt(partition: number, seed: number, offset: bigint): PartitionState {
     const state = new PartitionState(partition, seed)
-    state.next = offset
-    state.segmentFrom = offset
+    state.next = Number(offset)
+    state.segmentFrom = Number(offset)
     return state
   }
 
@@ -95,19 +96,19 @@ export class PartitionState {
     for (const [tenantId, ms] of last.tenantMaxMs) state.tenants.set(tenantId, { maxMs: ms })
     state.heartbeatMs = last.heartbeatMaxMs
     state.receivedMs = last.receivedMaxMs
-    state.next = last.to
-    state.segmentFrom = last.to
+    state.next = Number(last.to)
+    state.segmentFrom = Number(last.to)
     return state
   }
 
   /** Offset of the next record to observe. */
   get nextOffset(): bigint {
-    return this.next
+    return BigInt(this.next)
   }
 
   /** Records observed since the last segment was taken. */
   get unsegmented(): number {
-    return Number(this.next - this.segmentFrom)
+    return this.next - this.segmentFrom
   }
 
   /** R: the largest receive time of the prefix, Unix ms; −Infinity if none. */
@@ -143,37 +144,49 @@ export class PartitionState {
   /** Would an event with this identity, received now, be a duplicate? Records nothing. */
   isDuplicate(event: Identity, receivedAtMs: number): boolean {
     hashUtf8(identityText(event), this.seed, scratch)
-    return this.seenBefore(scratch[0] ?? 0, scratch[1] ?? 0, event.backfill !== undefined, Math.max(this.receivedMs, receivedAtMs), Number(this.next))
+    return this.seenBefore(scratch[0] ?? 0, scratch[1] ?? 0, event.backfill !== undefined, Math.max(this.receivedMs, receivedAtMs), this.next)
   }
 
-  /** Takes the record at `nextOffset` into the state and says what the prefix before it means for it. */
-  observe(decoded: DecodedRecord): Observation {
+  /** Takes the record at `nextOffset` into the state and says what the prefix before it means for it, in `into` where that is given. */
+  observe(decoded: DecodedRecord, into: Observation = { duplicate: false, maxEventTimeMs: -Infinity }): Observation {
     const offset = this.next
-    this.next = offset + 1n
-    if (decoded.kind === "undecodable") return { duplicate: false, maxEventTimeMs: -Infinity }
-    if (decoded.kind === "system") {
+    this.next = offset + 1
+    into.duplicate = false
+    into.maxEventTimeMs = -Infinity
+    if (decoded.kind === "event") this.observeEvent(decoded.event, offset, into)
+    else if (decoded.kind === "system") {
       const { record } = decoded
       if (record.timeMs > this.receivedMs) this.receivedMs = record.timeMs
       if (record.system === "heartbeat" && record.timeMs > this.heartbeatMs) this.heartbeatMs = record.timeMs
-      return { duplicate: false, maxEventTimeMs: -Infinity }
     }
-    return this.observeEvent(decoded.event, offset)
+    return into
   }
 
-  private observeEvent(event: EventEnvelope, offset: bigint): Observation {
+  private observeEvent(event: EventEnvelope, offset: number, into: Observation): void {
     if (event.receivedAtMs > this.receivedMs) this.receivedMs = event.receivedAtMs
     const imported = event.backfill !== undefined
-    const maxEventTimeMs = this.moveTenant(event.tenantId, imported ? -Infinity : event.timeMs)
+    into.maxEventTimeMs = this.moveTenant(event.tenantId, imported ? -Infinity : event.timeMs)
     if (event instanceof ScannedEvent) event.hashIdentity(this.seed, scratch)
     else hashUtf8(identityText(event), this.seed, scratch)
-    const hi = scratch[0] ?? 0
-    const lo = scratch[1] ?? 0
-    if (this.seenBefore(hi, lo, imported, this.receivedMs, Number(offset))) return { duplicate: true, maxEventTimeMs }
-    if (imported) this.recentImports.add(hi, lo)
-    else this.live.add(hi, lo, this.receivedMs)
-    const entries = imported ? this.newImports : this.newLive
-    entries.add(hi, lo, this.receivedMs, Number(offset))
-    return { duplicate: false, maxEventTimeMs }
+    const { receivedMs } = this
+    if (imported) into.duplicate = !this.addImport(scratch[0]!, scratch[1]!, offset)
+    else {
+      // Signed: see `DuplicateTable`.
+      const hi = scratch[0]! | 0
+      const lo = scratch[1]! | 0
+      into.duplicate = this.live.has(hi, lo, receivedMs)
+      if (into.duplicate) return
+      this.live.add(hi, lo, receivedMs)
+      this.newLive.add(hi, lo, receivedMs, offset)
+    }
+  }
+
+  /** False when it was imported before. */
+  private addImport(hi: number, lo: number, offset: number): boolean {
+    if (this.importedBefore(hi, lo, offset)) return false
+    this.recentImports.add(hi, lo)
+    this.newImports.add(hi, lo, this.receivedMs, offset)
+    return true
   }
 
   /** Moves the tenant's clock to `timeMs` if that is later; answers M(p, t) as it was before. */
@@ -205,8 +218,8 @@ export class PartitionState {
     const { newLive, newImports } = this
     const segment: PartitionSegment = {
       partition: this.partition,
-      from: this.segmentFrom,
-      to: this.next,
+      from: BigInt(this.segmentFrom),
+      to: BigInt(this.next),
       receivedMaxMs: this.receivedMs,
       heartbeatMaxMs: this.heartbeatMs,
       tenantMaxMs: this.tenantMaxMs(),
@@ -214,7 +227,7 @@ export class PartitionState {
       imports: newImports.take()
     }
     if (segment.imports.hi.length > 0) {
-      this.unsavedImports = [...this.unsavedImports, { to: this.next, entries: this.recentImports }]
+      this.unsavedImports = [...this.unsavedImports, { to: segment.to, entries: this.recentImports }]
       this.recentImports = new RecentImports()
     }
     this.segmentFrom = this.next

@@ -147,11 +147,11 @@ export const readMeasure = (
 const readQuantiles = (partName: string, part: string, quantiles: Quantiles): MeasureFigure => {
   switch (part) {
     case "count":
-      return exactFigure(partName, quantiles.count.value(), 0)
+      return exactFigure(partName, quantiles.count(), 0)
     case "sum":
     case "min":
     case "max":
-      return exactFigure(partName, quantiles[part].value(), quantiles.scale)
+      return exactFigure(partName, quantiles[part](), quantiles.scale)
     case "avg":
       return averageFigure(partName, quantiles)
   }
@@ -171,7 +171,7 @@ const readQuantiles = (partName: string, part: string, quantiles: Quantiles): Me
 const averageFigure = (name: string, quantiles: Quantiles): MeasureFigure => {
   const scaled = quantiles.averageScaled()
   const figure = exactFigure(name, scaled, quantiles.scale)
-  if (scaled === null || scaled * quantiles.count.value() === quantiles.sum.value()) return figure
+  if (scaled === null || scaled * quantiles.count() === quantiles.sum()) return figure
   return { ...figure, exact: false, errorBound: 0.5 * 10 ** -quantiles.scale }
 }
 

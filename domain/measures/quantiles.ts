@@ -5,12 +5,9 @@
  * come from repeated multiplication, which IEEE 754 defines to the last bit; `Math.log` only guesses
  * where to look, so no engine's logarithm can change a byte.
  */
-import { Count } from "./count.ts"
-import { DecimalSum } from "./decimal-sum.ts"
 import type { Scaled } from "./decimal.ts"
 import { divideHalfEven, powerOfTen, scaleRounded } from "./decimal.ts"
 import { ByteReader, ByteWriter, MeasureBytesError, Tag } from "./encoding.ts"
-import { Extreme } from "./extreme.ts"
 
 /** Largest relative error of a quantile. */
 export const RELATIVE_ACCURACY = 0.01
@@ -64,10 +61,15 @@ export class Quantiles {
   readonly kind = "quantiles"
   /** Digits after the point to which values are rounded before they are added. */
   readonly scale: number
-  readonly count = new Count()
-  readonly sum = new DecimalSum()
-  readonly min = new Extreme("min")
-  readonly max = new Extreme("max")
+  /**
+   * Number, sum and extremes of the values, held here and not in accumulators of their own: there is a `Quantiles` for
+   * each key of each window, and four objects more in it were a quarter of what a fold kept alive until its flush.
+   */
+  private added = 0
+  private sumSmall = 0
+  private sumBig = 0n
+  private least: Scaled | null = null
+  private most: Scaled | null = null
   /** Bucket keys, rising; 0 is the zero bucket, −key the mirror image of key. */
   private keys: number[] = []
   /** Values in the bucket of the same place in `keys`. */
@@ -88,14 +90,24 @@ export class Quantiles {
 
   /** Adds `scaled` × 10^-scale. A number must be a safe integer. */
   addScaled(scaled: Scaled): void {
-    this.count.add(1)
-    this.sum.addScaled(scaled)
-    this.min.addScaled(scaled)
-    this.max.addScaled(scaled)
+    this.added += 1
+    this.addToSum(scaled)
+    this.widen(scaled, scaled)
     const x = Number(scaled) / this.power
     const magnitude = Math.abs(x)
     const key = magnitude < ZERO_BELOW ? 0 : x < 0 ? -keyOf(magnitude) : keyOf(magnitude)
     this.addToBucket(key, 1)
+  }
+
+  private addToSum(scaled: Scaled): void {
+    const sum = typeof scaled === "number" ? this.sumSmall + scaled : NaN
+    if (sum <= Number.MAX_SAFE_INTEGER && sum >= -Number.MAX_SAFE_INTEGER) this.sumSmall = sum
+    else this.sumBig += BigInt(scaled)
+  }
+
+  private widen(least: Scaled, most: Scaled): void {
+    if (this.least === null || least < this.least) this.least = least
+    if (this.most === null || most > this.most) this.most = most
   }
 
   private addToBucket(key: number, added: number): void {
@@ -126,39 +138,58 @@ export class Quantiles {
    * empty. Never outside min and max.
    */
   quantile(q: number): QuantileEstimate | null {
-    const count = this.count.value()
-    const min = this.min.value()
-    const max = this.max.value()
-    if (min === null || max === null) return null
-    const rank = (BigInt(Math.round(q * 1e6)) * count + 999_999n) / 1_000_000n
+    const { least, most } = this
+    if (least === null || most === null) return null
+    const rank = (BigInt(Math.round(q * 1e6)) * BigInt(this.added) + 999_999n) / 1_000_000n
     const key = this.keyAtRank(rank < 1n ? 1 : Number(rank))
-    const low = Number(min) / this.power
-    const high = Number(max) / this.power
+    const low = Number(least) / this.power
+    const high = Number(most) / this.power
     const middle = key === 0 ? 0 : key > 0 ? bucketValue(key) : -bucketValue(-key)
     const value = Math.min(Math.max(middle, low), high)
     return { value, errorBound: errorBoundOf(key, value, low, high) }
   }
 
+  /** Number of values. */
+  count(): bigint {
+    return BigInt(this.added)
+  }
+
+  /** Sum of the values × 10^scale. */
+  sum(): bigint {
+    return this.sumBig + BigInt(this.sumSmall)
+  }
+
+  /** The smallest value × 10^scale; null when empty. */
+  min(): bigint | null {
+    return this.least === null ? null : BigInt(this.least)
+  }
+
+  /** The largest value × 10^scale; null when empty. */
+  max(): bigint | null {
+    return this.most === null ? null : BigInt(this.most)
+  }
+
   /** Exact average × 10^scale, rounded half to even; null when empty. */
   averageScaled(): bigint | null {
-    const count = this.count.value()
-    return count === 0n ? null : divideHalfEven(this.sum.value(), count)
+    return this.added === 0 ? null : divideHalfEven(this.sum(), BigInt(this.added))
   }
 
   /** Throws `RangeError` when the scales differ. */
   merge(other: Quantiles): void {
     if (other.scale !== this.scale) throw new RangeError(`cannot merge scale ${other.scale} into ${this.scale}`)
-    this.count.merge(other.count)
-    this.sum.merge(other.sum)
-    this.min.merge(other.min)
-    this.max.merge(other.max)
+    const { least, most, added, sumSmall, sumBig } = other
+    if (least === null || most === null) return
+    this.added += added
+    this.addToSum(sumSmall)
+    if (sumBig !== 0n) this.sumBig += sumBig
+    this.widen(least, most)
     this.mergeBuckets(other)
   }
 
   /** Few into many one by one, else both lists in order; in place, since most keys are there already. */
   private mergeBuckets(other: Quantiles): void {
     if (other.keys.length * 8 < this.keys.length) {
-      for (const [at, key] of other.keys.entries()) this.addToBucket(key, other.values[at]!)
+      for (let at = 0; at < other.keys.length; at++) this.addToBucket(other.keys[at]!, other.values[at]!)
       return
     }
     const fresh = this.addToKnown(other)
@@ -205,21 +236,25 @@ export class Quantiles {
 
   clone(): Quantiles {
     const copy = new Quantiles(this.scale)
-    copy.merge(this)
+    copy.added = this.added
+    copy.sumSmall = this.sumSmall
+    copy.sumBig = this.sumBig
+    copy.least = this.least
+    copy.most = this.most
+    copy.keys = this.keys.slice()
+    copy.values = this.values.slice()
     return copy
   }
 
   encode(): Uint8Array {
     const writer = ByteWriter.start()
     writer.byte(Tag.quantiles)
-    writer.unsigned(this.count.value())
-    const min = this.min.value()
-    const max = this.max.value()
-    if (min === null || max === null) return writer.finish()
-    writer.signed(this.sum.value())
-    writer.signed(min)
-    writer.signed(max)
-    const { keys, values } = this
+    writer.unsigned(this.added)
+    const { keys, values, least, most } = this
+    if (least === null || most === null) return writer.finish()
+    writer.signed(this.sumBig === 0n ? this.sumSmall : this.sum())
+    writer.signed(least)
+    writer.signed(most)
     writer.unsigned(keys.length)
     for (let at = 0; at < keys.length; at++) {
       if (at === 0) writer.signed(keys[at]!)
@@ -234,12 +269,12 @@ export class Quantiles {
     const reader = new ByteReader(bytes)
     reader.tag(Tag.quantiles)
     const quantiles = new Quantiles(scale)
-    const count = reader.unsigned()
+    const count = reader.safeUnsigned()
     if (count !== 0) {
-      quantiles.count.add(count)
-      quantiles.sum.addScaled(reader.signed())
-      quantiles.min.addScaled(reader.signed())
-      quantiles.max.addScaled(reader.signed())
+      quantiles.added = count
+      quantiles.addToSum(reader.signed())
+      quantiles.least = reader.signed()
+      quantiles.most = reader.signed()
       if (quantiles.readBuckets(reader) !== count) throw new MeasureBytesError({ reason: "bucket counts differ from count" })
     }
     reader.end()

@@ -4,7 +4,7 @@
  * The state is a pure function of the set of hashes added, whatever their order or how they were
  * split and merged: the set itself while it has at most 256 members, else HyperLogLog registers.
  */
-import { ByteReader, MeasureBytesError, Tag } from "./encoding.ts"
+import { ByteReader, MeasureBytesError, Tag, freshBytes } from "./encoding.ts"
 import {
   estimateDistinct, PACKED_BYTES, packRegisters, RANK_MAX, rankOf, REGISTERS, registerOf, RELATIVE_STANDARD_ERROR,
   unpackRegisters
@@ -17,6 +17,8 @@ export const DENSE_FROM = 4_096
 /** Standard errors in the stated error bound: 99.7 % of estimates lie within it. */
 export const ERROR_BOUND_SIGMAS = 3
 
+/** Words of an empty set. */
+const SLOTS_MIN = 16
 /** Up to so many members are sorted by insertion. */
 const INSERTED_MAX = 24
 /** Room to sort the members in: as 64-bit integers, and their words. */
@@ -51,13 +53,18 @@ export class Uniques {
    * Open addressing: hi and lo of slot i at 2i and 2i + 1 as signed 32-bit integers; (0, 0) is an empty slot. Unused once
    * estimating. A plain array: a typed one of more than 64 bytes costs an allocation outside the heap, and most sets are small.
    */
-  private slots: number[] = emptySlots(16)
+  private slots: number[]
   /** Hashes in `slots`. */
   private used = 0
   /** Whether the hash (0, 0), which a slot cannot hold, is a member. */
   private hasZero = false
   private registers: Uint8Array | null = null
   private nonZero = 0
+
+  /** Empty; `slots` is for `clone` only. */
+  constructor(slots: number[] = emptySlots(SLOTS_MIN)) {
+    this.slots = slots
+  }
 
   /** Adds a hash; both halves unsigned 32-bit. */
   addHash(hi: number, lo: number): void {
@@ -91,8 +98,7 @@ export class Uniques {
   }
 
   clone(): Uniques {
-    const copy = new Uniques()
-    copy.slots = this.slots.slice()
+    const copy = new Uniques(this.slots.slice())
     copy.used = this.used
     copy.hasZero = this.hasZero
     copy.registers = this.registers === null ? null : this.registers.slice()
@@ -192,8 +198,9 @@ export class Uniques {
 
   private encodeSet(): Uint8Array {
     const used = this.sortMembers()
-    const bytes = new Uint8Array(1 + this.members() * 8)
+    const bytes = freshBytes(1 + this.members() * 8)
     bytes[0] = Tag.uniquesSet
+    if (this.hasZero) bytes.fill(0, 1, 9)
     let at = this.hasZero ? 9 : 1
     for (let i = 0; i < used; i++) {
       const hi = sortedWords[2 * i + HIGH_WORD]!
@@ -252,7 +259,7 @@ export class Uniques {
   }
 
   private encodeSparse(registers: Uint8Array): Uint8Array {
-    const bytes = new Uint8Array(1 + this.nonZero * 3)
+    const bytes = freshBytes(1 + this.nonZero * 3)
     bytes[0] = Tag.uniquesSparse
     let at = 1
     const words = wordsOf(registers)

@@ -7,6 +7,7 @@
 import { DuplicateTable } from "@tidemark/domain/events/duplicateTable"
 import type { DecodedRecord } from "@tidemark/domain/events/envelope"
 import { PartitionState } from "@tidemark/domain/events/partitionState"
+import type { Observation } from "@tidemark/domain/events/partitionState"
 import { DecimalSum } from "@tidemark/domain/measures/decimal-sum"
 import type { Scaled } from "@tidemark/domain/measures/decimal"
 import type { EventLogShape, LogIdentity } from "@tidemark/domain/ports/EventLog"
@@ -161,10 +162,11 @@ const wallClockLateness: PlantedBug = {
   number: 8, name: "wall-clock-lateness",
   plant: (nowMs, tookEffect) => {
     const { observe } = PartitionState.prototype
-    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
-      const observed = observe.call(this, decoded)
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord, into?: Observation) {
+      const observed = observe.call(this, decoded, into)
       if (decoded.kind === "event" && observed.maxEventTimeMs !== nowMs()) tookEffect(partitionOf(this))
-      return { ...observed, maxEventTimeMs: nowMs() }
+      observed.maxEventTimeMs = nowMs()
+      return observed
     })
   }
 }
@@ -240,8 +242,8 @@ const backfillMovesM: PlantedBug = {
     const { observe } = PartitionState.prototype
     const moveTenant: unknown = Reflect.get(PartitionState.prototype, "moveTenant")
     if (typeof moveTenant !== "function") throw new Error("M is moved in another way than this bug knows")
-    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
-      const observed = observe.call(this, decoded)
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord, into?: Observation) {
+      const observed = observe.call(this, decoded, into)
       if (decoded.kind === "event" && decoded.event.backfill !== undefined) {
         const { tenantId, timeMs } = decoded.event
         const beforeMs = this.tenantMaxMs().get(tenantId) ?? -Infinity
@@ -264,8 +266,8 @@ const clockOfLastRecord: PlantedBug = {
   name: "clock-of-last-record",
   plant: (_nowMs, tookEffect) => {
     const { observe } = PartitionState.prototype
-    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord) {
-      const observed = observe.call(this, decoded)
+    return replaceMethod(PartitionState.prototype, "observe", function (this: PartitionState, decoded: DecodedRecord, into?: Observation) {
+      const observed = observe.call(this, decoded, into)
       const timeMs = timeOf(decoded)
       if (timeMs === undefined || timeMs >= this.receivedMaxMs) return observed
       tookEffect(partitionOf(this))
