@@ -9,30 +9,29 @@ import { hashRange } from "../measures/hash.ts"
 import { parseRfc3339Bytes } from "../time/rfc3339.ts"
 import { dataSlots, findDataSlot } from "./dataSlots.ts"
 import type { EventEnvelope } from "./event.ts"
-import { plainStringEnd, skipValue, skipWord } from "./jsonScan.ts"
+import { phrase, plainStringEnd, skipPhrase, skipValue } from "./jsonScan.ts"
+import type { Phrase } from "./jsonScan.ts"
 import { SYSTEM_PREFIX } from "./systemRecords.ts"
 import { asciiText } from "./textCache.ts"
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0))
-
-const HEAD = ascii(`{"specversion":"1.0","id":"`)
-const SOURCE = ascii(`","source":"`)
-const TYPE = ascii(`","type":"`)
-const TIME = ascii(`","time":"`)
-const TENANT = ascii(`","tenantid":"`)
-const RECEIVED = ascii(`","receivedat":"`)
-const ORIGINAL = ascii(`,"originaltime":"`)
-const FLAG = ascii(`,"timeflag":"`)
-const VERSION = ascii(`,"schemaversion":`)
-const KEY = ascii(`,"partitionkey":"`)
-const USER = ascii(`,"userid":"`)
-const ANONYMOUS = ascii(`,"anonymousid":"`)
-const SESSION = ascii(`,"sessionid":"`)
-const BACKFILL = ascii(`,"backfill":"`)
-const DATA = ascii(`,"datacontenttype":"application/json","data":`)
-const CORRECTED = ascii(`corrected"`)
-const CLAMPED = ascii(`clamped"`)
-const SYSTEM = ascii(SYSTEM_PREFIX)
+const HEAD = phrase(`{"specversion":"1.0","id":"`)
+const SOURCE = phrase(`","source":"`)
+const TYPE = phrase(`","type":"`)
+const TIME = phrase(`","time":"`)
+const TENANT = phrase(`","tenantid":"`)
+const RECEIVED = phrase(`","receivedat":"`)
+const ORIGINAL = phrase(`,"originaltime":"`)
+const FLAG = phrase(`,"timeflag":"`)
+const VERSION = phrase(`,"schemaversion":`)
+const KEY = phrase(`,"partitionkey":"`)
+const USER = phrase(`,"userid":"`)
+const ANONYMOUS = phrase(`,"anonymousid":"`)
+const SESSION = phrase(`,"sessionid":"`)
+const BACKFILL = phrase(`,"backfill":"`)
+const DATA = phrase(`,"datacontenttype":"application/json","data":`)
+const CORRECTED = phrase(`corrected"`)
+const CLAMPED = phrase(`clamped"`)
+const SYSTEM = phrase(SYSTEM_PREFIX)
 const TIME_BYTES = 24
 const QUOTE = 0x22
 const CLOSE = 0x7d
@@ -53,14 +52,16 @@ interface Span {
 const span = (): Span => ({ from: -1, to: -1 })
 
 export class ScannedEvent implements EventEnvelope {
-  timeMs = 0
-  receivedAtMs = 0
+  timeMs = NaN
+  receivedAtMs = NaN
   schemaVersion = 0
   originalTimeMs: number | undefined = undefined
   timeFlag: "corrected" | "clamped" | undefined = undefined
   tenantId = ""
   type = ""
   private bytes: Uint8Array = new Uint8Array()
+  /** Of `bytes`. */
+  private view = new DataView(this.bytes.buffer)
   private readonly idSpan = span()
   private readonly sourceSpan = span()
   private readonly tenantSpan = span()
@@ -77,6 +78,7 @@ export class ScannedEvent implements EventEnvelope {
   private subjectSeed = NaN
   private readonly subjectHash = new Uint32Array(4)
   private scratch = new Uint8Array(1_024)
+  private scratchView = new DataView(this.scratch.buffer)
 
   get id(): string {
     return this.text(this.idSpan)
@@ -122,7 +124,7 @@ export class ScannedEvent implements EventEnvelope {
 
   /** 64-bit hash of the id into `out[0..1]`. */
   hashId(seed: number, out: Uint32Array): void {
-    hashRange(this.bytes, this.idSpan.from, this.idSpan.to, seed, out)
+    hashRange(this.view, this.idSpan.from, this.idSpan.to, seed, out)
   }
 
   /** Hash of `event.subject` into `out[0..1]`; false when there is no subject. */
@@ -135,7 +137,7 @@ export class ScannedEvent implements EventEnvelope {
       scratch[0] = of === userSpan ? 0x75 : 0x61
       scratch[1] = 0x3a
       const end = this.copy(of, scratch, 2)
-      hashRange(scratch, 0, end, seed, subjectHash)
+      hashRange(this.scratchView, 0, end, seed, subjectHash)
       this.subjectSeed = seed
     }
     out[0] = subjectHash[0]!
@@ -154,23 +156,27 @@ export class ScannedEvent implements EventEnvelope {
     if (backfillSpan.from < 0) scratch[at++] = 0x2d
     else at = this.counted(backfillSpan, scratch, at)
     scratch[at++] = 0x1f
-    hashRange(scratch, 0, this.copy(idSpan, scratch, at), seed, out)
+    hashRange(this.scratchView, 0, this.copy(idSpan, scratch, at), seed, out)
   }
 
   /** Walks over the record `bytes[from, to)`. False when it is none of this form; then the instance holds nothing. */
   scan(bytes: Uint8Array, from: number, to: number): boolean {
-    this.bytes = bytes
+    if (bytes !== this.bytes) {
+      this.bytes = bytes
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    const { view } = this
     this.parsed = UNREAD
     this.subjectSeed = NaN
     this.resetSlots()
-    let at = this.scanHead(bytes, skipWord(bytes, from, HEAD))
+    let at = this.scanHead(bytes, skipPhrase(view, from, HEAD))
     if (at < 0) return false
     at = this.scanTimes(bytes, at)
     if (at < 0) return false
     at = this.scanKeys(bytes, at)
     if (at < 0) return false
     this.dataSpan.from = -1
-    const dataAt = skipWord(bytes, at, DATA)
+    const dataAt = skipPhrase(view, at, DATA)
     if (dataAt >= 0) {
       at = bytes[dataAt] === 0x7b ? this.scanData(bytes, dataAt) : skipValue(bytes, dataAt)
       this.dataSpan.from = dataAt
@@ -193,14 +199,15 @@ export class ScannedEvent implements EventEnvelope {
 
   /** id, source, type and tenant with the times between; answers the place behind `receivedat`. */
   private scanHead(bytes: Uint8Array, start: number): number {
+    const { view } = this
     let at = this.scanText(bytes, start, this.idSpan, SOURCE)
     at = this.scanText(bytes, at, this.sourceSpan, TYPE)
     const typeFrom = at
     const typeTo = at < 0 ? -1 : plainStringEnd(bytes, at)
-    at = typeTo <= typeFrom ? -1 : skipWord(bytes, typeTo, TIME)
-    if (at < 0 || skipWord(bytes, typeFrom, SYSTEM) >= 0) return -1
+    at = typeTo <= typeFrom ? -1 : skipPhrase(view, typeTo, TIME)
+    if (at < 0 || skipPhrase(view, typeFrom, SYSTEM) >= 0) return -1
     this.timeMs = parseRfc3339Bytes(bytes, at)
-    at = this.scanText(bytes, skipWord(bytes, at + TIME_BYTES, TENANT), this.tenantSpan, RECEIVED)
+    at = this.scanText(bytes, skipPhrase(view, at + TIME_BYTES, TENANT), this.tenantSpan, RECEIVED)
     if (at < 0) return -1
     this.receivedAtMs = parseRfc3339Bytes(bytes, at)
     if (!(this.timeMs <= this.receivedAtMs) || bytes[at + TIME_BYTES] !== QUOTE) return -1
@@ -210,26 +217,28 @@ export class ScannedEvent implements EventEnvelope {
   }
 
   private scanTimes(bytes: Uint8Array, start: number): number {
+    const { view } = this
     this.originalTimeMs = undefined
     this.timeFlag = undefined
     let at = start
-    const original = skipWord(bytes, at, ORIGINAL)
+    const original = skipPhrase(view, at, ORIGINAL)
     if (original >= 0) {
       const ms = parseRfc3339Bytes(bytes, original)
       if (ms !== ms || bytes[original + TIME_BYTES] !== QUOTE) return -1
       this.originalTimeMs = ms
       at = original + TIME_BYTES + 1
     }
-    const flag = skipWord(bytes, at, FLAG)
+    const flag = skipPhrase(view, at, FLAG)
     if (flag < 0) return at
-    const corrected = skipWord(bytes, flag, CORRECTED)
+    const corrected = skipPhrase(view, flag, CORRECTED)
     this.timeFlag = corrected < 0 ? "clamped" : "corrected"
-    return corrected < 0 ? skipWord(bytes, flag, CLAMPED) : corrected
+    return corrected < 0 ? skipPhrase(view, flag, CLAMPED) : corrected
   }
 
   private scanKeys(bytes: Uint8Array, start: number): number {
-    let at = this.scanVersion(bytes, skipWord(bytes, start, VERSION))
-    at = at < 0 ? -1 : skipWord(bytes, at, KEY)
+    const { view } = this
+    let at = this.scanVersion(bytes, skipPhrase(view, start, VERSION))
+    at = at < 0 ? -1 : skipPhrase(view, at, KEY)
     if (at < 0) return -1
     const { keySpan } = this
     keySpan.from = at
@@ -255,18 +264,18 @@ export class ScannedEvent implements EventEnvelope {
   }
 
   /** A text that is not empty, and what follows it. */
-  private scanText(bytes: Uint8Array, at: number, into: Span, next: Uint8Array): number {
+  private scanText(bytes: Uint8Array, at: number, into: Span, next: Phrase): number {
     if (at < 0) return -1
     into.from = at
     into.to = plainStringEnd(bytes, at)
-    return into.to <= at ? -1 : skipWord(bytes, into.to, next)
+    return into.to <= at ? -1 : skipPhrase(this.view, into.to, next)
   }
 
-  private scanOptional(bytes: Uint8Array, at: number, name: Uint8Array, into: Span): number {
+  private scanOptional(bytes: Uint8Array, at: number, name: Phrase, into: Span): number {
     into.from = -1
     into.to = -1
     if (at < 0) return -1
-    const from = skipWord(bytes, at, name)
+    const from = skipPhrase(this.view, at, name)
     if (from < 0) return at
     const to = plainStringEnd(bytes, from)
     if (to < 0) return -1
@@ -321,7 +330,10 @@ export class ScannedEvent implements EventEnvelope {
   }
 
   private room(length: number): Uint8Array {
-    if (this.scratch.length < length) this.scratch = new Uint8Array(2 * length)
+    if (this.scratch.length < length) {
+      this.scratch = new Uint8Array(2 * length)
+      this.scratchView = new DataView(this.scratch.buffer)
+    }
     return this.scratch
   }
 

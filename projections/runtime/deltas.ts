@@ -72,12 +72,17 @@ const keyText = (key: readonly string[]): string => {
   return text
 }
 
+/** Windows of a tenant, and the one asked for last: most events fall into the same one as the tenant's event before. */
+interface TenantWindows {
+  readonly windows: Map<number, WindowDeltas>
+  last: WindowDeltas | undefined
+}
+
 /** Deltas of one partition of one generation. */
 export class DeltaTable {
   /** Number of deltas: rows of the base resolution that a flush would write at most. */
   size = 0
-  private readonly tenants = new Map<string, Map<number, WindowDeltas>>()
-  private last: WindowDeltas | undefined
+  private readonly tenants = new Map<string, TenantWindows>()
   private readonly names = new Map<string, Map<string, KeyName>>()
   private named = 0
   private readonly createAccumulators: () => Accumulator[]
@@ -107,12 +112,11 @@ export class DeltaTable {
   }
 
   windows(): readonly WindowDeltas[] {
-    return [...this.tenants.values()].flatMap((windows) => [...windows.values()])
+    return [...this.tenants.values()].flatMap(({ windows }) => [...windows.values()])
   }
 
   clear(): void {
     this.tenants.clear()
-    this.last = undefined
     this.size = 0
   }
 
@@ -133,12 +137,12 @@ export class DeltaTable {
   }
 
   private window(tenantId: string, windowStartMs: number): WindowDeltas {
-    if (this.last?.windowStartMs === windowStartMs && this.last.tenantId === tenantId) return this.last
-    let windows = this.tenants.get(tenantId)
-    if (windows === undefined) this.tenants.set(tenantId, (windows = new Map()))
-    let window = windows.get(windowStartMs)
-    if (window === undefined) windows.set(windowStartMs, (window = { tenantId, windowStartMs, keys: new Map() }))
-    this.last = window
+    let tenant = this.tenants.get(tenantId)
+    if (tenant === undefined) this.tenants.set(tenantId, (tenant = { windows: new Map(), last: undefined }))
+    if (tenant.last?.windowStartMs === windowStartMs) return tenant.last
+    let window = tenant.windows.get(windowStartMs)
+    if (window === undefined) tenant.windows.set(windowStartMs, (window = { tenantId, windowStartMs, keys: new Map() }))
+    tenant.last = window
     return window
   }
 }

@@ -1,7 +1,7 @@
 /** One batch of one partition through all generations of its lane: decoded, observed and hashed once. */
 import { decodeRecord } from "@tidemark/domain/events/envelope"
 import type { DecodedRecord } from "@tidemark/domain/events/envelope"
-import { ScannedEvent } from "@tidemark/domain/events/scannedEvent"
+import type { ScannedEvent } from "@tidemark/domain/events/scannedEvent"
 import { hashUtf8 } from "@tidemark/domain/measures/hash"
 import type { LogBatch } from "@tidemark/domain/ports/EventLog"
 import type { ReadModelStoreShape } from "@tidemark/domain/ports/ReadModelStore"
@@ -33,13 +33,16 @@ class BatchFold {
   private at = 0
   /** The release at `at` may be folded: the ledger entry of its original is loaded. */
   private isLoaded = false
-  private readonly scanned = new ScannedEvent()
-  private readonly event: DecodedRecord = { kind: "event", event: this.scanned }
-  private readonly record: ObservedRecord = { offset: 0, decoded: UNREAD, duplicate: false, maxEventTimeMs: 0, receivedMaxMs: 0, hashHi: 0, hashLo: 0 }
+  private readonly scanned: ScannedEvent
+  private readonly event: DecodedRecord
+  /** NaN first: a field that begins with a double holds doubles from then on without an object for each. */
+  private readonly record: ObservedRecord = { offset: 0, decoded: UNREAD, duplicate: false, maxEventTimeMs: NaN, receivedMaxMs: NaN, hashHi: NaN, hashLo: NaN }
   private readonly hash = new Uint32Array(4)
 
   constructor(reader: PartitionReader, generations: readonly GenerationLane[], batch: LogBatch, seed: number) {
     this.reader = reader
+    this.scanned = reader.scanned
+    this.event = { kind: "event", event: this.scanned }
     this.batch = batch
     this.seed = seed
     this.folding = generations.flatMap((generation) => {
@@ -72,11 +75,9 @@ class BatchFold {
 
   private observe(decoded: DecodedRecord, offset: number): void {
     const { record, hash, reader: { state } } = this
-    const { duplicate, maxEventTimeMs } = state.observe(decoded)
+    state.observe(decoded, record)
     record.offset = offset
     record.decoded = decoded
-    record.duplicate = duplicate
-    record.maxEventTimeMs = maxEventTimeMs
     record.receivedMaxMs = state.receivedMaxMs
     if (decoded === this.event) this.scanned.hashId(this.seed, hash)
     else if (decoded.kind === "event") hashUtf8(decoded.event.id, this.seed, hash)

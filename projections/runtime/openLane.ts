@@ -1,6 +1,7 @@
 /** Taking a lane over: every generation it is to fold from its checkpoint, and one reader per partition from the lowest of them. */
 import { PartitionState } from "@tidemark/domain/events/partitionState"
 import { decodeRecord } from "@tidemark/domain/events/envelope"
+import { ScannedEvent } from "@tidemark/domain/events/scannedEvent"
 import { hashSeedOf } from "@tidemark/domain/events/hashSeed"
 import { EventLog } from "@tidemark/domain/ports/EventLog"
 import type { EventLogShape } from "@tidemark/domain/ports/EventLog"
@@ -24,6 +25,8 @@ export const READ_BYTES_MAX = 1 << 20
 export interface PartitionReader {
   readonly partition: number
   readonly state: PartitionState
+  /** The record being read; what it holds counts until the next one. */
+  readonly scanned: ScannedEvent
   /** Bytes of the last record read; undefined before the first. */
   lastRecord: Uint8Array | undefined
   /** Whether what is observed is saved: not by a rebuild, and not when the index ends below what the log still holds. */
@@ -99,7 +102,7 @@ const openReader = Effect.fn("openReader")(function* (log: EventLogShape, partit
   const state = isKnown ? PartitionState.fromSegments(partition, seed, prefix.segments, prefix.imports) : PartitionState.startingAt(partition, seed, start)
   const readFrom = state.nextOffset
   yield* catchUp(log, partition, state, lowestOffset(generations.filter((one) => !lost.includes(one)), partition))
-  const reader: PartitionReader = { partition, state, lastRecord: undefined, isIndexed: isSaved && (isKnown || prefix.nextOffset === 0n), unsaved: [] }
+  const reader: PartitionReader = { partition, state, scanned: new ScannedEvent(), lastRecord: undefined, isIndexed: isSaved && (isKnown || prefix.nextOffset === 0n), unsaved: [] }
   const detail = `partition ${partition}: the log now starts at ${start}, and the partition index knows the records before it up to ${prefix.nextOffset} only`
   return { reader, readFrom, behind: Number(end - state.nextOffset), lost: lost.map(({ record }): HaltedGeneration => ({ record, error: new HaltError({ code: "LOG_GAP", detail }) })) }
 })

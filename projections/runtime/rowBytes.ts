@@ -5,7 +5,7 @@
  * events, late events, backfill events, fingerprint u64 · number of offset ranges u16, each partition u32, min u64,
  * max u64 · number of measures u16, each (u32 length, bytes). No revision: it depends on flush boundaries.
  */
-import { writeUtf8 } from "@tidemark/domain/measures/hash"
+import { hashRange, writeUtf8 } from "@tidemark/domain/measures/hash"
 import type { Row } from "@tidemark/domain/ports/ReadModelStore"
 
 const FIXED_BYTES = 64
@@ -16,8 +16,14 @@ export class RowBytes {
   private bytes = new Uint8Array(16_384)
   private view = new DataView(this.bytes.buffer)
 
-  /** The bytes of the row, valid until the next call. */
-  of(row: Row): Uint8Array {
+  /** 128-bit hash of the row's bytes into `out[0..3]`. */
+  hash(row: Row, out: Uint32Array): void {
+    const length = this.encode(row)
+    hashRange(this.view, 0, length, 0, out)
+  }
+
+  /** Length of the row's bytes, which stand in `bytes` until the next call. */
+  private encode(row: Row): number {
     const { tenantId, key, offsets, measures } = row
     let length = FIXED_BYTES + 3 * tenantId.length + RANGE_BYTES * offsets.length
     for (const text of key) length += 4 + 3 * text.length
@@ -26,7 +32,7 @@ export class RowBytes {
       this.bytes = new Uint8Array(2 * length)
       this.view = new DataView(this.bytes.buffer)
     }
-    return this.bytes.subarray(0, this.write(row))
+    return this.write(row)
   }
 
   private write(row: Row): number {

@@ -2,7 +2,6 @@
  * Digest of a lane's rows: the sum mod 2^128 of row hashes in 256 key buckets. Kept incrementally, so that two
  * generations compare without reading their rows. The revision is no part of it. Rules: docs/semantics.md §8.
  */
-import { hashBytes } from "@tidemark/domain/measures/hash"
 import type { Row } from "@tidemark/domain/ports/ReadModelStore"
 import { RowBytes } from "./rowBytes.ts"
 
@@ -22,7 +21,7 @@ const rowBytes = new RowBytes()
 /** 128-bit hash of a row without its revision, over its canonical bytes. */
 export const rowHash = (row: Row): RowHash => {
   const hash = new Uint32Array(WORDS)
-  hashBytes(rowBytes.of(row), 0, hash)
+  rowBytes.hash(row, hash)
   return hash
 }
 
