@@ -182,3 +182,16 @@ describe("exactness", () => {
     `)
   })
 })
+
+describe("encodings", () => {
+  it("share memory and no byte of it: each stays as it is while thousands of others are made", () => {
+    const uniques = createAccumulator({ kind: "uniques", of: "event.data.x" })
+    const made: (readonly [Uint8Array, string])[] = []
+    for (let i = 0; i < 3_000; i++) {
+      addTo(uniques, i)
+      for (const encoded of [uniques.encode(), createAccumulator({ kind: "count" }).encode()]) made.push([encoded, Buffer.from(encoded).toString("hex")])
+    }
+    for (const [encoded, hex] of made) if (Buffer.from(encoded).toString("hex") !== hex) expect.fail(`an encoding of ${encoded.length} bytes has changed`)
+    expect(new Set(made.map(([{ buffer }]) => buffer)).size).toBeLessThan(made.length)
+  })
+})
