@@ -91,6 +91,7 @@ const apps: readonly ImportRow[] = [
   { at: "apps/projector", imports: [EFFECT, "domain", "projections", "node:util", "node:worker_threads"], specs: PROCESSES },
   { at: "apps/projector/workerMain.ts", imports: ["infra/wiring"] },
   { at: "apps/projector/eventSearch.engines.spec.ts", imports: ["infra/elasticsearch", "infra/embedded"] },
+  { at: "apps/projector/ranking.engines.spec.ts", imports: ["infra/elasticsearch", "queries"] },
   { at: "apps/projector/searchPublisher.engines.spec.ts", imports: ["infra/elasticsearch"] },
   {
     at: "apps/server",
