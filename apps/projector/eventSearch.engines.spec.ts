@@ -175,6 +175,28 @@ describe("event search on Elasticsearch", () => {
     }
   })
 
+  it("finds events whose documents the engine refuses by their records, and counts those it refuses in any form", async () => {
+    const proxy = await openFaultProxy(elasticsearchUrl())
+    try {
+      await opened((open) => Effect.gen(function* () {
+        const random = new SeededRandom(9)
+        yield* open.log.append(Array.from({ length: 60 }, (_, n) => randomRecord(random, n)))
+        proxy.faults = { item: (source) => (source.includes('"maybe":false') ? 400 : undefined) }
+        const indexer = open.indexer({})
+        yield* indexAll(open.log, indexer)
+        expect(indexer.status().refused).toBe(0)
+        yield* expectSame(open, random, 9, 25)
+        yield* open.log.append([event(1_000), event(1_001)])
+        proxy.faults = { item: (source) => (/"next":|"kind":/.test(source) ? undefined : 400) }
+        const other = open.indexer({})
+        yield* indexAll(open.log, other)
+        expect(other.status().refused).toBe(2)
+      }), proxy.url)
+    } finally {
+      await proxy.close()
+    }
+  })
+
   it("gathers events that come one by one, and search finds each of them at once", async () => {
     const proxy = await openFaultProxy(elasticsearchUrl())
     try {

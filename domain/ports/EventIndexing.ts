@@ -16,7 +16,7 @@ export class EventIndexHaltedError extends Schema.TaggedError<EventIndexHaltedEr
 export interface EventIndexerOptions {
   /** Those this indexer copies; all when absent. */
   readonly partitions?: readonly number[]
-  /** Leaves the processors to those who fold while much comes; 3,000 unless told. */
+  /** Leaves the processors to those who fold while much comes; 6,000 unless told. */
   readonly eventsPerSecondMax?: number
   /** Something goes wrong and is tried again. */
   readonly retrying?: (cause: string) => void
@@ -27,7 +27,7 @@ export interface EventIndexerStatus {
   readonly halt: { readonly code: string; readonly detail: string } | undefined
   /** Everything below is searchable, by partition; empty before the first look. */
   readonly indexed: ReadonlyMap<number, bigint>
-  /** Events the engine refused: they are not found by search. */
+  /** Events the engine refused in any form: they are not found by search. */
   readonly refused: number
 }
 

@@ -62,16 +62,49 @@ const leavesOf = (data: unknown): readonly string[] | undefined => {
 /** Half a character is no text an engine takes: pieces with one are left out, of records and of what is asked for. */
 const isSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff
 
+/** Which pieces of the text at hand were seen: a table of places that a text's own number marks as taken. Four times as many as there may be. */
+const SLOT_BITS = 13
+const slotOwner = new Uint32Array(2 ** SLOT_BITS)
+const slotPiece = new Float64Array(2 ** SLOT_BITS)
+let textNumber = 0
+
+/** Marks a piece of three letters; false when it was marked for this text before. */
+const isNew = (first: number, second: number, third: number): boolean => {
+  const piece = first * 2 ** 32 + second * 2 ** 16 + third
+  let slot = (Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b) ^ Math.imul(third, 0xc2b2ae35)) >>> (32 - SLOT_BITS)
+  while (slotOwner[slot] === textNumber) {
+    if (slotPiece[slot] === piece) return false
+    slot = (slot + 1) % 2 ** SLOT_BITS
+  }
+  slotOwner[slot] = textNumber
+  slotPiece[slot] = piece
+  return true
+}
+
 /** Distinct pieces of three characters, lower case; undefined when there are too many. */
 const gramsOf = (text: string): readonly string[] | undefined => {
   const lower = text.toLowerCase()
-  const grams = new Set<string>()
-  let broken = -1
-  for (let at = 0; at < lower.length; at++) {
-    if (isSurrogate(lower.charCodeAt(at))) broken = at
-    if (at - broken >= GRAM_CHARS) grams.add(lower.slice(at - GRAM_CHARS + 1, at + 1))
+  const grams: string[] = []
+  textNumber += 1
+  if (textNumber === 2 ** 32) {
+    slotOwner.fill(0)
+    textNumber = 1
   }
-  return grams.size > GRAMS_MAX ? undefined : [...grams]
+  let [first, second] = [-1, -1]
+  for (let at = 0; at < lower.length; at++) {
+    const third = lower.charCodeAt(at)
+    if (isSurrogate(third)) {
+      first = second = -1
+      continue
+    }
+    if (first >= 0 && isNew(first, second, third)) {
+      grams.push(lower.slice(at - GRAM_CHARS + 1, at + 1))
+      if (grams.length > GRAMS_MAX) return undefined
+    }
+    first = second
+    second = third
+  }
+  return grams
 }
 
 const short = (text: string | undefined): string | undefined => (text === undefined || text.length > KEYWORD_CHARS_MAX ? undefined : text)
@@ -90,6 +123,13 @@ export const eventDocument = (partition: number, offset: bigint, event: EventEnv
     partition, offset: Number(offset), leaves, grams, maybe: !isWhole, ...(isText ? { record: text } : { bytes: Buffer.from(value).toString("base64") })
   })
 }
+
+/**
+ * A document of an event that the engine refuses to take whole: nothing of it is looked up, so every search of its time
+ * has to look at the record.
+ */
+export const maybeDocument = (partition: number, offset: bigint, { tenantId, timeMs, receivedAtMs }: EventEnvelope, value: Uint8Array): string =>
+  JSON.stringify({ tenantId: short(tenantId), time: timeMs, receivedAt: receivedAtMs, partition, offset: Number(offset), maybe: true, bytes: Buffer.from(value).toString("base64") })
 
 /** The stored bytes of an event. */
 export const recordOf = ({ record, bytes }: EventSource): Uint8Array => new Uint8Array(record === undefined ? Buffer.from(bytes ?? "", "base64") : Buffer.from(record, "utf8"))

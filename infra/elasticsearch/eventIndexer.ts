@@ -18,7 +18,7 @@ import type { Elasticsearch } from "./elasticsearchClient.ts"
 import { orUnavailable } from "./elasticsearchClient.ts"
 import type { RefusedEvent } from "./eventCheckpoints.ts"
 import { EventCheckpoints } from "./eventCheckpoints.ts"
-import { EVENT_SHAPE, EventNames, eventDocument } from "./eventDocuments.ts"
+import { EVENT_SHAPE, EventNames, eventDocument, maybeDocument } from "./eventDocuments.ts"
 import { Indices, writeAlias } from "./indices.ts"
 
 const READ_BYTES = 512 * 1024
@@ -27,7 +27,7 @@ const READ_WAIT_MS = 500
 const REFRESH_EVERY_MS = 1_000
 /** Near the log's end what comes is gathered this long, ms: a request costs the engine as much as some dozens of events. */
 const GATHER_MS = 1_000
-const EVENTS_PER_SECOND_MAX = 3_000
+const EVENTS_PER_SECOND_MAX = 6_000
 const RETRY_FIRST_MS = 200
 const RETRY_MAX_MS = 10_000
 
@@ -36,6 +36,8 @@ interface Pending {
   readonly offset: bigint
   readonly index: string
   readonly source: string
+  /** What is sent when the engine refuses the source. */
+  readonly maybe: () => string
 }
 
 const eventsOf = (batches: readonly LogBatch[], names: EventNames, position: Map<number, bigint>): readonly Pending[] => {
@@ -45,7 +47,9 @@ const eventsOf = (batches: readonly LogBatch[], names: EventNames, position: Map
       const value = bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])
       const decoded = decodeRecord(value)
       const offset = firstOffset + BigInt(i)
-      if (decoded.kind === "event") pending.push({ partition, offset, index: names.monthly(decoded.event.receivedAtMs), source: eventDocument(partition, offset, decoded.event, value) })
+      if (decoded.kind !== "event") continue
+      const { event } = decoded
+      pending.push({ partition, offset, index: names.monthly(event.receivedAtMs), source: eventDocument(partition, offset, event, value), maybe: () => maybeDocument(partition, offset, event, value) })
     }
     position.set(partition, firstOffset + BigInt(ends.length))
   }
@@ -81,25 +85,33 @@ class Indexer {
 
   status = (): EventIndexerStatus => ({ halt: this.halt === undefined ? undefined : { code: this.halt.code, detail: this.halt.detail }, indexed: this.indexed, refused: this.refused })
 
-  /** Puts what is not stored yet; answers what has to be sent again. */
-  private async put(pending: readonly Pending[]): Promise<readonly Pending[]> {
-    const names = new Set(pending.map(({ index }) => index))
-    await Promise.all([...names].map((name) => this.indices.ensure(name, EVENT_SHAPE)))
-    const lines = pending.flatMap(({ partition, offset, index, source }) => [`{"create":{"_index":"${writeAlias(index)}","_id":"${partition}-${offset}","require_alias":true}}`, source])
-    const items = await sendBulk(this.engine, lines)
+  /** Sends documents; answers those to be sent again, and those the engine refuses. */
+  private async send(pending: readonly Pending[], sourceOf: (event: Pending) => string): Promise<{ readonly again: readonly Pending[]; readonly refused: readonly (readonly [Pending, string])[] }> {
+    const items = await sendBulk(this.engine, pending.flatMap((event) => [`{"create":{"_index":"${writeAlias(event.index)}","_id":"${event.partition}-${event.offset}","require_alias":true}}`, sourceOf(event)]))
     const again: Pending[] = []
-    const refused: RefusedEvent[] = []
+    const refused: (readonly [Pending, string])[] = []
     for (const [at, event] of pending.entries()) {
       const item = items[at] ?? { status: 0, error: undefined }
       if (isStored(item)) this.unsearchable.add(event.index)
       else if (isAgain(item)) {
         again.push(event)
         if (item.status === 404) this.indices.forget(event.index)
-      } else refused.push({ partition: event.partition, offset: event.offset, reason: `${item.status} ${item.error}` })
+      } else refused.push([event, `${item.status} ${item.error}`])
     }
-    await this.checkpoints.keepRefused(refused)
-    if (refused.length > 0) this.refused = await this.checkpoints.refused()
-    return again
+    return { again, refused }
+  }
+
+  /** Puts what is not stored yet; answers what has to be sent again. */
+  private async put(pending: readonly Pending[]): Promise<readonly Pending[]> {
+    const names = new Set(pending.map(({ index }) => index))
+    await Promise.all([...names].map((name) => this.indices.ensure(name, EVENT_SHAPE)))
+    const { again, refused } = await this.send(pending, ({ source }) => source)
+    if (refused.length === 0) return again
+    // Found by their record then, if no sooner.
+    const rest = await this.send(refused.map(([event]) => event), ({ maybe }) => maybe())
+    await this.checkpoints.keepRefused(rest.refused.map(([{ partition, offset }, reason]): RefusedEvent => ({ partition, offset, reason })))
+    if (rest.refused.length > 0) this.refused = await this.checkpoints.refused()
+    return [...again, ...rest.again]
   }
 
   private readonly backoff = Effect.suspend(() => Effect.flatMap(Random.next, (part) =>

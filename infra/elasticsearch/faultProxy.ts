@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net"
 
 export interface BulkFaults {
   /** A status: the item is answered with it and does not reach the engine. */
-  readonly item?: (source: string) => 429 | 503 | 409 | undefined
+  readonly item?: (source: string) => 400 | 429 | 503 | 409 | undefined
   /** The request takes effect and its connection ends without an answer. */
   readonly loseAnswer?: () => boolean
   /** The whole request is answered with it and does not reach the engine. */

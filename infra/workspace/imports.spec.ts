@@ -82,6 +82,7 @@ const refused: readonly (readonly [file: string, module: string, target: string]
   ["apps/api/printSchema.ts", "node:os", "node:os"],
   ["apps/projector/x.ts", "@tidemark/infra-wiring/engines", "infra/wiring/engines"],
   ["apps/projector/workerMain.ts", "@tidemark/infra-embedded/EventLogLmdb", "infra/embedded/EventLogLmdb"],
+  ["apps/projector/ranking.engines.spec.ts", "@tidemark/infra-postgres/connection", "infra/postgres/connection"],
   ["apps/projector/eventSearch.engines.spec.ts", "@tidemark/infra-postgres/connection", "infra/postgres/connection"],
   ["apps/projector/searchPublisher.engines.spec.ts", "lmdb", "lmdb"],
   ["apps/server/serve.ts", "@tidemark/infra-wiring/engines", "infra/wiring/engines"],
