@@ -21,7 +21,7 @@ export interface Watched {
 /** Pixels by which the document is wider than the window. */
 export const OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
-/** Call within a suite: `start` starts a server on the test's data directory, `open` a page that is watched; both end with the test. */
+/** Call within a suite: `start` starts a server on the test's data `directory`, `open` a page that is watched; both end with the test. */
 export const usePages = () => {
   const processes = useProcesses("page")
   let browser: Browser
@@ -49,7 +49,7 @@ export const usePages = () => {
     await page.locator(ready).first().waitFor()
     return { page, faults }
   }
-  return { start, open }
+  return { start, open, directory: processes.directory }
 }
 
 /** Opens an address in both themes at three widths, as `look` wants it; `look` is told which by `name`. */
