@@ -20,6 +20,7 @@ describe.skipIf(!hasBrowser)("the time machine", () => {
     await expect.poll(number, POLL).toBe("2")
     await page.getByRole("button", { name: "As of", exact: true }).press("Enter")
     await page.getByRole("button", { name: "Pin this moment as A" }).press("Enter")
+    expect(await page.locator(".built-note").textContent()).toMatch(/^generation 1 begun \d\d:\d\d:\d\d UTC$/)
     await page.getByText("No window of this range is another one at the two moments.").waitFor()
     await send(ingest, KEYS.write, [viewed("c", "/shoes", minute - 10 * MINUTE_MS + 1_000), viewed("d", "/new", minute - 3 * MINUTE_MS)])
     await expect.poll(number, POLL).toBe("4")

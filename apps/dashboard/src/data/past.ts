@@ -5,7 +5,7 @@ import { momentsOf } from "../model/biography.ts"
 import { RANGES, spanAt } from "../model/range.ts"
 import { ask } from "./graphql.ts"
 import type { Sample } from "../model/biography.ts"
-import type { ComparedName, WindowChanges } from "../model/comparison.ts"
+import type { Built, ComparedName, WindowChanges } from "../model/comparison.ts"
 import type { RangeName } from "../model/range.ts"
 import type { Api } from "./graphql.ts"
 import type { WindowQuestion } from "./questions.ts"
@@ -34,6 +34,19 @@ export const changesOptions = (api: Api, projection: ComparedName, range: RangeN
         before: { time: iso(beforeMs) }, after: afterMs === undefined ? null : { time: iso(afterMs) }
       }
       return (await ask<{ windowChanges: WindowChanges }>(api, CHANGES, variables, signal)).windowChanges
+    }
+  })
+
+const BUILT = "query Built($projection: String!) { generations(projection: $projection) { generation createdAt } }"
+
+/** When the stored generations of a projection were begun: from the switch to one of them on, the same events may give other numbers. */
+export const builtOptions = (api: Api, projection: string) =>
+  queryOptions({
+    queryKey: ["built", api.tenant, projection] as const,
+    staleTime: 60_000,
+    queryFn: async ({ signal }): Promise<readonly Built[]> => {
+      const { generations } = await ask<{ generations: readonly { readonly generation: number; readonly createdAt: string }[] }>(api, BUILT, { projection }, signal)
+      return generations.map(({ generation, createdAt }) => ({ generation, atMs: Date.parse(createdAt) }))
     }
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { causeText, changesText, figureText, inOrder, momentText } from "./comparison.ts"
+import { builtWithin, causeText, changesText, figureText, inOrder, momentText } from "./comparison.ts"
 import type { Figures, WindowChange } from "./comparison.ts"
 
 const NOW = Date.parse("2026-11-24T12:05:00Z")
@@ -13,6 +13,11 @@ describe("two moments", () => {
       { beforeMs: 1, afterMs: undefined, pinIsLater: false }, { beforeMs: 1, afterMs: 2, pinIsLater: false }, { beforeMs: 1, afterMs: 2, pinIsLater: true }
     ])
     expect([momentText(undefined, NOW), momentText(NOW - 60_000, NOW), momentText(NOW - 86_400_000, NOW)]).toEqual(["now", "12:04:00 UTC", "24 Nov 12:05:00 UTC".replace("24", "23")])
+  })
+
+  it("know which generations were begun between", () => {
+    const built = [{ generation: 1, atMs: NOW - 90_000_000 }, { generation: 2, atMs: NOW - 60_000 }, { generation: 3, atMs: NOW + 1 }]
+    expect(builtWithin(built, NOW - 3_600_000, NOW, NOW)).toEqual([{ generation: 2, atMs: NOW - 60_000, text: "generation 2 begun 12:04:00 UTC" }])
   })
 
   it("say how many windows changed and what lies between", () => {

@@ -6,6 +6,16 @@ import { measureOf } from "./segments.ts"
 import { positionTotal } from "./order.ts"
 import type { Dimension, Measure, PartitionOffset, WindowState } from "./answer.ts"
 
+/** A generation of a projection and when it was begun. */
+export interface Built {
+  readonly generation: number
+  readonly atMs: number
+}
+
+/** Those that were begun within a span, in words. */
+export const builtWithin = (built: readonly Built[], fromMs: number, toMs: number, nowMs: number): readonly (Built & { readonly text: string })[] =>
+  built.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs).map((one) => ({ ...one, text: `generation ${one.generation} begun ${momentText(one.atMs, nowMs)}` }))
+
 /** What is compared: projections, each with the figures that are shown of it. */
 export const COMPARED = {
   "page-views": { label: "Page views", measures: ["views", "visitors"] },

@@ -1,14 +1,18 @@
 /** Looking at the past: the banner that says so, and the way there and back. */
+import { useQuery } from "@tanstack/react-query"
 import { useId, useState } from "react"
+import { builtOptions } from "../data/past.ts"
 import { formatDecimal, formatMoment } from "../model/format.ts"
 import { momentText } from "../model/comparison.ts"
 import { parseMoment } from "../model/moment.ts"
 import { positionTotal } from "../model/order.ts"
 import { KnownAt } from "./KnownAt.tsx"
+import type { Api } from "../data/graphql.ts"
 import type { PartitionOffset } from "../model/answer.ts"
 import type { RangeName } from "../model/range.ts"
 
 export interface AsOfProps {
+  readonly api: Api
   /** Unix ms; undefined: the page shows the present. */
   readonly asOfMs: number | undefined
   /** Where the main numbers of the page are. */
@@ -22,6 +26,9 @@ export interface AsOfProps {
   readonly close: () => void
 }
 
+/** Of the main chart. */
+const MAIN_PROJECTION = "page-views"
+
 /** `24 Nov 12:03:20 UTC · #1,204`. */
 const pastText = (asOfMs: number, position: readonly PartitionOffset[] | undefined): string =>
   `${formatMoment(asOfMs, Date.now())} UTC${position === undefined ? "" : ` · #${formatDecimal(String(positionTotal(position)))}`}`
@@ -32,8 +39,9 @@ const Pin = ({ asOfMs, pinMs, nowMs, pin }: Pick<AsOfProps, "asOfMs" | "pinMs" |
   return <p className="pinned"><button type="button" className="small" onClick={() => pin(asOfMs ?? Date.now())}>Pin this moment as A</button> <span className="note">to see what changed since, or before.</span></p>
 }
 
-export const AsOf = ({ asOfMs, position, range, pinMs, nowMs, go, pin, close }: AsOfProps) => {
+export const AsOf = ({ api, asOfMs, position, range, pinMs, nowMs, go, pin, close }: AsOfProps) => {
   const id = useId()
+  const built = useQuery(builtOptions(api, MAIN_PROJECTION)).data ?? []
   const [text, setText] = useState("")
   const [isWrong, setIsWrong] = useState(false)
   const submit = (): void => {
@@ -48,7 +56,7 @@ export const AsOf = ({ asOfMs, position, range, pinMs, nowMs, go, pin, close }: 
       {asOfMs === undefined ? null : (
         <p className="as-of-told" role="status"><strong>You are looking at the past.</strong> The numbers are those known at {pastText(asOfMs, position)}; later events, late ones too, are not in them.</p>
       )}
-      <KnownAt range={range} asOfMs={asOfMs} pinMs={pinMs} nowMs={nowMs} go={go} />
+      <KnownAt range={range} asOfMs={asOfMs} pinMs={pinMs} nowMs={nowMs} built={built} go={go} />
       <Pin asOfMs={asOfMs} pinMs={pinMs} nowMs={nowMs} pin={pin} />
       <form onSubmit={(event) => {
         event.preventDefault()
