@@ -80,8 +80,8 @@ export const paceOf = (memory: PaceMemory): Pace => {
     for (;;) {
       const leftMs = Number(endUs / 1_000n) - (yield* Clock.currentTimeMillis)
       if (leftMs <= 0 || Atomics.load(cells, RATE) !== rate) return
-      yield* Effect.sleep(Math.min(leftMs, LOOK_EVERY_MS))
+      yield* timed("throttle", Effect.sleep(Math.min(leftMs, LOOK_EVERY_MS)))
     }
   })
-  return { isSlowed: () => Atomics.load(cells, RATE) !== 0n, wait: (records) => timed("throttle", wait(records)), timed }
+  return { isSlowed: () => Atomics.load(cells, RATE) !== 0n, wait, timed }
 }

@@ -55,10 +55,10 @@ export interface RebuildDeskOptions {
 
 /** How quickly a rebuild folds: records a second, averages over 10 s. */
 export interface RateFigures {
-  readonly perSecond: number
+  readonly perSecond: number | undefined
   /** The lowest and the highest average of the last 10 s. */
-  readonly slowest: number
-  readonly quickest: number
+  readonly slowest: number | undefined
+  readonly quickest: number | undefined
   /** The last average while nothing slowed it. */
   readonly unslowed: number | undefined
   /** Shares of the time of its threads, together 1. */

@@ -105,6 +105,12 @@ describe("a rebuild on the real process", () => {
     }
     expect(await cli("start", "page-views", "--reason", "x", "--rate", "100", "--yes")).toMatchObject({ code: 0 })
     await expect.poll(() => state("page-views"), POLL).toMatchObject({ status: "BUILDING", throttle: "capped at 100 events/s", eventsPerSecondMax: 100 })
+    // Its threads wait for the cap most of their time, which is known before anything is committed.
+    const heldBack = async () => {
+      const { data } = (await ask(graphql, KEYS.read, '{ rebuilds(projection: "page-views") { progress { time { throttle } } } }', {})) as { readonly data: { readonly rebuilds: readonly { readonly progress: { readonly time: { readonly throttle: number } | null } | null }[] } }
+      return data.rebuilds[0]?.progress?.time?.throttle ?? 0
+    }
+    await expect.poll(heldBack, POLL).toBeGreaterThan(0.5)
     const metrics = async () => (await fetch(new URL("/metrics", dashboard))).text()
     await expect.poll(metrics, POLL).toMatch(/^tidemark_rebuild_allowed_events_per_second\{projection="page-views"\} 100$/m)
     expect(await cli("start", "event-counts", "--reason", "y", "--yes")).toMatchObject({ code: 0 })

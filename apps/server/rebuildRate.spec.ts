@@ -65,4 +65,11 @@ describe("the rate of a rebuild", () => {
     rate.note("a", sample(200n, 11_000, { spent: { read: 5_100n, fold: 600n, write: 1_200n, throttle: 100n } }))
     expect(rate.of("a")?.time).toEqual({ read: 0, fold: 0, write: 1, throttle: 0 })
   })
+
+  it("says so also before the first records are committed", () => {
+    const rate = makeRebuildRate()
+    rate.note("a", sample(0n, 0))
+    rate.note("a", sample(0n, 500, { spent: { read: 25n, fold: 0n, write: 0n, throttle: 75n } }))
+    expect([rate.of("a"), rate.last()]).toEqual([{ perSecond: undefined, slowest: undefined, quickest: undefined, unslowed: undefined, time: { read: 0.25, fold: 0, write: 0, throttle: 0.75 } }, undefined])
+  })
 })

@@ -32,6 +32,7 @@ const Errors = ({ rebuild, generation }: Pick<CurrentProps, "rebuild" | "generat
 export const CurrentRebuild = ({ api, admin, rebuild, generation, nowMs, changed }: CurrentProps) => (
   <section className="generation green" aria-label={`Generation ${rebuild.generation ?? "–"}, ${labelOf(rebuild.status).toLowerCase()}`}>
     <h3>Generation {rebuild.generation ?? "–"} · {labelOf(rebuild.status).toLowerCase()}</h3>
+    <p className="visually-hidden" role="status">Generation {rebuild.generation ?? "–"} of {rebuild.projection}: {labelOf(rebuild.status).toLowerCase()}</p>
     <p className="note">{rebuild.reason}</p>
     <Errors rebuild={rebuild} generation={generation} />
     <PhaseTrack rebuild={rebuild} nowMs={nowMs} />
