@@ -41,14 +41,28 @@ const ledgerBytes = (stores: ModelStores, { projection, generation }: Generation
   return bytes + shareOf(stores.keyCounts, counts)
 }
 
-/** Counts range by range, so that other work of the thread comes between: a million keys take about a tenth of a second. */
-export const generationSize = Effect.fn("generationSize")(function* (stores: ModelStores, id: GenerationId) {
-  if (!(yield* attempt(() => isThere(stores, id)))) return undefined
-  let rows = 0
-  for (const range of yield* attempt(() => [...generationRowRanges(stores, id)])) {
-    rows += yield* attempt(() => stores.rows.getKeysCount(range))
+/** Entries counted at once: about a hundredth of a second, and other work of the thread comes between. */
+const STEP = 50_000
+
+const countRange = Effect.fn("countRange")(function* ({ rows }: ModelStores, { start, end }: { readonly start: Buffer; readonly end: Buffer }, step: number) {
+  let [from, count] = [start, 0]
+  for (;;) {
+    const next = yield* attempt(() => {
+      const [key] = rows.getKeys({ start: from, end, offset: step, limit: 1 })
+      return key === undefined ? rows.getKeysCount({ start: from, end }) : key
+    })
+    if (typeof next === "number") return count + next
+    count += step
+    from = Buffer.from(next)
     yield* Effect.yieldNow
   }
+})
+
+/** Reads every key of its rows, a million in a fifth of a second, `step` at a time. */
+export const generationSize = Effect.fn("generationSize")(function* (stores: ModelStores, id: GenerationId, step = STEP) {
+  if (!(yield* attempt(() => isThere(stores, id)))) return undefined
+  let rows = 0
+  for (const range of yield* attempt(() => [...generationRowRanges(stores, id)])) rows += yield* countRange(stores, range, step)
   const bytes = yield* attempt(() => shareOf(stores.rows, rows) + ledgerBytes(stores, id))
   return { rows: BigInt(rows), bytes: BigInt(Math.round(bytes)) } satisfies GenerationSize as GenerationSize
 })

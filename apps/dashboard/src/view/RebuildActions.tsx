@@ -68,6 +68,7 @@ export const RebuildActions = ({ admin, rebuild, nowMs, changed }: ActionsProps)
         {actions.abort ? <button type="button" className="small" disabled={busy} onClick={() => setAsked("abort")}>Abort …</button> : null}
       </div>
       {standby === undefined ? null : <p className="note">{standby}</p>}
+      {actions.rollBackLocked ? <p className="note">The way back is locked: what stands by has halted.</p> : null}
       {actions.rollBack || actions.locked === undefined ? null : <p className="note">The cut-over is locked: {actions.locked}.</p>}
       {actions.cutOver && actions.needsNote ? <p className="note">The cut-over asks for a note: {rebuild.parity?.servedHalt == null ? "the differences have" : "that nothing was compared has"} to be accepted with it.</p> : null}
       {asked === undefined ? null : <Confirm asked={asked} actions={actions} admin={admin} rebuild={rebuild} nowMs={nowMs} act={act} close={() => setAsked(undefined)} />}
