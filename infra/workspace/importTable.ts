@@ -111,6 +111,7 @@ const apps: readonly ImportRow[] = [
   { at: "apps/server/rebuild.engines.spec.ts", imports: ["infra/postgres"] },
   { at: "apps/server/rebuildLoad.ts", imports: ["vitest"] },
   { at: "apps/server/secondStart.e2e.spec.ts", imports: [COMPUTED] },
+  { at: "apps/server/refusedEvents.ts", imports: ["vitest"] },
   { at: "apps/server/usePages.ts", imports: ["vitest", "playwright-core"] },
   { at: "apps/server/useProcesses.ts", imports: ["vitest"] },
   {

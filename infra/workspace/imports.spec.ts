@@ -95,6 +95,7 @@ const refused: readonly (readonly [file: string, module: string, target: string]
   ["apps/server/plantedRows.ts", "lmdb", "lmdb"],
   ["apps/server/rebuild.engines.spec.ts", "@tidemark/infra-kafka/EventLogKafka", "infra/kafka/EventLogKafka"],
   ["apps/server/rebuildLoad.ts", "lmdb", "lmdb"],
+  ["apps/server/refusedEvents.ts", "lmdb", "lmdb"],
   ["apps/server/usePages.ts", "lmdb", "lmdb"],
   ["apps/server/useProcesses.ts", "lmdb", "lmdb"],
   ["apps/cli/verbs/x.ts", "@tidemark/infra-wiring/logs", "infra/wiring/logs"],
