@@ -113,9 +113,16 @@ const mutate = async (admin: Api, field: string, signature: string, args: string
   return rebuild
 }
 
+/** A rebuild as it is asked for; `eventsPerSecondMax` null: as quickly as live traffic leaves room. */
+export interface WantedRebuild {
+  readonly projection: string
+  readonly reason: string
+  readonly eventsPerSecondMax: number | null
+}
+
 /** With `dryRun` nothing is written: the answer is the plan. */
-export const startRebuild = (admin: Api, projection: string, reason: string, dryRun: boolean): Promise<Rebuild> =>
-  mutate(admin, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean)", "(projection: $projection, reason: $reason, dryRun: $dryRun)", { projection, reason, dryRun })
+export const startRebuild = (admin: Api, wanted: WantedRebuild, dryRun: boolean): Promise<Rebuild> =>
+  mutate(admin, "startRebuild", "($projection: String!, $reason: String!, $dryRun: Boolean, $eventsPerSecondMax: Int)", "(projection: $projection, reason: $reason, dryRun: $dryRun, eventsPerSecondMax: $eventsPerSecondMax)", { ...wanted, dryRun })
 
 export type Step = "pauseRebuild" | "resumeRebuild" | "compareRebuild" | "abortRebuild"
 

@@ -138,6 +138,10 @@ describe("a plan", () => {
     expect(facts({ rateFrom: "SAMPLE" })[1]).toBe("Takes about 1 m 07 s: by a sample folded just now, storing not counted")
     expect(facts({ seconds: null, rateFrom: null, rows: null, rowBytes: null, diskFreeBytes: null }).slice(1, 4)).toEqual(["Takes not known: the log is too short to measure a rate", "Writes rows not estimated: as generation 8 beside generation 7", "Disk not estimated: until the old one is dropped"])
     expect(planFacts(rebuild({ plan: null }))).toEqual([])
+    const takes = (eventsPerSecondMax: number, seconds: number | null) => planFacts(rebuild({ plan: { ...plan, seconds }, eventsPerSecondMax }))[1]
+    expect(takes(100_000, 67.2)).toEqual({ name: "Takes", figure: "about 2 m 04 s", note: "at the cap of 100,000 events/s" })
+    expect(takes(100_000, null)).toMatchObject({ figure: "about 2 m 04 s" })
+    expect(takes(1_000_000, 67.2)).toMatchObject({ figure: "about 1 m 07 s", note: "at the rate of the last rebuild" })
   })
 })
 

@@ -279,17 +279,22 @@ export interface PlanFact {
   readonly note: string
 }
 
-const timeFact = ({ seconds, rateFrom }: NonNullable<Rebuild["plan"]>): PlanFact =>
-  seconds === null ? { name: "Takes", figure: "not known", note: "the log is too short to measure a rate" }
-    : { name: "Takes", figure: `about ${formatDuration(seconds * 1_000)}`, note: rateFrom === "LAST_REBUILD" ? "at the rate of the last rebuild" : rateFrom === "SAMPLE" ? "by a sample folded just now, storing not counted" : "at the rate known then" }
+/** No quicker than its cap; live traffic may make it slower. */
+const timeFact = ({ plan, eventsPerSecondMax }: Pick<Rebuild, "plan" | "eventsPerSecondMax">): PlanFact => {
+  const capped = eventsPerSecondMax === null ? null : Number(plan?.events ?? 0) / eventsPerSecondMax
+  const { seconds = null, rateFrom = null } = plan ?? {}
+  if (capped !== null && capped >= (seconds ?? 0)) return { name: "Takes", figure: `about ${formatDuration(capped * 1_000)}`, note: `at the cap of ${formatNumber(eventsPerSecondMax ?? 0)} events/s` }
+  if (seconds === null) return { name: "Takes", figure: "not known", note: "the log is too short to measure a rate" }
+  return { name: "Takes", figure: `about ${formatDuration(seconds * 1_000)}`, note: rateFrom === "LAST_REBUILD" ? "at the rate of the last rebuild" : rateFrom === "SAMPLE" ? "by a sample folded just now, storing not counted" : "at the rate known then" }
+}
 
 /** What a rebuild reads, writes, takes and sends, before it begins. */
-export const planFacts = ({ plan, generation, fromGeneration }: Pick<Rebuild, "plan" | "generation" | "fromGeneration">): readonly PlanFact[] => {
+export const planFacts = ({ plan, eventsPerSecondMax, generation, fromGeneration }: Pick<Rebuild, "plan" | "eventsPerSecondMax" | "generation" | "fromGeneration">): readonly PlanFact[] => {
   if (plan === null) return []
   const { events, bytes, rows, rowBytes, diskFreeBytes } = plan
   return [
     { name: "Reads", figure: `${formatDecimal(events)} records`, note: `${formatBytes(Number(bytes))} of the log` },
-    timeFact(plan),
+    timeFact({ plan, eventsPerSecondMax }),
     { name: "Writes", figure: rows === null ? "rows not estimated" : `about ${formatDecimal(rows)} rows`, note: `as generation ${generation ?? "–"} beside generation ${fromGeneration ?? "–"}` },
     { name: "Disk", figure: rowBytes === null ? "not estimated" : `about ${formatBytes(Number(rowBytes))}`, note: diskFreeBytes === null ? "until the old one is dropped" : `of ${formatBytes(Number(diskFreeBytes))} free, until the old one is dropped` },
     { name: "Sends", figure: "nothing", note: "effects come from the generation that serves, which goes on meanwhile" }
