@@ -47,6 +47,13 @@ describe("a benchmark of tiny size", () => {
     expect(conditions).toMatchObject({ events: 3_000, "events a day": 10_000_000 })
   })
 
+  it("says what keeping digests costs, of the same rows", () => {
+    const { rows, conditions } = run("digests", "--events", "3000", "--pairs", "2", "--models", "page-views")
+    expect(rows).toMatchObject([{ models: "page-views" }])
+    for (const name of ["cpu µs/event, kept", "left out", "rows/event"]) expect(rows[0]?.[name]).toBeGreaterThan(0)
+    expect(conditions).toMatchObject({ events: 3_000, pairs: 2 })
+  })
+
   it("says what live traffic feels of a rebuild, and that what was built equals what is served", () => {
     const { rows, conditions } = run("rebuild-live", "--events", "3000", "--pairs", "1", "--seconds", "1", "--rate", "5")
     expect(rows.map(({ what }) => what)).toEqual(["ingest", "queries"])

@@ -11,6 +11,13 @@ export interface Fold {
   readonly records: number
   /** Active generations. */
   readonly models: number
+  /** False: what digests cost is left out, and the rows are not what the stored digests say. True when absent. */
+  readonly keepsDigests?: boolean
+}
+
+/** What a thread is started with. */
+export interface FoldStart extends WorkerStart {
+  readonly keepsDigests: boolean
 }
 
 export interface Folded {
@@ -25,9 +32,9 @@ export interface Folded {
 type Told = FromWorker | { readonly kind: "loaded" }
 
 /** Starts the threads, lets them begin together, and measures until everything is committed. */
-export const foldInThreads = async ({ configuration, models, lanes: laneCount, threads, records }: Fold): Promise<Folded> => {
+export const foldInThreads = async ({ configuration, models, lanes: laneCount, threads, records, keepsDigests = true }: Fold): Promise<Folded> => {
   const shares = Array.from({ length: threads }, (_, share) => Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => lane % threads === share))
-  const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes } satisfies WorkerStart }))
+  const workers = shares.map((lanes) => new Worker(new URL("./workerMain.js", import.meta.url), { workerData: { settings: configuration, lanes, keepsDigests } satisfies FoldStart }))
   try {
     let [committed, flushes, rows] = [0, 0, 0]
     let loaded = 0

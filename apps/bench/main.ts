@@ -1,4 +1,5 @@
 import { catchUp, peers } from "./catchUp.ts"
+import { digests } from "./digests.ts"
 import { growth } from "./growth.ts"
 import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
@@ -9,7 +10,7 @@ import { rebuild } from "./rebuild.ts"
 import { rebuildLive } from "./rebuildLive.ts"
 import { search } from "./search.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, "rebuild-live": rebuildLive, ingest, latency, query, growth, search, "catch-up": catchUp, peers }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, "rebuild-live": rebuildLive, ingest, latency, query, growth, search, digests, "catch-up": catchUp, peers }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]

@@ -3,10 +3,12 @@ import { once } from "node:events"
 import { parentPort, workerData } from "node:worker_threads"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import { readerEngines } from "@tidemark/infra-wiring/engines"
-import type { WorkerStart } from "@tidemark/projector/messages"
 import { runWorker } from "@tidemark/projector/runWorker"
+import type { FoldStart } from "./foldInThreads.ts"
+import { leaveDigestsOut } from "./leaveDigestsOut.ts"
 
-const { settings, lanes } = workerData as WorkerStart
+const { settings, lanes, keepsDigests } = workerData as FoldStart
+if (!keepsDigests) leaveDigestsOut()
 if (parentPort === null) throw new Error("started by the benchmark only")
 parentPort.postMessage({ kind: "loaded" })
 await once(parentPort, "message")
