@@ -47,6 +47,11 @@ describe("a benchmark of tiny size", () => {
     expect(conditions).toMatchObject({ events: 3_000, "events a day": 10_000_000 })
   })
 
+  it("says what questions as of a moment within an import cost, and refuses none of a small one", () => {
+    const { rows } = run("past", "--events", "2000", "--asked", "1")
+    expect(rows.map(({ question, refused }) => [question, refused])).toEqual(expect.arrayContaining([["window, one page and minute", "none"], ["series, 30 days by days", "none"]]))
+  })
+
   it("says what keeping digests costs, of the same rows", () => {
     const { rows, conditions } = run("digests", "--events", "3000", "--pairs", "2", "--models", "page-views")
     expect(rows).toMatchObject([{ models: "page-views" }])

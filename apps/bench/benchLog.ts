@@ -6,6 +6,7 @@ import { readConfiguration } from "@tidemark/infra-wiring/configuration"
 import type { Configuration } from "@tidemark/infra-wiring/configuration"
 import * as Effect from "effect/Effect"
 import { makeEventStream } from "./eventStream.ts"
+import type { Imported } from "./eventStream.ts"
 
 const CREATED_AT_MS = Date.UTC(2026, 0, 1)
 const APPEND_EVENTS = 500
@@ -17,6 +18,7 @@ export interface LogShape {
   readonly everyMs: number
   /** As in `makeEventStream`. */
   readonly tenants?: readonly string[]
+  readonly imported?: Imported
 }
 
 export const configurationOf = (dataDir: string, { partitions, lanes }: Pick<LogShape, "partitions" | "lanes">): Configuration =>
@@ -30,9 +32,9 @@ export type AppendEvents = (events: number) => Promise<number>
 
 /** Opens the log for writing while `use` appends to it. The same shape gives the same log: its id is fixed, so results have the same bytes. */
 export const withLog = <A>(dataDir: string, shape: LogShape, use: (append: AppendEvents) => Promise<A>): Promise<A> => {
-  const { partitions, lanes, everyMs, tenants } = shape
+  const { partitions, lanes, everyMs, tenants, imported } = shape
   const log = eventLogLmdb({ directory: join(dataDir, "log"), role: "writer", partitions, lanes, nowMs: () => CREATED_AT_MS, newLogId: () => "bench" })
-  const next = makeEventStream({ seed: 42, partitions, everyMs, ...(tenants === undefined ? {} : { tenants }) })
+  const next = makeEventStream({ seed: 42, partitions, everyMs, ...(tenants === undefined ? {} : { tenants }), ...(imported === undefined ? {} : { imported }) })
   const program = Effect.gen(function* () {
     const { append } = yield* EventLog
     const appendEvents = Effect.fn("appendEvents")(function* (events: number) {

@@ -22,6 +22,13 @@ export interface StreamOptions {
   readonly tenants?: readonly string[]
   /** Receive time of the first event, Unix ms; 2026-01-01 when absent. */
   readonly startMs?: number
+  readonly imported?: Imported
+}
+
+/** All events come with an import of this name and happened at any time of so long a while before they are received, ms. */
+export interface Imported {
+  readonly name: string
+  readonly spanMs: number
 }
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
@@ -48,7 +55,7 @@ export const makePageOf = (random: () => number): (() => string) => {
 }
 
 /** Answers the next record at each call. */
-export const makeEventStream = ({ seed, partitions, everyMs, tenants = TENANTS, startMs = START_MS }: StreamOptions): (() => LogRecord) => {
+export const makeEventStream = ({ seed, partitions, everyMs, tenants = TENANTS, startMs = START_MS, imported }: StreamOptions): (() => LogRecord) => {
   const random = makeRandom(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const hex = (limit: number, digits: number) => below(limit).toString(16).padStart(digits, "0")
@@ -60,13 +67,13 @@ export const makeEventStream = ({ seed, partitions, everyMs, tenants = TENANTS, 
     const user = 1 + below(USERS)
     const page = pageOf()
     const receivedAtMs = startMs + Math.floor(position * everyMs)
-    const ageMs = below(200) === 0 ? 20_000 + below(40_001) : below(8_001)
+    const ageMs = imported !== undefined ? below(imported.spanMs) : below(200) === 0 ? 20_000 + below(40_001) : below(8_001)
     const time = receivedAtMs.toString(16).padStart(12, "0")
     const key = `${tenantId}:u${user}`
     const data = JSON.stringify({ page, durationMs: below(30_000), referrer: random() < 0.5 ? undefined : `https://a.io/${1 + below(PAGES)}`, userAgent: AGENTS[user % AGENTS.length] })
     const id = `${time.slice(0, 8)}-${time.slice(8)}-7${hex(4_096, 3)}-8${hex(4_096, 3)}-${hex(2 ** 48, 12)}`
     const value = encodeEvent(
-      { id, source: "k", type: "page.viewed", timeMs: receivedAtMs - ageMs, receivedAtMs, tenantId, partitionKey: key, schemaVersion: 2, userId: `u${user}` },
+      { id, source: "k", type: "page.viewed", timeMs: receivedAtMs - ageMs, receivedAtMs, tenantId, partitionKey: key, schemaVersion: 2, userId: `u${user}`, backfill: imported?.name },
       data
     )
     return { partition: kafkaPartition(key, partitions), key, value }

@@ -5,12 +5,13 @@ import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
 import { asJson, asText } from "./measuring.ts"
 import type { Report } from "./measuring.ts"
+import { past } from "./past.ts"
 import { query } from "./query.ts"
 import { rebuild } from "./rebuild.ts"
 import { rebuildLive } from "./rebuildLive.ts"
 import { search } from "./search.ts"
 
-const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, "rebuild-live": rebuildLive, ingest, latency, query, growth, search, digests, "catch-up": catchUp, peers }
+const benchmarks: Readonly<Record<string, (argv: readonly string[]) => Promise<Report>>> = { rebuild, "rebuild-live": rebuildLive, ingest, latency, query, growth, search, digests, past, "catch-up": catchUp, peers }
 
 const [name = "", ...argv] = process.argv.slice(2)
 const benchmark = benchmarks[name]
